@@ -1,0 +1,113 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The example on the first screen.
+const ONE_EXAMPLE: &str = "\
+Example: a problem whose exact gradient is (3/16, 1/16), where the printed
+policy-gradient theorem gives (0, 0)
+  pemdp example two-state > problem.json
+  pemdp eval problem.json
+  pemdp example two-state | pemdp eval --exact -
+
+A FILE of - is standard input. Output is JSON on a pipe or with --json and a table on
+a terminal. Exit status: 0 fine, 1 an answer differs, 2 invalid input.";
+
+/// Exact reference for performative reinforcement learning.
+///
+/// Evaluates a policy in the environment that the policy itself induces, gives
+/// the performative gradient by terms, and holds other people's numbers against
+/// the exact ones. Every number comes with a proven error bound.
+#[derive(Debug, Parser)]
+#[command(name = "pemdp", version, after_help = ONE_EXAMPLE, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a ready problem, or list them
+    Example(ExampleArguments),
+    /// Evaluate a problem exactly and print the answer
+    Eval(EvalArguments),
+    /// Hold somebody's answer against the exact one and name the mistake
+    Verify(VerifyArguments),
+}
+
+/// How an answer is printed: JSON on a pipe and a table on a terminal, unless
+/// said.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Style {
+    /// Print JSON, also on a terminal
+    #[arg(long, conflicts_with = "table")]
+    pub json: bool,
+    /// Print a table, also on a pipe
+    #[arg(long)]
+    pub table: bool,
+}
+
+/// Arguments of `pemdp example`.
+#[derive(Debug, Args)]
+pub struct ExampleArguments {
+    /// Which problem; all names are listed where it is left out
+    pub name: Option<String>,
+    /// List as JSON (a problem is JSON in any case)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pemdp eval`.
+#[derive(Debug, Args)]
+pub struct EvalArguments {
+    /// Problem (pemdp-problem/1); - is standard input; a .jsonl file has one problem a line
+    #[arg(required_unless_present = "example")]
+    pub file: Option<PathBuf>,
+    /// Evaluate the ready problem of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub example: Option<String>,
+    /// Compute with fractions; a decimal such as 0.1 then means one tenth
+    #[arg(long)]
+    pub exact: bool,
+    /// Read one problem a line, as from a .jsonl file, and print one answer a line
+    #[arg(long, conflicts_with_all = ["table", "example"])]
+    pub lines: bool,
+    /// How many lines are evaluated at a time [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
+}
+
+/// Arguments of `pemdp verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Problem (pemdp-problem/1)
+    pub problem: PathBuf,
+    /// Answer (pemdp-answer/1) with any of value, state_values, action_values, occupancy, gradient
+    pub answer: PathBuf,
+    /// Problem whose policy was deployed before, for stale-environment [default: uniform policy]
+    #[arg(long, value_name = "PROBLEM")]
+    pub previous: Option<PathBuf>,
+    /// Tolerance relative to the largest expected entry of a quantity
+    #[arg(long, default_value = "1e-6", value_parser = tolerance, allow_negative_numbers = true)]
+    pub rtol: f64,
+    /// Absolute tolerance
+    #[arg(long, default_value = "1e-9", value_parser = tolerance, allow_negative_numbers = true)]
+    pub atol: f64,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("expected a number that is at least 0".to_owned()),
+    }
+}

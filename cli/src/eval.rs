@@ -1,0 +1,73 @@
+//! `pemdp eval`: problems in, exact answers out.
+
+use anyhow::{Context, bail};
+use pemdp::oracle::{Answer, ExactAnswer, OracleError, Problem, Reading};
+use serde::Serialize;
+
+use crate::answer_table::{Shown, answer_table};
+use crate::arguments::EvalArguments;
+use crate::example;
+use crate::input::Input;
+use crate::layout::laid_out;
+use crate::lines;
+use crate::output::{Status, print, wants_table};
+
+/// An answer in doubles or in fractions.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum AnyAnswer {
+    /// Doubles with error bounds.
+    Doubles(Box<Answer>),
+    /// Fractions.
+    Fractions(Box<ExactAnswer>),
+}
+
+/// Evaluates one problem, or one a line.
+///
+/// # Errors
+/// Begin with the name of the input.
+pub fn run(arguments: &EvalArguments) -> anyhow::Result<Status> {
+    let reading = reading(arguments.exact);
+    let (name, bytes) = match (&arguments.example, &arguments.file) {
+        (Some(name), _) => (format!("example {name}"), example::named(name)?.to_json().into_bytes()),
+        (None, Some(path)) => {
+            let input = Input::named(path);
+            if arguments.lines || input.has_lines() {
+                if arguments.style.table {
+                    bail!("{}: has one problem a line, which has no table; leave out --table", input.name());
+                }
+                return lines::run(&input, reading, arguments.jobs);
+            }
+            (input.name(), input.read()?)
+        }
+        (None, None) => bail!("expected FILE or --example NAME"),
+    };
+    let problem = Problem::from_bytes(&bytes, reading).with_context(|| name.clone())?;
+    drop(bytes);
+    let answer = answer(&problem, reading).with_context(|| name)?;
+    if wants_table(arguments.style) {
+        let shown = match &answer {
+            AnyAnswer::Doubles(answer) => Shown::from(&**answer),
+            AnyAnswer::Fractions(answer) => Shown::from(&**answer),
+        };
+        print(&answer_table(&problem, &shown)?)?;
+    } else {
+        print(&laid_out(&answer)?)?;
+    }
+    Ok(Status::Fine)
+}
+
+fn reading(exact: bool) -> Reading {
+    if exact { Reading::Exact } else { Reading::Doubles }
+}
+
+/// The answer in the arithmetic that belongs to a reading.
+///
+/// # Errors
+/// As the library's.
+pub fn answer(problem: &Problem, reading: Reading) -> Result<AnyAnswer, OracleError> {
+    Ok(match reading {
+        Reading::Doubles => AnyAnswer::Doubles(Box::new(problem.answer()?)),
+        Reading::Exact => AnyAnswer::Fractions(Box::new(problem.exact_answer()?)),
+    })
+}

@@ -1,0 +1,46 @@
+//! `pemdp example`: ready problems.
+
+use anyhow::{Context, anyhow};
+use pemdp::oracle::examples::{EXAMPLES, Example, example};
+use serde::Serialize;
+
+use crate::arguments::ExampleArguments;
+use crate::output::{Status, print};
+
+/// Prints a ready problem, or the list of them.
+///
+/// # Errors
+/// An unknown name.
+pub fn run(arguments: &ExampleArguments) -> anyhow::Result<Status> {
+    let text = match &arguments.name {
+        Some(name) => named(name)?.to_json(),
+        None if arguments.json => listed_as_json()?,
+        None => listed(),
+    };
+    print(&text)?;
+    Ok(Status::Fine)
+}
+
+/// The ready problem of a name.
+///
+/// # Errors
+/// Names what there is.
+pub fn named(name: &str) -> anyhow::Result<&'static Example> {
+    let names = || EXAMPLES.iter().map(|example| example.name).collect::<Vec<_>>().join(", ");
+    example(name).with_context(|| anyhow!("no example is called '{name}'; there are: {}", names()))
+}
+
+fn listed() -> String {
+    let width = EXAMPLES.iter().map(|example| example.name.len()).max().unwrap_or(0);
+    EXAMPLES.iter().map(|example| format!("{:width$}  {}\n", example.name, example.about)).collect()
+}
+
+fn listed_as_json() -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct Entry {
+        name: &'static str,
+        about: &'static str,
+    }
+    let entries: Vec<Entry> = EXAMPLES.iter().map(|e| Entry { name: e.name, about: e.about }).collect();
+    crate::layout::laid_out(&entries)
+}

@@ -1,0 +1,104 @@
+//! `pemdp eval` with one problem a line.
+//!
+//! A thread reads lines and hands each to a pool; answers are written in the
+//! order of the lines, each as soon as it can be. Only a few lines a worker are
+//! in flight, so memory does not grow with the input.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::available_parallelism;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use pemdp::oracle::{Problem, Reading};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde_json::json;
+
+use crate::eval::answer;
+use crate::input::{Input, Line, Lines};
+use crate::output::{Status, complain, print};
+
+/// Lines in flight for each worker.
+const IN_FLIGHT: usize = 4;
+
+/// The answer to a line as compact JSON, or why there is none.
+type Outcome = Result<String, String>;
+
+/// A line whose answer is on its way.
+struct Pending {
+    number: usize,
+    outcome: Receiver<Outcome>,
+}
+
+/// Evaluates one problem a line and prints one answer a line.
+///
+/// # Errors
+/// Those of reading and writing; a line that is not valid is not one.
+pub fn run(input: &Input, reading: Reading, jobs: Option<u16>) -> anyhow::Result<Status> {
+    let jobs = jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
+    let pool = ThreadPoolBuilder::new().num_threads(jobs).panic_handler(|_| ()).build()?;
+    let lines = input.lines()?;
+    let (sender, receiver) = sync_channel(IN_FLIGHT * jobs);
+    // Not joined: it may wait for standard input after our reader went away.
+    std::thread::spawn(move || hand_out(lines, &pool, reading, &sender));
+    let failed = write_in_order(&input.name(), &receiver)?;
+    let Some((first, count)) = failed else { return Ok(Status::Fine) };
+    let what = if count == 1 { "line has" } else { "lines have" };
+    complain(&format!("{}: {count} {what} no answer, the first is line {first}", input.name()));
+    Ok(Status::Invalid)
+}
+
+/// Hands each line to the pool, and the place of its answer to the writer.
+fn hand_out(lines: Lines, pool: &ThreadPool, reading: Reading, writer: &SyncSender<io::Result<Pending>>) {
+    for line in lines {
+        let pending = line.map(|line| {
+            let (sender, outcome) = sync_channel(1);
+            let number = line.number;
+            // The receiver is gone only where the process is about to end.
+            pool.spawn(move || drop(sender.send(outcome_of(&line, reading))));
+            Pending { number, outcome }
+        });
+        let is_end = pending.is_err();
+        if writer.send(pending).is_err() || is_end {
+            return;
+        }
+    }
+}
+
+fn outcome_of(line: &Line, reading: Reading) -> Outcome {
+    let bytes = line.bytes.as_deref().ok_or("longer than 1 GiB")?;
+    let problem = Problem::from_bytes(bytes, reading).map_err(|error| error.to_string())?;
+    let answer = answer(&problem, reading).map_err(|error| error.to_string())?;
+    serde_json::to_string(&answer).map_err(|error| error.to_string())
+}
+
+/// The number of the first line without an answer, and how many there are.
+type Failed = Option<(usize, usize)>;
+
+fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyhow::Result<Failed> {
+    let mut failed: Failed = None;
+    let progress = progress();
+    for pending in receiver {
+        let Pending { number, outcome } = pending.with_context(|| name.to_owned())?;
+        let outcome = outcome.recv().unwrap_or_else(|_| Err("internal error".to_owned()));
+        let mut text = outcome.unwrap_or_else(|error| {
+            failed = Some(failed.map_or((number, 1), |(first, count)| (first, count + 1)));
+            json!({ "error": format!("line {number}: {error}") }).to_string()
+        });
+        text.push('\n');
+        print(&text)?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(failed)
+}
+
+/// Progress on a terminal, unless the answers go there themselves.
+fn progress() -> ProgressBar {
+    use std::io::IsTerminal;
+    if io::stdout().is_terminal() || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{human_pos} lines in {elapsed}, {per_sec}");
+    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}

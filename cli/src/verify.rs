@@ -1,0 +1,57 @@
+//! `pemdp verify`: somebody's answer held against the exact one.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use pemdp::oracle::{Claimed, Problem, Reading, Tolerance, verify};
+
+use crate::arguments::VerifyArguments;
+use crate::input::Input;
+use crate::layout::laid_out;
+use crate::output::{Status, print, wants_table};
+use crate::verdict_table::verdict_table;
+
+/// Compares and prints the verdict.
+///
+/// # Errors
+/// Begin with the name of the file that is not valid.
+pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
+    let files = [Some(&arguments.problem), Some(&arguments.answer), arguments.previous.as_ref()];
+    if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
+        bail!("standard input: can be only one of the files, and - was given more than once");
+    }
+    let problem = problem(&arguments.problem)?;
+    let claimed = claimed(&arguments.answer, &problem)?;
+    let previous = arguments.previous.as_deref().map(|path| previous(path, &problem)).transpose()?;
+    let tolerance = Tolerance { rtol: arguments.rtol, atol: arguments.atol };
+    let verdict = verify(&problem, &claimed, previous.as_ref(), tolerance)
+        .with_context(|| Input::named(&arguments.problem).name())?;
+    let text =
+        if wants_table(arguments.style) { verdict_table(&verdict, tolerance) } else { laid_out(&verdict)? };
+    print(&text)?;
+    Ok(if verdict.ok { Status::Fine } else { Status::Differs })
+}
+
+fn problem(path: &Path) -> anyhow::Result<Problem> {
+    let input = Input::named(path);
+    Problem::from_bytes(&input.read()?, Reading::Doubles).with_context(|| input.name())
+}
+
+fn previous(path: &Path, problem: &Problem) -> anyhow::Result<Problem> {
+    let previous = self::problem(path)?;
+    let shape = |problem: &Problem| (problem.n_states(), problem.n_actions());
+    let ((states, actions), (expected_states, expected_actions)) = (shape(&previous), shape(problem));
+    ensure!(
+        shape(&previous) == shape(problem),
+        "{}: policy: has {states} states and {actions} actions, expected {expected_states} and {expected_actions} as in the problem",
+        Input::named(path).name()
+    );
+    Ok(previous)
+}
+
+fn claimed(path: &Path, problem: &Problem) -> anyhow::Result<Claimed> {
+    let input = Input::named(path);
+    let bytes = input.read()?;
+    let text = std::str::from_utf8(&bytes).with_context(|| input.name())?;
+    Claimed::from_json(text, problem).with_context(|| input.name())
+}

@@ -1,0 +1,48 @@
+//! Doubles.
+
+use std::cmp::Ordering;
+
+use num_traits::ToPrimitive;
+
+use super::{Field, Rational, Transcendental};
+use crate::linear::Lu;
+
+impl Field for f64 {
+    const ROW_SUM_TOLERANCE: f64 = 1e-9;
+    const UNKNOWN_ERROR: f64 = 1e-12;
+    type Factorisation = Lu;
+
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+
+    fn from_rational(q: &Rational) -> Self {
+        q.to_f64().unwrap_or(f64::NAN)
+    }
+
+    fn approximate(&self) -> f64 {
+        *self
+    }
+
+    fn sign(&self) -> Option<Ordering> {
+        self.partial_cmp(&0.0)
+    }
+
+    fn widened(self, _slack: f64) -> Self {
+        self
+    }
+
+    fn magnitude(&self) -> f64 {
+        self.abs()
+    }
+}
+
+impl Transcendental for f64 {
+    fn exp(&self) -> Self {
+        f64::exp(*self)
+    }
+
+    fn ln(&self) -> Self {
+        f64::ln(*self)
+    }
+}

@@ -1,0 +1,138 @@
+//! Error-free transformations and directed rounding on doubles.
+//!
+//! `two_sum` and `two_product` return a rounded result and its exact error, so
+//! the sign of the error says in which direction the exact result lies; one
+//! step of `next_up` or `next_down` then bounds it, and exact results stay
+//! exact. Proofs: `docs/theory/bounds.md`, section 1.
+
+/// Below this magnitude the error of a product or quotient may itself
+/// underflow, so its sign is not trusted.
+const UNDERFLOW_GUARD: f64 = 1e-280;
+
+/// `a + b` rounded and its exact error (Knuth); exact unless it overflows.
+pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    let error = (a - (sum - b_part)) + (b - b_part);
+    (sum, error)
+}
+
+/// `a * b` rounded and its error, exact where `|a b|` is at least 1e-280 and
+/// finite.
+pub(crate) fn two_product(a: f64, b: f64) -> (f64, f64) {
+    let product = a * b;
+    (product, a.mul_add(b, -product))
+}
+
+/// Whether `two_product` with this product has an exact error term.
+pub(crate) fn error_is_exact(product: f64) -> bool {
+    product.abs() >= UNDERFLOW_GUARD && product.is_finite()
+}
+
+/// The largest double known to be at most the exact value `rounded + error`.
+fn down(rounded: f64, error: f64) -> f64 {
+    // Not `error < 0.0`: an error that is not a number is stepped over too.
+    if error >= 0.0 { rounded } else { rounded.next_down() }
+}
+
+/// A lower bound of `a + b`.
+pub(crate) fn add_down(a: f64, b: f64) -> f64 {
+    let (sum, error) = two_sum(a, b);
+    if a.is_finite() && b.is_finite() { down(sum, error) } else { a + b }
+}
+
+/// An upper bound of `a + b`.
+pub(crate) fn add_up(a: f64, b: f64) -> f64 {
+    -add_down(-a, -b)
+}
+
+/// A lower bound of `a b`; 0 times anything is 0.
+pub(crate) fn mul_down(a: f64, b: f64) -> f64 {
+    if a == 0.0 || b == 0.0 {
+        return 0.0;
+    }
+    let (product, error) = two_product(a, b);
+    if !a.is_finite() || !b.is_finite() {
+        product
+    } else if error_is_exact(product) {
+        down(product, error)
+    } else {
+        product.next_down()
+    }
+}
+
+/// An upper bound of `a b`.
+pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
+    -mul_down(-a, b)
+}
+
+/// A lower bound of `a / b` for `b != 0`.
+pub(crate) fn div_down(a: f64, b: f64) -> f64 {
+    if a == 0.0 {
+        return 0.0;
+    }
+    let quotient = a / b;
+    if !a.is_finite() || !b.is_finite() {
+        return if quotient.is_nan() { f64::NEG_INFINITY } else { quotient.next_down() };
+    }
+    // remainder = a - quotient b, exactly; its sign over b's is the error's.
+    let remainder = (-quotient).mul_add(b, a);
+    if error_is_exact(quotient) && error_is_exact(a) {
+        down(quotient, if b > 0.0 { remainder } else { -remainder })
+    } else {
+        quotient.next_down()
+    }
+}
+
+/// An upper bound of `a / b` for `b != 0`.
+pub(crate) fn div_up(a: f64, b: f64) -> f64 {
+    -div_down(-a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Rational;
+    use quickcheck::quickcheck;
+
+    fn exact(x: f64) -> Rational {
+        Rational::from_float(x).unwrap()
+    }
+
+    fn below(bound: f64, truth: &Rational) -> bool {
+        bound == f64::NEG_INFINITY || (bound.is_finite() && exact(bound) <= *truth)
+    }
+
+    fn above(bound: f64, truth: &Rational) -> bool {
+        bound == f64::INFINITY || (bound.is_finite() && exact(bound) >= *truth)
+    }
+
+    quickcheck! {
+        fn directed_operations_bound_the_exact_result(a: f64, b: f64) -> bool {
+            if !a.is_finite() || !b.is_finite() { return true; }
+            let (x, y) = (exact(a), exact(b));
+            let sums = below(add_down(a, b), &(&x + &y)) && above(add_up(a, b), &(&x + &y));
+            let products = below(mul_down(a, b), &(&x * &y)) && above(mul_up(a, b), &(&x * &y));
+            let quotients = b == 0.0
+                || (below(div_down(a, b), &(&x / &y)) && above(div_up(a, b), &(&x / &y)));
+            sums && products && quotients
+        }
+    }
+
+    #[test]
+    fn exact_results_are_not_widened() {
+        assert_eq!((add_down(0.5, 0.25), add_up(0.5, 0.25)), (0.75, 0.75));
+        assert_eq!((mul_down(3.0, -0.5), mul_up(3.0, -0.5)), (-1.5, -1.5));
+        assert_eq!((div_down(3.0, 2.0), div_up(3.0, 2.0)), (1.5, 1.5));
+    }
+
+    #[test]
+    fn inexact_results_take_one_step() {
+        assert!(add_down(1.0, 1e-20) == 1.0 && add_up(1.0, 1e-20) == 1f64.next_up());
+        assert!(div_down(1.0, 3.0) < div_up(1.0, 3.0));
+        assert!(div_down(1.0, -3.0) < div_up(1.0, -3.0));
+        assert!(mul_down(1e-200, 1e-200) < 0.0 && mul_up(1e-200, 1e-200) > 0.0);
+        assert_eq!(mul_up(1e300, 1e300), f64::INFINITY);
+        assert_eq!(mul_down(1e300, 1e300), f64::MAX);
+    }
+}

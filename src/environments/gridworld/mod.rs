@@ -1,0 +1,359 @@
+//! The 8 x 8 gridworld of performative reinforcement learning: followers
+//! respond to the learner's policy by overriding its moves.
+//!
+//! The benchmark is described in full in `docs/gridworld.md`; derivative, ties
+//! and bounds in `docs/theory/environments.md`.
+
+mod follower;
+mod numpy;
+
+use follower::Follower;
+
+use crate::arithmetic::{Field, Transcendental};
+use crate::evaluate::evaluate;
+use crate::linear::{Factorisation, Rows};
+use crate::mdp::{Kernel, Mdp, ModelError};
+use crate::performative::PerformanceError;
+use crate::policy::{Policy, shifted_exponentials, softmax_pullback};
+use crate::response::{
+    Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
+};
+
+/// Cells in a row, and rows.
+const SIDE: usize = 8;
+/// Number of states: state `8 row + column`.
+pub const N_STATES: usize = SIDE * SIDE;
+/// Number of the learner's moves: left, right, up, down.
+pub const N_ACTIONS: usize = 4;
+/// Number of the response's actions: four overriding moves, and `LEAVE`.
+const N_RESPONSES: usize = 5;
+/// The response that leaves the learner's move alone.
+const LEAVE: usize = 4;
+/// The terminal state: absorbing, reward 0.
+const TERMINAL: usize = N_STATES - 1;
+/// What a follower pays to override a move.
+const INTERVENTION_COST: f64 = 0.05;
+
+/// Cell values by state.
+pub type Grid = [f64; N_STATES];
+
+/// The learner's grid.
+pub const GRID: Grid = {
+    const O: f64 = -0.01;
+    const H: f64 = -0.5;
+    const F: f64 = -0.02;
+    [
+        O, O, O, O, O, O, O, O, //
+        O, O, F, O, H, O, O, O, //
+        O, O, O, H, O, O, F, O, //
+        O, F, O, O, O, H, O, F, //
+        O, O, O, H, O, O, F, O, //
+        O, H, H, O, F, O, H, O, //
+        O, H, O, O, H, O, H, O, //
+        O, O, O, H, O, F, O, 1.0,
+    ]
+};
+
+/// Whether the learner can start in a state: the first row and column.
+fn is_initial(state: usize) -> bool {
+    state < SIDE || state.is_multiple_of(SIDE)
+}
+
+/// Where a move leads from a cell; off the grid it stays.
+fn neighbour(state: usize, action: usize) -> usize {
+    let (row, column) = (state / SIDE, state % SIDE);
+    match action {
+        0 if column > 0 => state - 1,
+        1 if column < SIDE - 1 => state + 1,
+        2 if row > 0 => state - SIDE,
+        3 if row < SIDE - 1 => state + SIDE,
+        _ => state,
+    }
+}
+
+/// What happens in the terminal state: the benchmark's rule, or what ports of
+/// it are known to get wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// Absorbing, reward 0.
+    Absorbing,
+    /// Its moves lead out as from any other cell; reward 0.
+    KeepsTransitions,
+    /// Absorbing, but pays its own cell's value at every step.
+    KeepsReward,
+    /// Absorbing, but pays the value of the cell that a move would lead to.
+    KeepsMoveRewards,
+}
+
+impl Terminal {
+    /// The next state of a move.
+    fn next(self, state: usize, action: usize) -> usize {
+        if state == TERMINAL && self != Self::KeepsTransitions { TERMINAL } else { neighbour(state, action) }
+    }
+
+    /// The reward of a move on a grid.
+    fn reward(self, grid: &Grid, state: usize, action: usize) -> f64 {
+        match self {
+            Self::KeepsReward if state == TERMINAL => grid[TERMINAL],
+            Self::KeepsMoveRewards => grid[neighbour(state, action)],
+            _ if state == TERMINAL => 0.0,
+            _ => grid[neighbour(state, action)],
+        }
+    }
+}
+
+/// The benchmark: the learner moves on [`GRID`], followers with perturbed grids
+/// best-respond to its policy, and the softmax of their mean action values with
+/// inverse temperature `beta` overrides its moves.
+#[derive(Debug, Clone)]
+pub struct Gridworld<T> {
+    beta: T,
+    gamma: T,
+    followers: Vec<Grid>,
+    learner_terminal: Terminal,
+    follower_terminal: Terminal,
+}
+
+impl<T: Transcendental> Gridworld<T> {
+    /// The benchmark with given perturbed grids.
+    ///
+    /// # Errors
+    /// [`ModelError`] for no followers or a discount factor outside [0, 1).
+    pub fn new(beta: T, gamma: T, followers: Vec<Grid>) -> Result<Self, ModelError> {
+        if followers.is_empty() {
+            return Err(ModelError::Empty { what: "followers" });
+        }
+        if gamma.certainly_negative() || !(T::one() - &gamma).certainly_positive() {
+            return Err(ModelError::Gamma { gamma: gamma.approximate() });
+        }
+        let (learner_terminal, follower_terminal) = (Terminal::Absorbing, Terminal::Absorbing);
+        Ok(Self { beta, gamma, followers, learner_terminal, follower_terminal })
+    }
+
+    /// The same with other rules for the terminal state, for the learner and
+    /// for its followers: a mistake to recognise.
+    pub(crate) fn with_terminal(self, learner: Terminal, followers: Terminal) -> Self {
+        Self { learner_terminal: learner, follower_terminal: followers, ..self }
+    }
+
+    fn solve_followers(&self, policy: &Policy<T>) -> Result<Vec<Follower<T>>, ResponseError> {
+        let mut start = vec![0.0; N_STATES];
+        let mut solved = Vec::with_capacity(self.followers.len());
+        for (index, grid) in self.followers.iter().enumerate() {
+            let follower = Follower::solve(index, grid, &self.gamma, self.follower_terminal, policy, &start)?;
+            start = follower.values.iter().map(T::approximate).collect();
+            solved.push(follower);
+        }
+        Ok(solved)
+    }
+
+    /// `Q[s,b]`, the mean over followers, at `5 s + b`.
+    fn mean_action_values(&self, followers: &[Follower<T>]) -> Vec<T> {
+        let n = T::from_integer(followers.len() as i64);
+        let mut sum = vec![T::zero(); N_STATES * N_RESPONSES];
+        for follower in followers {
+            for (sum, q) in sum.iter_mut().zip(&follower.action_values) {
+                *sum += q;
+            }
+        }
+        sum.into_iter().map(|sum| sum / &n).collect()
+    }
+}
+
+impl<T: Transcendental> Response<T> for Gridworld<T> {
+    fn n_states(&self) -> usize {
+        N_STATES
+    }
+
+    fn n_actions(&self) -> usize {
+        N_ACTIONS
+    }
+
+    fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
+        check_shape(self, policy)?;
+        let followers = self.solve_followers(policy)?;
+        let mut response = Vec::with_capacity(N_STATES * N_RESPONSES);
+        for q in self.mean_action_values(&followers).chunks(N_RESPONSES) {
+            let logits: Vec<T> = q.iter().map(|q| q.clone() * &self.beta).collect();
+            let (_, weights, total) = shifted_exponentials(logits.iter());
+            response.extend(weights.into_iter().map(|w| w / &total));
+        }
+
+        let mut rows = Vec::with_capacity(N_STATES * N_ACTIONS);
+        let mut rewards = Vec::with_capacity(N_STATES * N_ACTIONS);
+        for s in 0..N_STATES {
+            for a in 0..N_ACTIONS {
+                let mut row = Vec::with_capacity(N_RESPONSES);
+                let mut reward = T::zero();
+                if s == TERMINAL && self.learner_terminal == Terminal::Absorbing {
+                    row.push((TERMINAL, T::one()));
+                } else {
+                    for b in 0..N_RESPONSES {
+                        let w = &response[s * N_RESPONSES + b];
+                        let action = if b == LEAVE { a } else { b };
+                        row.push((self.learner_terminal.next(s, action), w.clone()));
+                        reward += w.clone() * T::from_f64(self.learner_terminal.reward(&GRID, s, action));
+                    }
+                }
+                rows.push(row);
+                rewards.push(reward);
+            }
+        }
+        let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows))?;
+        let kinks = followers.iter().enumerate().flat_map(|(i, f)| f.kinks(i)).collect();
+        let pullback = Box::new(GridworldPullback { world: self, policy, response, followers });
+        Ok(Induced { kernel, rewards, kinks, pullback })
+    }
+
+    fn responds(&self, state: usize) -> Responds {
+        let moves = state != TERMINAL || self.learner_terminal == Terminal::KeepsTransitions;
+        Responds { transitions: moves, rewards: moves }
+    }
+}
+
+struct GridworldPullback<'a, T: Field> {
+    world: &'a Gridworld<T>,
+    policy: &'a Policy<T>,
+    /// The response's probability of `b` in `s` at `5 s + b`.
+    response: Vec<T>,
+    followers: Vec<Follower<T>>,
+}
+
+impl<T: Transcendental> GridworldPullback<'_, T> {
+    /// Cotangent of `pi` from cotangents of the response's probabilities:
+    /// through the softmax, the mean action values, and the followers' values.
+    fn through_followers(&self, of_response: &[T], frozen: bool) -> PolicyCotangent<T> {
+        let world = self.world;
+        let n = T::from_integer(self.followers.len() as i64);
+        let mut of_q: Vec<T> = softmax_pullback(N_RESPONSES, &self.response, of_response)
+            .into_iter()
+            .map(|c| c * &world.beta / &n)
+            .collect();
+        if world.follower_terminal == Terminal::Absorbing {
+            // The action values of the terminal state are 0, not computed.
+            of_q[TERMINAL * N_RESPONSES..].fill(T::zero());
+        }
+        let mut of_pi = vec![T::zero(); N_STATES * N_ACTIONS];
+        let mut of_values = vec![T::zero(); N_STATES];
+        for s in 0..N_STATES {
+            let row = &of_q[s * N_RESPONSES..(s + 1) * N_RESPONSES];
+            for a in 0..N_ACTIONS {
+                for follower in &self.followers {
+                    of_pi[s * N_ACTIONS + a] += row[LEAVE].clone() * follower.move_value(s, a);
+                }
+                let moved = row[LEAVE].clone() * self.policy.probability(s, a) + &row[a];
+                of_values[world.follower_terminal.next(s, a)] += moved * &world.gamma;
+            }
+        }
+        if frozen {
+            return PolicyCotangent::Probabilities(of_pi);
+        }
+        for follower in &self.followers {
+            // dU = (I - gamma M)^{-1} sum_a dpi(a|s) move_value(s,a) where it leaves the move alone.
+            let of_costs = follower.factorisation.solve_transposed(&of_values);
+            for (s, of_cost) in of_costs.iter().enumerate() {
+                if follower.leaves_alone(s) {
+                    for a in 0..N_ACTIONS {
+                        of_pi[s * N_ACTIONS + a] += of_cost.clone() * follower.move_value(s, a);
+                    }
+                }
+            }
+        }
+        PolicyCotangent::Probabilities(of_pi)
+    }
+
+    /// Cotangents of the response's probabilities from those of `P` and `r`.
+    fn of_response(&self, of_move: impl Fn(usize, usize, usize) -> T) -> Vec<T> {
+        let mut result = vec![T::zero(); N_STATES * N_RESPONSES];
+        let terminal = self.world.learner_terminal;
+        for s in (0..N_STATES).filter(|&s| s != TERMINAL || terminal != Terminal::Absorbing) {
+            for a in 0..N_ACTIONS {
+                for b in 0..N_RESPONSES {
+                    result[s * N_RESPONSES + b] += of_move(s, a, if b == LEAVE { a } else { b });
+                }
+            }
+        }
+        result
+    }
+
+    fn pull_any(&self, cotangent: &Cotangent<'_, T>, frozen: bool) -> PulledBack<T> {
+        let terminal = self.world.learner_terminal;
+        let transition =
+            self.of_response(|s, a, action| (cotangent.transition)(s, a, terminal.next(s, action)));
+        let reward = self.of_response(|s, a, action| {
+            (cotangent.reward)(s, a) * T::from_f64(terminal.reward(&GRID, s, action))
+        });
+        PulledBack {
+            transition: self.through_followers(&transition, frozen),
+            reward: self.through_followers(&reward, frozen),
+        }
+    }
+}
+
+impl<T: Transcendental> Pullback<T> for GridworldPullback<'_, T> {
+    fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
+        self.pull_any(cotangent, false)
+    }
+
+    fn pull_with_frozen_values(&self, cotangent: &Cotangent<'_, T>) -> Option<PulledBack<T>> {
+        Some(self.pull_any(cotangent, true))
+    }
+}
+
+/// The initial distribution: uniform over the 15 states of the first row and
+/// the first column.
+pub fn initial<T: Field>() -> Vec<T> {
+    let weight = |s| if is_initial(s) { T::from_ratio(1, 15) } else { T::zero() };
+    (0..N_STATES).map(weight).collect()
+}
+
+/// Follower `seed`'s grid: each cell keeps its value if it is an initial state
+/// or its draw exceeds `eps`, else it gets one of -0.5, -0.02, -0.01; the last
+/// cell is 1 whatever was drawn. Bit for bit the grids of the published code.
+pub fn perturbed_grid(eps: f64, seed: u32) -> Grid {
+    let mut generator = numpy::NumpyGenerator::new(seed);
+    let draws: Vec<f64> = (0..N_STATES).map(|_| generator.random()).collect();
+    let mut grid = GRID;
+    for (s, cell) in grid.iter_mut().enumerate() {
+        if !is_initial(s) && draws[s] <= eps {
+            *cell = generator.choice(&[-0.5, -0.02, -0.01]);
+        }
+    }
+    grid[TERMINAL] = GRID[TERMINAL];
+    grid
+}
+
+/// The benchmark's start policy at `s A + a`: 0.9 on the first action whose
+/// optimal value on the learner's own grid, with nobody responding, is within
+/// 1e-9 of the largest; 0.1/3 on each other.
+///
+/// # Errors
+/// [`PerformanceError`] for a discount factor outside [0, 1).
+pub fn eps_greedy_policy(gamma: f64) -> Result<Vec<f64>, PerformanceError> {
+    let rules = Terminal::Absorbing;
+    let moves = (0..N_STATES * N_ACTIONS).map(|i| (i / N_ACTIONS, i % N_ACTIONS));
+    let rows = moves.clone().map(|(s, a)| [(rules.next(s, a), 1.0)]);
+    let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows))?;
+    let rewards = moves.map(|(s, a)| rules.reward(&GRID, s, a)).collect();
+    let mdp = Mdp::new(kernel, rewards, initial(), gamma)?;
+    let mut greedy = vec![0; N_STATES];
+    // Policy iteration: every step that changes the policy improves it.
+    loop {
+        let on = |s: usize, a: usize, high: f64, low: f64| if greedy[s] == a { high } else { low };
+        let pick = |high: f64, low: f64| {
+            (0..N_STATES * N_ACTIONS).map(|i| on(i / N_ACTIONS, i % N_ACTIONS, high, low)).collect::<Vec<_>>()
+        };
+        let policy = Policy::probabilities(N_STATES, N_ACTIONS, pick(1.0, 0.0))?;
+        let evaluation = evaluate(&mdp, &policy, &0.0)?;
+        let q = |s: usize, a: usize| evaluation.action_value(s, a).copied().unwrap_or(f64::NAN);
+        let best = |s: usize| (0..N_ACTIONS).map(|a| q(s, a)).fold(f64::NEG_INFINITY, f64::max);
+        let first = |s: usize| (0..N_ACTIONS).find(|&a| q(s, a) >= best(s) - 1e-9).unwrap_or(0);
+        let improves = |s: usize| q(s, greedy[s]) < best(s) - 1e-9;
+        if !(0..N_STATES).any(improves) {
+            greedy = (0..N_STATES).map(first).collect();
+            let on = |i: usize| greedy[i / N_ACTIONS] == i % N_ACTIONS;
+            return Ok((0..N_STATES * N_ACTIONS).map(|i| if on(i) { 0.9 } else { 0.1 / 3.0 }).collect());
+        }
+        greedy = (0..N_STATES).map(first).collect();
+    }
+}

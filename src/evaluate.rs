@@ -1,0 +1,125 @@
+//! Exact values and occupancies of a policy in an MDP.
+
+use crate::arithmetic::Field;
+use crate::linear::{Factorisation, SolveError};
+use crate::mdp::Mdp;
+use crate::policy::Policy;
+
+/// Values and occupancies of a policy: one factorisation, two solves.
+///
+/// With entropy `lambda`, the reward of every step is
+/// `r[s,a] - lambda log pi(a|s)`, in `V`, `Q` and `J` alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation<T> {
+    n_actions: usize,
+    /// `J = sum_s rho[s] V[s]`.
+    pub value: T,
+    /// `V = (I - gamma P_pi)^{-1} r_pi`, shape S.
+    pub state_values: Vec<T>,
+    /// `Q[s,a] = r[s,a] - lambda log pi(a|s) + gamma sum_t P[s,a,t] V[t]` at
+    /// `s A + a`; `None` where `pi(a|s) = 0` and `lambda > 0`, since it is
+    /// infinite there.
+    pub action_values: Vec<Option<T>>,
+    /// `d[s] = ((I - gamma P_pi)^{-T} rho)[s]`, shape S; NOT normalised: the
+    /// sum is `1/(1-gamma)`.
+    pub state_occupancy: Vec<T>,
+    /// `d[s,a] = d[s] pi(a|s)` at `s A + a`.
+    pub occupancy: Vec<T>,
+}
+
+impl<T: Field> Evaluation<T> {
+    /// `d[s,a]`.
+    pub fn occupancy(&self, state: usize, action: usize) -> &T {
+        &self.occupancy[state * self.n_actions + action]
+    }
+
+    /// `Q[s,a]`, `None` where it is infinite.
+    pub fn action_value(&self, state: usize, action: usize) -> Option<&T> {
+        self.action_values[state * self.n_actions + action].as_ref()
+    }
+
+    /// `A[s,a] = Q[s,a] - V[s]`, `None` where it is infinite.
+    pub fn advantage(&self, state: usize, action: usize) -> Option<T> {
+        self.action_value(state, action).map(|q| q.clone() - &self.state_values[state])
+    }
+}
+
+/// `-lambda log pi(a|s)`, `None` where `pi(a|s) = 0` and `lambda > 0`.
+///
+/// # Panics
+/// Debug builds check that a policy with entropy has its logarithms.
+pub(crate) fn entropy_bonus<T: Field>(
+    policy: &Policy<T>,
+    entropy: &T,
+    state: usize,
+    action: usize,
+) -> Option<T> {
+    if entropy.is_zero() {
+        return Some(T::zero());
+    }
+    debug_assert!(policy.has_logarithms(), "entropy needs Policy::with_logarithms");
+    policy.logarithm(state, action).map(|log| -(log.clone() * entropy))
+}
+
+/// Evaluates `policy` in `mdp` with entropy `lambda >= 0` exactly, up to the
+/// rounding of the arithmetic; enclosing arithmetics bound that too.
+///
+/// Formulas: see [`Evaluation`]; `0 log 0 = 0`. A policy with `lambda > 0` needs
+/// [`Policy::with_logarithms`].
+///
+/// # Errors
+/// [`SolveError`] where `gamma` times a row sum reaches 1.
+///
+/// ```
+/// use pemdp::{evaluate::evaluate, mdp::{Kernel, Mdp}, policy::Policy};
+/// // One state that pays 1 for ever.
+/// let mdp = Mdp::new(Kernel::dense(1, 1, vec![1.0])?, vec![1.0], vec![1.0], 0.5)?;
+/// let evaluation = evaluate(&mdp, &Policy::uniform(1, 1), &0.0)?;
+/// assert_eq!((evaluation.value, evaluation.state_occupancy[0]), (2.0, 2.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn evaluate<T: Field>(
+    mdp: &Mdp<T>,
+    policy: &Policy<T>,
+    entropy: &T,
+) -> Result<Evaluation<T>, SolveError> {
+    let (n_states, n_actions) = (mdp.n_states(), mdp.n_actions());
+    let factorisation = T::Factorisation::new(mdp.resolvent(policy)?)?;
+
+    let mut rewards = Vec::with_capacity(n_states);
+    for s in 0..n_states {
+        let mut sum = T::zero();
+        for a in 0..n_actions {
+            // Where the bonus is undefined, pi(a|s) log pi(a|s) = 0 and pi(a|s) = 0.
+            if let Some(bonus) = entropy_bonus(policy, entropy, s, a) {
+                sum += (bonus + mdp.reward(s, a)) * policy.probability(s, a);
+            }
+        }
+        rewards.push(sum);
+    }
+    let state_values = factorisation.solve(&rewards);
+
+    let mut action_values = Vec::with_capacity(n_states * n_actions);
+    for s in 0..n_states {
+        for a in 0..n_actions {
+            action_values.push(entropy_bonus(policy, entropy, s, a).map(|bonus| {
+                let mut next = T::zero();
+                for (t, p) in mdp.kernel().row(s, a) {
+                    next += p.clone() * &state_values[t];
+                }
+                bonus + mdp.reward(s, a) + next * mdp.gamma()
+            }));
+        }
+    }
+
+    let state_occupancy = factorisation.solve_transposed(mdp.initial());
+    let mut occupancy = Vec::with_capacity(n_states * n_actions);
+    for (s, d) in state_occupancy.iter().enumerate() {
+        occupancy.extend((0..n_actions).map(|a| d.clone() * policy.probability(s, a)));
+    }
+    let mut value = T::zero();
+    for (rho, v) in mdp.initial().iter().zip(&state_values) {
+        value += rho.clone() * v;
+    }
+    Ok(Evaluation { n_actions, value, state_values, action_values, state_occupancy, occupancy })
+}

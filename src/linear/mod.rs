@@ -1,0 +1,140 @@
+//! Solving `(I - gamma P) x = b` and its transpose.
+//!
+//! How to solve is a property of the arithmetic: doubles factorise once
+//! (nalgebra below 32 states, faer above, sparse faer for large sparse
+//! kernels), rationals lift a solution modulo a prime, enclosing arithmetics
+//! refine a double solution and bound what is left by the residual, dual
+//! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 3.
+
+mod dual;
+mod enclosed;
+mod lu;
+mod padic;
+mod rows;
+
+use std::cmp::Ordering;
+
+use thiserror::Error;
+
+pub use dual::DualFactorisation;
+pub use enclosed::{Enclosed, Enclosure};
+pub use lu::Lu;
+pub use padic::PadicInverse;
+pub use rows::{Row, Rows};
+
+use crate::arithmetic::Field;
+
+/// Why a linear system could not be solved.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SolveError {
+    /// `gamma` times the largest row sum of `|P|` is not below 1, so the values
+    /// are not bounded.
+    #[error("gamma times the largest row sum is {product}, expected below 1")]
+    NotContracting {
+        /// `gamma max_s sum_t |P[s,t]|`, rounded up.
+        product: f64,
+    },
+    /// The factorisation met no usable pivot.
+    #[error("the matrix I - gamma P of {states} states is singular in this arithmetic")]
+    Singular {
+        /// Number of states.
+        states: usize,
+    },
+}
+
+/// The matrix `I - gamma P` of a Markov chain `P` (`P[s,t]`, shape S x S).
+///
+/// [`Resolvent::new`] checks `gamma max_s sum_t |P[s,t]| < 1`, so the matrix is
+/// invertible and `||(I - gamma P)^{-1}||_inf <= 1/(1 - gamma max_s sum_t |P[s,t]|)`.
+#[derive(Debug, Clone)]
+pub struct Resolvent<T> {
+    chain: Rows<T>,
+    gamma: T,
+}
+
+impl<T: Field> Resolvent<T> {
+    /// The resolvent of a chain.
+    ///
+    /// # Errors
+    /// [`SolveError::NotContracting`] unless `gamma` times the largest row sum
+    /// is certainly below 1.
+    pub fn new(chain: Rows<T>, gamma: T) -> Result<Self, SolveError> {
+        let resolvent = Self { chain, gamma };
+        for s in 0..resolvent.n_states() {
+            if !resolvent.contraction_gap(s).certainly_positive() {
+                let product = 1.0 - resolvent.contraction_gap(s).approximate();
+                return Err(SolveError::NotContracting { product });
+            }
+        }
+        Ok(resolvent)
+    }
+
+    /// `1 - gamma sum_t |P[s,t]|`.
+    pub(crate) fn contraction_gap(&self, s: usize) -> T {
+        let mut sum = T::zero();
+        for (_, entry) in self.chain.row(s) {
+            match entry.sign() {
+                Some(Ordering::Greater) => sum += entry,
+                Some(Ordering::Less) => sum -= entry,
+                Some(Ordering::Equal) => {}
+                None => sum += T::from_f64(entry.magnitude()),
+            }
+        }
+        T::one() - self.gamma.clone() * &sum
+    }
+
+    /// Number of states S.
+    pub fn n_states(&self) -> usize {
+        self.chain.len()
+    }
+
+    /// `P`, shape S x S.
+    pub fn chain(&self) -> &Rows<T> {
+        &self.chain
+    }
+
+    /// The discount factor.
+    pub fn gamma(&self) -> &T {
+        &self.gamma
+    }
+
+    /// `(I - gamma P) x`.
+    pub fn apply(&self, x: &[T]) -> Vec<T> {
+        let product = |s: usize| {
+            let mut sum = T::zero();
+            for (t, p) in self.chain.row(s) {
+                sum += p.clone() * &x[t];
+            }
+            x[s].clone() - sum * &self.gamma
+        };
+        (0..self.n_states()).map(product).collect()
+    }
+
+    /// `(I - gamma P)^T x`.
+    pub fn apply_transposed(&self, x: &[T]) -> Vec<T> {
+        let mut result = x.to_vec();
+        for (s, weight) in x.iter().enumerate() {
+            let weight = weight.clone() * &self.gamma;
+            for (t, p) in self.chain.row(s) {
+                result[t] -= p.clone() * &weight;
+            }
+        }
+        result
+    }
+}
+
+/// What a [`Field`] keeps of a [`Resolvent`] to solve with it many times.
+pub trait Factorisation<T>: Sized + Send + Sync {
+    /// Factorises `I - gamma P`.
+    ///
+    /// # Errors
+    /// [`SolveError::Singular`] where no usable pivot is left.
+    fn new(resolvent: Resolvent<T>) -> Result<Self, SolveError>;
+
+    /// `x` with `(I - gamma P) x = b`: values from rewards.
+    fn solve(&self, b: &[T]) -> Vec<T>;
+
+    /// `x` with `(I - gamma P)^T x = b`: occupancies from initial weights.
+    fn solve_transposed(&self, b: &[T]) -> Vec<T>;
+}

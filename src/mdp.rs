@@ -1,0 +1,323 @@
+//! Markov decision processes: kernel, rewards, initial distribution.
+//!
+//! Each part is validated when it is made and stays valid.
+
+use thiserror::Error;
+
+use crate::arithmetic::Field;
+use crate::linear::{Resolvent, Row, Rows, SolveError};
+use crate::policy::Policy;
+
+/// Why a model is not one.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A shape does not fit the number of states and actions.
+    #[error("{what} has {seen} entries, expected {expected}")]
+    Shape {
+        /// Which part.
+        what: &'static str,
+        /// Entries seen.
+        seen: usize,
+        /// Entries expected.
+        expected: usize,
+    },
+    /// There are no states or no actions.
+    #[error("{what} is 0, expected at least 1")]
+    Empty {
+        /// `S` or `A`.
+        what: &'static str,
+    },
+    /// A transition probability is negative or not a number.
+    #[error("P({target}|s={state},a={action}) is {value}, expected at least 0")]
+    Negative {
+        /// State s.
+        state: usize,
+        /// Action a.
+        action: usize,
+        /// Next state t.
+        target: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A row of the kernel does not sum to 1.
+    #[error("P(.|s={state},a={action}) sums to {sum}, expected 1")]
+    RowSum {
+        /// State s.
+        state: usize,
+        /// Action a.
+        action: usize,
+        /// The sum.
+        sum: f64,
+    },
+    /// A distribution has a negative entry or one that is not a number.
+    #[error("{what}[{index}] is {value}, expected at least 0")]
+    NegativeEntry {
+        /// Which distribution.
+        what: &'static str,
+        /// Flat index.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A distribution does not sum to 1.
+    #[error("{what} sums to {sum} at state {state}, expected 1")]
+    Sum {
+        /// Which distribution.
+        what: &'static str,
+        /// State (0 for the initial distribution).
+        state: usize,
+        /// The sum.
+        sum: f64,
+    },
+    /// The discount factor is outside [0, 1).
+    #[error("gamma is {gamma}, expected in [0, 1)")]
+    Gamma {
+        /// The factor.
+        gamma: f64,
+    },
+}
+
+/// Whether `x` is certainly farther than `tolerance` from 0, or not a number.
+pub(crate) fn exceeds<T: Field>(x: &T, tolerance: f64) -> bool {
+    let tolerance = T::from_f64(tolerance);
+    x.approximate().is_nan()
+        || (x.clone() - &tolerance).certainly_positive()
+        || (x.clone() + &tolerance).certainly_negative()
+}
+
+/// Checks a distribution: entries not certainly negative (beyond the
+/// tolerance), sum not certainly different from 1.
+fn check_distribution<T: Field>(what: &'static str, state: usize, entries: &[T]) -> Result<(), ModelError> {
+    let mut sum = T::zero();
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.approximate().is_nan() || entry.certainly_negative() {
+            let index = state * entries.len() + index;
+            return Err(ModelError::NegativeEntry { what, index, value: entry.approximate() });
+        }
+        sum += entry;
+    }
+    if exceeds(&(sum.clone() - T::one()), T::ROW_SUM_TOLERANCE) {
+        return Err(ModelError::Sum { what, state, sum: sum.approximate() });
+    }
+    Ok(())
+}
+
+/// Checks that `rows` is `n_states` distributions of equal length.
+pub(crate) fn check_distributions<T: Field>(
+    what: &'static str,
+    n_states: usize,
+    entries: &[T],
+) -> Result<(), ModelError> {
+    let width = entries.len() / n_states.max(1);
+    entries.chunks(width.max(1)).enumerate().try_for_each(|(s, row)| check_distribution(what, s, row))
+}
+
+/// Transition probabilities `P[s,a,t] = P(t | s,a)`, dense or sparse.
+///
+/// Rows sum to 1 within [`Field::ROW_SUM_TOLERANCE`] and are never
+/// renormalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel<T> {
+    n_actions: usize,
+    /// Row `s A + a` is `P(. | s,a)`.
+    rows: Rows<T>,
+}
+
+impl<T: Field> Kernel<T> {
+    /// A kernel from its rows in the order `s A + a`.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a shape that does not fit, a negative entry (beyond
+    /// the tolerance) or a row that does not sum to 1.
+    ///
+    /// ```
+    /// use pemdp::{linear::Rows, mdp::Kernel};
+    /// let error = Kernel::new(2, 1, Rows::dense(2, vec![0.5, 0.5, 0.5, 0.25])).unwrap_err();
+    /// assert_eq!(error.to_string(), "P(.|s=1,a=0) sums to 0.75, expected 1");
+    /// ```
+    pub fn new(n_states: usize, n_actions: usize, rows: Rows<T>) -> Result<Self, ModelError> {
+        for (what, n) in [("S", n_states), ("A", n_actions)] {
+            if n == 0 {
+                return Err(ModelError::Empty { what });
+            }
+        }
+        if rows.len() != n_states * n_actions || rows.width() != n_states {
+            let seen = rows.len() * rows.width();
+            return Err(ModelError::Shape { what: "P", seen, expected: n_states * n_actions * n_states });
+        }
+        for i in 0..rows.len() {
+            let (state, action) = (i / n_actions, i % n_actions);
+            let mut sum = T::zero();
+            for (target, entry) in rows.row(i) {
+                let value = entry.approximate();
+                if value.is_nan() || (entry.certainly_negative() && exceeds(entry, T::ROW_SUM_TOLERANCE)) {
+                    return Err(ModelError::Negative { state, action, target, value });
+                }
+                sum += entry;
+            }
+            if exceeds(&(sum.clone() - T::one()), T::ROW_SUM_TOLERANCE) {
+                return Err(ModelError::RowSum { state, action, sum: sum.approximate() });
+            }
+        }
+        Ok(Self { n_actions, rows })
+    }
+
+    /// A dense kernel from `P[s,a,t]` in the order `(s A + a) S + t`.
+    ///
+    /// # Errors
+    /// As [`Kernel::new`].
+    pub fn dense(n_states: usize, n_actions: usize, entries: Vec<T>) -> Result<Self, ModelError> {
+        let expected = n_states * n_actions * n_states;
+        if entries.len() != expected || expected == 0 {
+            if n_states == 0 || n_actions == 0 {
+                return Err(ModelError::Empty { what: if n_states == 0 { "S" } else { "A" } });
+            }
+            return Err(ModelError::Shape { what: "P", seen: entries.len(), expected });
+        }
+        Self::new(n_states, n_actions, Rows::dense(n_states, entries))
+    }
+
+    /// Number of states S.
+    pub fn n_states(&self) -> usize {
+        self.rows.width()
+    }
+
+    /// Number of actions A.
+    pub fn n_actions(&self) -> usize {
+        self.n_actions
+    }
+
+    /// The stored entries of `P(. | s,a)`.
+    pub fn row(&self, state: usize, action: usize) -> Row<'_, T> {
+        self.rows.row(state * self.n_actions + action)
+    }
+
+    /// All rows, in the order `s A + a`.
+    pub fn rows(&self) -> &Rows<T> {
+        &self.rows
+    }
+
+    /// `P(t | s,a)`.
+    pub fn probability(&self, state: usize, action: usize, target: usize) -> T {
+        self.rows.entry(state * self.n_actions + action, target)
+    }
+
+    /// `P_pi[s,t] = sum_a pi(a|s) P[s,a,t]`, shape S x S.
+    pub fn under(&self, policy: &Policy<T>) -> Rows<T> {
+        self.rows.mixtures(self.n_actions, |s, a| policy.probability(s, a))
+    }
+}
+
+/// A finite Markov decision process: kernel, rewards, initial distribution and
+/// discount factor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mdp<T> {
+    kernel: Kernel<T>,
+    rewards: Vec<T>,
+    initial: Vec<T>,
+    gamma: T,
+}
+
+impl<T: Field> Mdp<T> {
+    /// An MDP from its parts: `rewards[s A + a]`, `initial[s]`.
+    ///
+    /// # Errors
+    /// [`ModelError`] for shapes that do not fit, an initial distribution that
+    /// is none, or a discount factor outside [0, 1).
+    pub fn new(kernel: Kernel<T>, rewards: Vec<T>, initial: Vec<T>, gamma: T) -> Result<Self, ModelError> {
+        let (n_states, n_actions) = (kernel.n_states(), kernel.n_actions());
+        for (what, seen, expected) in
+            [("r", rewards.len(), n_states * n_actions), ("rho", initial.len(), n_states)]
+        {
+            if seen != expected {
+                return Err(ModelError::Shape { what, seen, expected });
+            }
+        }
+        check_distribution("rho", 0, &initial)?;
+        if gamma.certainly_negative() || !(T::one() - &gamma).certainly_positive() {
+            return Err(ModelError::Gamma { gamma: gamma.approximate() });
+        }
+        Ok(Self { kernel, rewards, initial, gamma })
+    }
+
+    /// Number of states S.
+    pub fn n_states(&self) -> usize {
+        self.kernel.n_states()
+    }
+
+    /// Number of actions A.
+    pub fn n_actions(&self) -> usize {
+        self.kernel.n_actions()
+    }
+
+    /// The transition probabilities.
+    pub fn kernel(&self) -> &Kernel<T> {
+        &self.kernel
+    }
+
+    /// `r[s,a]`, without the entropy bonus.
+    pub fn reward(&self, state: usize, action: usize) -> &T {
+        &self.rewards[state * self.n_actions() + action]
+    }
+
+    /// `rho[s]`.
+    pub fn initial(&self) -> &[T] {
+        &self.initial
+    }
+
+    /// The discount factor.
+    pub fn gamma(&self) -> &T {
+        &self.gamma
+    }
+
+    /// `I - gamma P_pi`.
+    ///
+    /// # Errors
+    /// [`SolveError::NotContracting`] where `gamma` times a row sum reaches 1.
+    pub fn resolvent(&self, policy: &Policy<T>) -> Result<Resolvent<T>, SolveError> {
+        Resolvent::new(self.kernel.under(policy), self.gamma.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::{Ball, Rational};
+
+    fn half<T: Field>() -> T {
+        T::from_ratio(1, 2)
+    }
+
+    #[test]
+    fn kernels_are_checked_to_the_stated_tolerance() {
+        let within = vec![0.5, 0.5 + 9e-10, 1.0, 0.0];
+        assert!(Kernel::dense(2, 1, within.clone()).is_ok());
+        assert!(Kernel::dense(2, 1, within.iter().map(|&x| Ball::from_f64(x)).collect()).is_ok());
+        let exact: Vec<_> = within.iter().map(|&x| Rational::from_f64(x)).collect();
+        assert!(matches!(Kernel::dense(2, 1, exact), Err(ModelError::RowSum { state: 0, action: 0, .. })));
+        let beyond = Kernel::dense(2, 1, vec![1.0, 0.0, 0.5, 0.5 + 2e-9]);
+        assert!(matches!(beyond, Err(ModelError::RowSum { state: 1, action: 0, .. })));
+        let negative = Kernel::dense(1, 2, vec![1.0, -1.0]);
+        assert_eq!(negative, Err(ModelError::Negative { state: 0, action: 1, target: 0, value: -1.0 }));
+        let undefined = Kernel::dense(1, 1, vec![f64::NAN]);
+        assert!(matches!(undefined, Err(ModelError::Negative { .. })));
+    }
+
+    #[test]
+    fn shapes_and_ranges_are_checked() {
+        assert_eq!(Kernel::<f64>::dense(0, 1, vec![]), Err(ModelError::Empty { what: "S" }));
+        assert_eq!(Kernel::<f64>::dense(1, 0, vec![]), Err(ModelError::Empty { what: "A" }));
+        assert!(matches!(Kernel::dense(2, 1, vec![1.0]), Err(ModelError::Shape { expected: 4, .. })));
+        let kernel = || Kernel::dense(1, 1, vec![1.0]).unwrap();
+        assert!(Mdp::new(kernel(), vec![0.0], vec![1.0], 0.0).is_ok());
+        for gamma in [1.0, -0.1, f64::NAN] {
+            let mdp = Mdp::new(kernel(), vec![0.0], vec![1.0], gamma);
+            assert!(matches!(mdp, Err(ModelError::Gamma { .. })), "gamma = {gamma}");
+        }
+        let initial = Mdp::new(kernel(), vec![0.0], vec![half()], 0.5);
+        assert_eq!(initial, Err(ModelError::Sum { what: "rho", state: 0, sum: 0.5 }));
+        let rewards = Mdp::new(kernel(), vec![], vec![1.0], 0.5);
+        assert_eq!(rewards, Err(ModelError::Shape { what: "r", seen: 0, expected: 1 }));
+    }
+}

@@ -1,0 +1,578 @@
+//! JSON read lazily: a [`Node`] is a value that is still text, with the path
+//! that leads to it.
+//!
+//! The syntax of the whole document is checked once. After that each access
+//! looks at one level only, so a deeply nested document costs neither stack nor
+//! more than its own size, and a number becomes a [`Numeral`] straight from
+//! its digits. Paths are chains of references that turn into text only when
+//! there is an error to report.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
+
+use serde::de::IgnoredAny;
+
+use super::numeral::{self, Numeral, NumeralError, Reading};
+
+/// What is wrong with an input and where: the path to the element, the value
+/// seen and what was expected, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}{}{problem}", if .path.is_empty() { "" } else { ": " })]
+pub struct InputError {
+    path: String,
+    problem: String,
+}
+
+impl InputError {
+    /// The error `problem` at `path`; an empty path stands for the document.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        InputError { path: path.into(), problem: problem.into() }
+    }
+
+    /// Where: a path such as `environment.transitions[3][1][0]`, empty for the
+    /// document itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was seen there and what was expected.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
+/// The steps from the document to one of its values, last step first.
+#[derive(Clone, Copy, Debug)]
+pub enum Path<'a> {
+    /// The document.
+    Root,
+    /// The value of a key of an object.
+    Key(&'a Path<'a>, &'a str),
+    /// An element of an array, numbered from 0.
+    Index(&'a Path<'a>, usize),
+}
+
+impl Display for Path<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Path::Root => Ok(()),
+            Path::Index(parent, index) => write!(out, "{parent}[{index}]"),
+            Path::Key(parent, key) if !is_plain(key) => write!(out, "{parent}[\"{}\"]", excerpt(key)),
+            Path::Key(Path::Root, key) => write!(out, "{key}"),
+            Path::Key(parent, key) => write!(out, "{parent}.{key}"),
+        }
+    }
+}
+
+/// Whether a key can stand in a path without quotes.
+fn is_plain(key: &str) -> bool {
+    !key.is_empty()
+        && key.len() <= EXCERPT
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// A JSON value, still text, and the path to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    /// One JSON value whose syntax has been checked, without white space around it.
+    text: &'a str,
+    path: Path<'a>,
+}
+
+impl<'a> Node<'a> {
+    /// The document `text`.
+    ///
+    /// # Errors
+    /// Text that is not one JSON value, with line and column.
+    pub fn parse(text: &'a str) -> Result<Self, InputError> {
+        serde_json::from_str::<IgnoredAny>(text)
+            .map_err(|error| InputError::new("", format!("is not JSON: {error}")))?;
+        Ok(Node { text: text.trim_matches(is_space), path: Path::Root })
+    }
+
+    /// The document in `bytes`.
+    ///
+    /// # Errors
+    /// Bytes that are not UTF-8, with the position of the first such byte
+    /// counted from 0, and those of [`Node::parse`].
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, InputError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let position = error.valid_up_to();
+            let byte = bytes.get(position).copied().unwrap_or_default();
+            InputError::new("", format!("byte {position} is 0x{byte:02x}, expected UTF-8"))
+        })?;
+        Self::parse(text)
+    }
+
+    /// The JSON text of the value.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The path to the value.
+    pub fn path(&self) -> Path<'a> {
+        self.path
+    }
+
+    /// The error `problem` at this value.
+    pub fn error(&self, problem: impl Into<String>) -> InputError {
+        InputError::new(self.path.to_string(), problem)
+    }
+
+    /// The error that this value is not what was expected, which quotes it.
+    pub fn unexpected(&self, expected: impl Display) -> InputError {
+        self.error(format!("is {}, expected {expected}", self.quoted()))
+    }
+
+    /// The beginning of the value in one line.
+    pub fn quoted(&self) -> String {
+        if !self.text.starts_with(['[', '{']) {
+            return excerpt(self.text);
+        }
+        // White space between elements says nothing about them.
+        let mut after_space = false;
+        shortened(self.text.chars().filter_map(|character| {
+            let space = is_space(character);
+            let repeated = space && after_space;
+            after_space = space;
+            (!repeated).then_some(if space { ' ' } else { character })
+        }))
+    }
+
+    fn first(&self) -> u8 {
+        self.text.bytes().next().unwrap_or_default()
+    }
+
+    /// Whether the value is `null`.
+    pub fn is_null(&self) -> bool {
+        self.first() == b'n'
+    }
+
+    /// Whether the value is a number.
+    pub fn is_number(&self) -> bool {
+        matches!(self.first(), b'-' | b'0'..=b'9')
+    }
+
+    /// Whether the value is a string.
+    pub fn is_string(&self) -> bool {
+        self.first() == b'"'
+    }
+
+    /// Whether the value is an array.
+    pub fn is_array(&self) -> bool {
+        self.first() == b'['
+    }
+
+    /// Whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.first() == b'{'
+    }
+
+    /// The characters of a string.
+    ///
+    /// # Errors
+    /// Any other value, and escapes that are not Unicode text.
+    pub fn string(&self) -> Result<Cow<'a, str>, InputError> {
+        if !self.is_string() {
+            return Err(self.unexpected("a string"));
+        }
+        decoded(self.text).ok_or_else(|| self.unexpected("a string of Unicode text"))
+    }
+
+    /// The one of `choices` that the string is.
+    ///
+    /// # Errors
+    /// Any other value.
+    pub fn choice<'c>(&self, choices: &[&'c str]) -> Result<&'c str, InputError> {
+        let found = if self.is_string() { self.string()? } else { Cow::Borrowed("") };
+        choices.iter().find(|choice| **choice == found).copied().ok_or_else(|| {
+            let list: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+            self.unexpected(list.join(" or "))
+        })
+    }
+
+    /// An integer from 0 to `below - 1` that numbers `what`, such as "a state".
+    ///
+    /// # Errors
+    /// Any other value; 3.0 and "3" are not integers.
+    pub fn index(&self, below: usize, what: &str) -> Result<usize, InputError> {
+        match self.digits() {
+            Some(index) if index < below => Ok(index),
+            _ => Err(match below.checked_sub(1) {
+                Some(last) => self.unexpected(format!("{what}, an integer from 0 to {last}")),
+                None => self.unexpected(format!("{what}, of which there are none")),
+            }),
+        }
+    }
+
+    /// An integer within `range`.
+    ///
+    /// # Errors
+    /// Any other value; 3.0 and "3" are not integers.
+    pub fn count(&self, range: RangeInclusive<usize>) -> Result<usize, InputError> {
+        self.digits()
+            .filter(|count| range.contains(count))
+            .ok_or_else(|| self.unexpected(format!("an integer from {} to {}", range.start(), range.end())))
+    }
+
+    /// The integer that the text spells with digits only.
+    fn digits(&self) -> Option<usize> {
+        if self.text.bytes().all(|byte| byte.is_ascii_digit()) { self.text.parse().ok() } else { None }
+    }
+
+    /// A real number: a JSON number or a string with a fraction or a decimal.
+    ///
+    /// # Errors
+    /// Any other value, and the numerals that [`numeral`](super::numeral) refuses.
+    pub fn numeral(&self, reading: Reading) -> Result<Numeral, InputError> {
+        if self.is_number() {
+            return numeral::from_number(self.text, reading).map_err(|error| self.unexpected(error));
+        }
+        if !self.is_string() {
+            return Err(self.unexpected("a number"));
+        }
+        numeral::from_string(&self.string()?, reading).map_err(|error| match error {
+            NumeralError::Malformed => self.unexpected(format!("a number or {error}")),
+            _ => self.unexpected(error),
+        })
+    }
+
+    /// The elements of an array.
+    ///
+    /// # Errors
+    /// Any other value.
+    pub fn array(&self) -> Result<Elements<'_>, InputError> {
+        if !self.is_array() {
+            return Err(self.unexpected("an array"));
+        }
+        Ok(Elements { path: &self.path, index: 0, rest: &self.text[1..] })
+    }
+
+    /// The keys and values of an object.
+    ///
+    /// # Errors
+    /// Any other value, and an object with a key twice.
+    pub fn fields(&self) -> Result<Fields<'_>, InputError> {
+        if !self.is_object() {
+            return Err(self.unexpected("an object"));
+        }
+        let mut entries = BTreeMap::new();
+        let mut rest = &self.text[1..];
+        while let Some(raw) = take_value(&mut rest) {
+            let key = decoded(raw)
+                .ok_or_else(|| self.error(format!("has the key {}, expected Unicode text", excerpt(raw))))?;
+            let Some(value) = take_value(&mut rest) else { break };
+            match entries.entry(key) {
+                Entry::Vacant(vacant) => vacant.insert(value),
+                Entry::Occupied(occupied) => {
+                    let key = occupied.key();
+                    let path = Path::Key(&self.path, key).to_string();
+                    let problem = format!("duplicate key \"{}\", expected it once", excerpt(key));
+                    return Err(InputError::new(path, problem));
+                }
+            };
+        }
+        Ok(Fields { path: &self.path, entries })
+    }
+}
+
+/// The elements of an array, in order.
+#[derive(Clone, Debug)]
+pub struct Elements<'n> {
+    path: &'n Path<'n>,
+    index: usize,
+    rest: &'n str,
+}
+
+impl<'n> Iterator for Elements<'n> {
+    type Item = Node<'n>;
+
+    fn next(&mut self) -> Option<Node<'n>> {
+        let text = take_value(&mut self.rest)?;
+        let path = Path::Index(self.path, self.index);
+        self.index += 1;
+        Some(Node { text, path })
+    }
+}
+
+/// The keys and values of an object, each key once.
+#[derive(Clone, Debug)]
+pub struct Fields<'n> {
+    path: &'n Path<'n>,
+    entries: BTreeMap<Cow<'n, str>, &'n str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Refuses keys other than `known`.
+    ///
+    /// # Errors
+    /// The first unknown key in alphabetical order.
+    pub fn only(&self, known: &[&str]) -> Result<(), InputError> {
+        match self.entries.keys().find(|key| !known.contains(&key.as_ref())) {
+            None => Ok(()),
+            Some(key) => Err(InputError::new(
+                Path::Key(self.path, key).to_string(),
+                format!("unknown key \"{}\", expected only {}", excerpt(key), known.join(", ")),
+            )),
+        }
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// An object without that key.
+    pub fn required(&self, key: &'n str) -> Result<Node<'n>, InputError> {
+        self.optional(key).ok_or_else(|| {
+            InputError::new(Path::Key(self.path, key).to_string(), "is missing, expected a value")
+        })
+    }
+
+    /// The value of `key`, if the object has it.
+    pub fn optional(&self, key: &'n str) -> Option<Node<'n>> {
+        let text = self.entries.get(key)?;
+        Some(Node { text, path: Path::Key(self.path, key) })
+    }
+
+    /// Whether the object has `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+}
+
+/// White space as JSON knows it.
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Cuts the next value off the inside of an array or object whose syntax has
+/// been checked; `None` at its end.
+fn take_value<'n>(rest: &mut &'n str) -> Option<&'n str> {
+    let bytes = rest.as_bytes();
+    let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':'))?;
+    let length = value_length(&bytes[start..])?;
+    let value = &rest[start..start + length];
+    *rest = &rest[start + length..];
+    Some(value)
+}
+
+/// How many bytes the value at the start takes; `None` where no value starts.
+/// It always ends at or before an ASCII byte, so it never splits a character.
+fn value_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.first()? {
+        b']' | b'}' => None,
+        b'"' => Some(string_length(bytes)),
+        b'[' | b'{' => {
+            let mut depth = 0_usize;
+            let mut at = 0;
+            while let Some(byte) = bytes.get(at) {
+                match byte {
+                    b'"' => {
+                        at += string_length(&bytes[at..]);
+                        continue;
+                    }
+                    b'[' | b'{' => depth += 1,
+                    b']' | b'}' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            Some(at)
+        }
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
+            Some(bytes.iter().position(ends).unwrap_or(bytes.len()))
+        }
+    }
+}
+
+/// How many bytes the string at the start takes, with its quotes.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// The characters of a string that is given with its quotes; `None` if an
+/// escape is half of a surrogate pair.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    if raw.contains('\\') {
+        return serde_json::from_str(raw).ok().map(Cow::Owned);
+    }
+    raw.get(1..raw.len().saturating_sub(1)).map(Cow::Borrowed)
+}
+
+/// How many characters of a value a message quotes.
+const EXCERPT: usize = 40;
+
+/// The beginning of `text`, safe to print in one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    shortened(text.chars())
+}
+
+fn shortened(mut characters: impl Iterator<Item = char>) -> String {
+    let mut shown = String::new();
+    for character in characters.by_ref().take(EXCERPT) {
+        if character.is_control() || reorders(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a character can break a line or change the direction of the text.
+fn reorders(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A double as a reader would write it: no trailing `.0`, no long run of zeros.
+pub(crate) fn shown_double(x: f64) -> String {
+    let text = format!("{x:?}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn message(error: InputError) -> String {
+        error.to_string()
+    }
+
+    #[test]
+    fn syntax_errors_give_line_and_column() {
+        for text in ["", "{", "[1,]", "{\"a\" 1}", "01", "1.", "[1] 2", "\"\u{1}\"", "nul"] {
+            let error = message(Node::parse(text).unwrap_err());
+            assert!(error.contains("line 1 column"), "{error}");
+        }
+        let error = message(Node::parse("{\n  \"a\": 1,\n}").unwrap_err());
+        assert!(error.ends_with("line 3 column 1"), "{error}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_give_their_position() {
+        let error = message(Node::from_bytes(b"[\"a\xff\"]").unwrap_err());
+        assert_eq!(error, "byte 3 is 0xff, expected UTF-8");
+        assert!(Node::from_bytes("[\"é\"]".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn white_space_and_nesting_do_not_matter() {
+        let text = " {\n\"a\" : [ 1 , [2,\t[\"],}\\\"\"]] ,{ } ,\"x\\\\\"] , \"b\":{} } ";
+        let node = Node::parse(text).unwrap();
+        let fields = node.fields().unwrap();
+        let a = fields.required("a").unwrap();
+        let texts: Vec<_> = a.array().unwrap().map(|element| element.text()).collect();
+        assert_eq!(texts, ["1", "[2,\t[\"],}\\\"\"]]", "{ }", "\"x\\\\\""]);
+        assert_eq!(fields.required("b").unwrap().fields().unwrap().entries.len(), 0);
+        assert_eq!(Node::parse("[]").unwrap().array().unwrap().count(), 0);
+        assert_eq!(Node::parse("[ ]").unwrap().array().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn keys_are_named() {
+        let node = Node::parse(r#"{"a": {"x": 1, "y\u0041": 2}}"#).unwrap();
+        let outer = node.fields().unwrap();
+        let a = outer.required("a").unwrap();
+        let fields = a.fields().unwrap();
+        assert_eq!(
+            message(fields.only(&["x", "z"]).unwrap_err()),
+            "a.yA: unknown key \"yA\", expected only x, z"
+        );
+        assert!(fields.only(&["x", "yA"]).is_ok());
+        assert_eq!(message(fields.required("q").unwrap_err()), "a.q: is missing, expected a value");
+        assert_eq!(message(outer.required("q").unwrap_err()), "q: is missing, expected a value");
+        let twice = Node::parse(r#"{"a": 1, "\u0061": 2}"#).unwrap();
+        assert_eq!(message(twice.fields().unwrap_err()), "a: duplicate key \"a\", expected it once");
+        let strange = Node::parse(r#"{"a b\n": 1}"#).unwrap();
+        assert_eq!(
+            message(strange.fields().unwrap().only(&["x"]).unwrap_err()),
+            "[\"a b\\n\"]: unknown key \"a b\\n\", expected only x"
+        );
+        let half = Node::parse(r#"{"\ud800": 1}"#).unwrap();
+        assert!(half.fields().is_err());
+    }
+
+    #[test]
+    fn each_type_refuses_the_others() {
+        let values = ["null", "true", "1", "\"s\"", "[1]", "{\"a\":1}"];
+        for (number, text) in values.into_iter().enumerate() {
+            let node = Node::parse(text).unwrap();
+            assert_eq!(node.is_null(), number == 0);
+            assert_eq!(node.numeral(Reading::Doubles).is_ok(), number == 2);
+            assert_eq!(node.index(2, "a state").is_ok(), number == 2);
+            assert_eq!(node.count(1..=2).is_ok(), number == 2);
+            assert_eq!(node.string().is_ok(), number == 3);
+            assert_eq!(node.choice(&["s"]).is_ok(), number == 3);
+            assert_eq!(node.array().is_ok(), number == 4);
+            assert_eq!(node.fields().is_ok(), number == 5);
+        }
+    }
+
+    #[test]
+    fn indices_are_integers() {
+        for text in ["3.0", "\"3\"", "-1", "-0", "3e0", "5", "99999999999999999999999"] {
+            assert!(Node::parse(text).unwrap().index(5, "a state").is_err(), "{text}");
+        }
+        assert_eq!(Node::parse("4").unwrap().index(5, "a state"), Ok(4));
+        assert_eq!(
+            message(Node::parse("3.0").unwrap().count(1..=10).unwrap_err()),
+            "is 3.0, expected an integer from 1 to 10"
+        );
+    }
+
+    #[test]
+    fn messages_are_one_short_line() {
+        let long = format!("\"{}\\u0007\u{2028}\u{85}\"", "é".repeat(500));
+        let nested = format!("[\n{}1{}]", "[\n\t".repeat(500), "]".repeat(500));
+        let spread = format!("[1,{}2]", "\n".repeat(5000));
+        for text in [&long[..], &nested, &spread, "\"\u{2028}\u{85}\u{202e}\""] {
+            let node = Node::parse(text).unwrap();
+            let error = message(node.index(0, "nothing").unwrap_err());
+            assert!(error.chars().count() < 130, "{error}");
+            assert!(!error.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{202e}'));
+        }
+        let short = Node::parse("[1,\n   2]").unwrap();
+        assert_eq!(message(short.string().unwrap_err()), "is [1, 2], expected a string");
+        assert_eq!(shown_double(1.0), "1");
+        assert_eq!(shown_double(1e-300), "1e-300");
+    }
+
+    #[test]
+    fn deep_nesting_costs_neither_stack_nor_time() {
+        let depth = 5_000_000;
+        let open_array = "[".repeat(2 * depth);
+        let open_object = "{\"a\":".repeat(depth / 2);
+        let closed_array = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let closed_object = format!("{}1{}", "{\"a\":".repeat(depth / 2), "}".repeat(depth / 2));
+        let start = Instant::now();
+        assert!(Node::parse(&open_array).is_err());
+        assert!(Node::parse(&open_object).is_err());
+        let array = Node::parse(&closed_array).unwrap();
+        assert_eq!(array.array().unwrap().count(), 1);
+        assert!(array.string().is_err());
+        let object = Node::parse(&closed_object).unwrap();
+        let fields = object.fields().unwrap();
+        assert!(fields.required("a").unwrap().string().is_err());
+        // Generous: the machine may be busy and the test not optimised.
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    }
+}

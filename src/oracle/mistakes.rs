@@ -1,0 +1,521 @@
+//! Known mistakes: what is computed instead of the truth, one function each.
+//!
+//! Formulas and where they were seen: `docs/mistakes.md`.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::problem::EnvironmentSpec;
+use super::{OracleError, Problem};
+use crate::environments::gridworld::Terminal;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::gradient::{entropy_term, policy_term};
+use crate::performative::{Performance, PerformativeMdp};
+use crate::policy::Policy;
+use crate::response::{Cotangent, PulledBack};
+
+/// A mistake that implementations are known to make.
+pub struct Mistake {
+    /// Its name in reports.
+    pub id: &'static str,
+    /// Which quantities of an answer it changes.
+    pub touches: &'static [&'static str],
+    /// What would be computed, in every reading of the mistake that is in use;
+    /// none where the mistake is not defined.
+    predict: fn(&Case<'_>) -> Vec<Prediction>,
+}
+
+const GRADIENT: &[&str] = &["gradient"];
+const GRADIENT_AND_OCCUPANCY: &[&str] = &["gradient", "occupancy"];
+const VALUE_AND_GRADIENT: &[&str] = &["value", "gradient"];
+
+/// Every known mistake.
+pub const KNOWN_MISTAKES: &[Mistake] = &[
+    Mistake { id: "no-transition-term", touches: GRADIENT, predict: no_transition_term },
+    Mistake {
+        id: "advantage-weighted-transition-score",
+        touches: GRADIENT,
+        predict: advantage_weighted_transition_score,
+    },
+    Mistake {
+        id: "transition-score-one-step-late",
+        touches: GRADIENT,
+        predict: transition_score_one_step_late,
+    },
+    Mistake { id: "no-reward-term", touches: GRADIENT, predict: no_reward_term },
+    Mistake { id: "no-performative-terms", touches: GRADIENT, predict: no_performative_terms },
+    Mistake { id: "response-values-frozen", touches: GRADIENT, predict: response_values_frozen },
+    Mistake { id: "transition-term-undiscounted", touches: GRADIENT, predict: transition_term_undiscounted },
+    Mistake { id: "transition-term-no-gamma", touches: GRADIENT, predict: transition_term_no_gamma },
+    Mistake { id: "normalised-occupancy", touches: GRADIENT_AND_OCCUPANCY, predict: normalised_occupancy },
+    Mistake { id: "undiscounted-occupancy", touches: GRADIENT, predict: undiscounted_occupancy },
+    Mistake {
+        id: "entropy-in-reward-not-bootstrap",
+        touches: VALUE_AND_GRADIENT,
+        predict: entropy_in_reward_not_bootstrap,
+    },
+    Mistake {
+        id: "entropy-in-bootstrap-not-reward",
+        touches: GRADIENT,
+        predict: entropy_in_bootstrap_not_reward,
+    },
+    Mistake { id: "entropy-sign", touches: VALUE_AND_GRADIENT, predict: entropy_sign },
+    Mistake { id: "reward-weighted-by-state", touches: GRADIENT, predict: reward_weighted_by_state },
+    Mistake {
+        id: "terminal-keeps-transitions",
+        touches: VALUE_AND_GRADIENT,
+        predict: terminal_keeps_transitions,
+    },
+    Mistake { id: "terminal-keeps-rewards", touches: VALUE_AND_GRADIENT, predict: terminal_keeps_rewards },
+    Mistake { id: "stale-environment", touches: VALUE_AND_GRADIENT, predict: stale_environment },
+    Mistake { id: "descent", touches: GRADIENT, predict: descent },
+    Mistake { id: "transposed-transitions", touches: VALUE_AND_GRADIENT, predict: transposed_transitions },
+];
+
+impl Mistake {
+    /// What an implementation with this mistake would answer; none where the
+    /// mistake is not defined.
+    pub(super) fn predictions(&self, case: &Case<'_>) -> Vec<Prediction> {
+        (self.predict)(case)
+    }
+}
+
+/// An answer in flat arrays: the truth, or what a mistake makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prediction {
+    pub(super) value: f64,
+    pub(super) state_values: Vec<f64>,
+    pub(super) action_values: Vec<Option<f64>>,
+    pub(super) occupancy: Vec<f64>,
+    pub(super) gradient: Vec<Option<f64>>,
+}
+
+/// A problem evaluated in doubles, for the mistakes to start from.
+pub(super) struct Case<'a> {
+    problem: &'a Problem,
+    model: &'a PerformativeMdp<f64>,
+    policy: &'a Policy<f64>,
+    /// The policy deployed before, for `stale-environment`.
+    previous: &'a Policy<f64>,
+    performance: Performance<'a, f64>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        problem: &'a Problem,
+        model: &'a PerformativeMdp<f64>,
+        policy: &'a Policy<f64>,
+        previous: &'a Policy<f64>,
+    ) -> Result<Self, OracleError> {
+        let performance = model.perform(policy)?;
+        Ok(Self { problem, model, policy, previous, performance })
+    }
+
+    fn evaluation(&self) -> &Evaluation<f64> {
+        &self.performance.evaluation
+    }
+
+    fn lambda(&self) -> f64 {
+        self.model.entropy
+    }
+
+    /// The true `gamma d[s,a] V[t]` and `d[s,a]`, pulled back with other
+    /// cotangents in their place.
+    fn pull(
+        &self,
+        transition: impl Fn(usize, usize, usize) -> f64,
+        reward: impl Fn(usize, usize) -> f64,
+    ) -> PulledBack<f64> {
+        self.performance.pullback.pull(&Cotangent { transition: &transition, reward: &reward })
+    }
+
+    /// The transition term with `transition` in place of `gamma d[s,a] V[t]`.
+    fn transition_term(&self, transition: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
+        self.pull(transition, |_, _| 0.0).transition.to_parameters(self.policy)
+    }
+
+    /// The reward term with `reward` in place of `d[s,a]`.
+    fn reward_term(&self, reward: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        self.pull(|_, _, _| 0.0, reward).reward.to_parameters(self.policy)
+    }
+
+    /// The truth but for the gradient, which is the sum of these parts.
+    fn with_gradient(&self, policy: &[Option<f64>], rest: &[&[f64]]) -> Prediction {
+        prediction(self.evaluation(), sum(policy, rest))
+    }
+}
+
+/// The sum of gradient terms.
+fn sum(policy: &[Option<f64>], rest: &[&[f64]]) -> Vec<Option<f64>> {
+    let total =
+        |(i, policy): (usize, &Option<f64>)| policy.map(|p| rest.iter().fold(p, |sum, term| sum + term[i]));
+    policy.iter().enumerate().map(total).collect()
+}
+
+fn prediction(evaluation: &Evaluation<f64>, gradient: Vec<Option<f64>>) -> Prediction {
+    Prediction {
+        value: evaluation.value,
+        state_values: evaluation.state_values.clone(),
+        action_values: evaluation.action_values.clone(),
+        occupancy: evaluation.occupancy.clone(),
+        gradient,
+    }
+}
+
+fn no_transition_term(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    vec![case.with_gradient(&terms.policy, &[&terms.reward, &terms.entropy])]
+}
+
+/// `sum d[s,a] A[s,a] sum_t dP[s,a,t]`, which is 0.
+fn advantage_weighted_transition_score(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    let evaluation = case.evaluation();
+    let transition = case.transition_term(|s, a, _| {
+        evaluation.advantage(s, a).map_or(0.0, |advantage| evaluation.occupancy(s, a) * advantage)
+    });
+    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+}
+
+/// `gamma sum d[s,a] sum_t dP[s,a,t] sum_b pi(b|t) A[t,b]`, which is 0.
+fn transition_score_one_step_late(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    let (evaluation, policy) = (case.evaluation(), case.policy);
+    let mean_advantage = |t: usize| -> f64 {
+        let weighted = |b: usize| evaluation.advantage(t, b).map_or(0.0, |a| policy.probability(t, b) * a);
+        (0..policy.n_actions()).map(weighted).sum()
+    };
+    let later: Vec<f64> = (0..policy.n_states()).map(mean_advantage).collect();
+    let gamma = case.model.gamma;
+    let transition = case.transition_term(|s, a, t| gamma * evaluation.occupancy(s, a) * later[t]);
+    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+}
+
+fn no_reward_term(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    vec![case.with_gradient(&terms.policy, &[&terms.transition, &terms.entropy])]
+}
+
+fn no_performative_terms(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    vec![case.with_gradient(&terms.policy, &[&terms.entropy])]
+}
+
+/// The followers' values do not move when their response is differentiated.
+fn response_values_frozen(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    let evaluation = case.evaluation();
+    let gamma = case.model.gamma;
+    let frozen = case.performance.pullback.pull_with_frozen_values(&Cotangent {
+        transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
+        reward: &|s, a| *evaluation.occupancy(s, a),
+    });
+    let Some(frozen) = frozen else { return Vec::new() };
+    let transition = frozen.transition.to_parameters(case.policy);
+    let reward = frozen.reward.to_parameters(case.policy);
+    vec![case.with_gradient(&terms.policy, &[&transition, &reward, &terms.entropy])]
+}
+
+/// Undiscounted visits in place of `d`, in the transition term only.
+fn transition_term_undiscounted(case: &Case<'_>) -> Vec<Prediction> {
+    let Some(visits) = undiscounted_visits(case, |s| case.model.response.responds(s).transitions) else {
+        return Vec::new();
+    };
+    let terms = &case.performance.gradient;
+    let (evaluation, gamma) = (case.evaluation(), case.model.gamma);
+    let transition = case.transition_term(|s, a, t| {
+        gamma * visits[s] * case.policy.probability(s, a) * evaluation.state_values[t]
+    });
+    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+}
+
+fn transition_term_no_gamma(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    let evaluation = case.evaluation();
+    let transition = case.transition_term(|s, a, t| evaluation.occupancy(s, a) * evaluation.state_values[t]);
+    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+}
+
+/// Everything that is weighted by `d`, multiplied by `1 - gamma`.
+fn normalised_occupancy(case: &Case<'_>) -> Vec<Prediction> {
+    let scale = 1.0 - case.model.gamma;
+    let gradient = case.performance.gradient.total();
+    let mut prediction = prediction(case.evaluation(), gradient);
+    prediction.gradient.iter_mut().flatten().for_each(|g| *g *= scale);
+    prediction.occupancy.iter_mut().for_each(|d| *d *= scale);
+    vec![prediction]
+}
+
+/// Undiscounted visits in place of `d`, in all terms.
+fn undiscounted_occupancy(case: &Case<'_>) -> Vec<Prediction> {
+    let evaluation = case.evaluation();
+    let policy = case.policy;
+    let scale = evaluation.state_values.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    let contributes = |s: usize| {
+        let responds = case.model.response.responds(s);
+        let q = (0..policy.n_actions()).filter_map(|a| evaluation.action_value(s, a));
+        let (low, high) = q.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), q| (l.min(*q), h.max(*q)));
+        responds.transitions || responds.rewards || high - low > 1e-12 * scale
+    };
+    let Some(visits) = undiscounted_visits(case, contributes) else { return Vec::new() };
+    let gamma = case.model.gamma;
+    let by_action = |s: usize, a: usize| visits[s] * policy.probability(s, a);
+    let pulled = case.pull(|s, a, t| gamma * by_action(s, a) * evaluation.state_values[t], by_action);
+    let policy_part = policy_term(policy, &visits, &evaluation.action_values);
+    let entropy = entropy_term(policy, &visits, &case.lambda());
+    let transition = pulled.transition.to_parameters(policy);
+    let reward = pulled.reward.to_parameters(policy);
+    vec![case.with_gradient(&policy_part, &[&transition, &reward, &entropy])]
+}
+
+/// Values without entropy inside `Q`; entropy in the first step only.
+fn entropy_in_reward_not_bootstrap(case: &Case<'_>) -> Vec<Prediction> {
+    let Ok(plain) = evaluate(&case.performance.mdp, case.policy, &0.0) else { return Vec::new() };
+    let (policy, lambda) = (case.policy, case.lambda());
+    let n_actions = policy.n_actions();
+    let bonus = |i: usize| {
+        if lambda == 0.0 {
+            Some(0.0)
+        } else {
+            policy.logarithm(i / n_actions, i % n_actions).map(|log| -lambda * log)
+        }
+    };
+    let action_values: Vec<Option<f64>> =
+        plain.action_values.iter().enumerate().map(|(i, q)| Some((*q)? + bonus(i)?)).collect();
+    let state_value = |s: usize| -> f64 {
+        let weighted =
+            |a: usize| action_values[s * n_actions + a].map_or(0.0, |q| policy.probability(s, a) * q);
+        (0..n_actions).map(weighted).sum()
+    };
+    let state_values: Vec<f64> = (0..policy.n_states()).map(state_value).collect();
+    let value = case.model.initial.iter().zip(&state_values).map(|(rho, v)| rho * v).sum();
+    let gamma = case.model.gamma;
+    let transition = case.transition_term(|s, a, t| gamma * plain.occupancy(s, a) * plain.state_values[t]);
+    let policy_part = policy_term(policy, &plain.state_occupancy, &action_values);
+    let terms = &case.performance.gradient;
+    let gradient = sum(&policy_part, &[&transition, &terms.reward, &terms.entropy]);
+    vec![Prediction { value, state_values, action_values, occupancy: plain.occupancy, gradient }]
+}
+
+/// Values with entropy inside `Q`, whose own step lacks it.
+fn entropy_in_bootstrap_not_reward(case: &Case<'_>) -> Vec<Prediction> {
+    let evaluation = case.evaluation();
+    let (mdp, policy) = (&case.performance.mdp, case.policy);
+    let n_actions = policy.n_actions();
+    let action_value = |i: usize| {
+        let (s, a) = (i / n_actions, i % n_actions);
+        let next: f64 = mdp.kernel().row(s, a).map(|(t, p)| p * evaluation.state_values[t]).sum();
+        Some(mdp.reward(s, a) + mdp.gamma() * next)
+    };
+    let action_values: Vec<Option<f64>> = (0..policy.n_states() * n_actions).map(action_value).collect();
+    let terms = &case.performance.gradient;
+    let policy_part = policy_term(policy, &evaluation.state_occupancy, &action_values);
+    let wrong = case.with_gradient(&policy_part, &[&terms.transition, &terms.reward, &terms.entropy]);
+    vec![Prediction { action_values, ..wrong }]
+}
+
+fn entropy_sign(case: &Case<'_>) -> Vec<Prediction> {
+    let entropy = -case.lambda();
+    let Ok(evaluation) = evaluate(&case.performance.mdp, case.policy, &entropy) else { return Vec::new() };
+    let gamma = case.model.gamma;
+    let pulled = case.pull(
+        |s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
+        |s, a| *evaluation.occupancy(s, a),
+    );
+    let gradient = sum(
+        &policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values),
+        &[
+            &pulled.transition.to_parameters(case.policy),
+            &pulled.reward.to_parameters(case.policy),
+            &entropy_term(case.policy, &evaluation.state_occupancy, &entropy),
+        ],
+    );
+    vec![prediction(&evaluation, gradient)]
+}
+
+/// `d[s]` in place of `d[s,a]` in the reward term.
+fn reward_weighted_by_state(case: &Case<'_>) -> Vec<Prediction> {
+    let terms = &case.performance.gradient;
+    let reward = case.reward_term(|s, _| case.evaluation().state_occupancy[s]);
+    vec![case.with_gradient(&terms.policy, &[&terms.transition, &reward, &terms.entropy])]
+}
+
+fn terminal_keeps_transitions(case: &Case<'_>) -> Vec<Prediction> {
+    with_terminal(case, &[Terminal::KeepsTransitions])
+}
+
+fn terminal_keeps_rewards(case: &Case<'_>) -> Vec<Prediction> {
+    with_terminal(case, &[Terminal::KeepsReward, Terminal::KeepsMoveRewards])
+}
+
+/// The gridworld with other rules for the terminal state, for the learner
+/// alone and for everybody.
+fn with_terminal(case: &Case<'_>, rules: &[Terminal]) -> Vec<Prediction> {
+    let mut predictions = Vec::new();
+    for &rule in rules {
+        for followers in [rule, Terminal::Absorbing] {
+            let Ok(Some(world)) = case.problem.gridworld::<f64>() else { return Vec::new() };
+            let model = case.problem.around(Box::new(world.with_terminal(rule, followers)));
+            if let Ok(performance) = model.perform(case.policy) {
+                predictions.push(prediction(&performance.evaluation, performance.gradient.total()));
+            }
+        }
+    }
+    predictions
+}
+
+/// The environment that the previous policy induced, as if it did not respond;
+/// and the same with that environment's own performative terms.
+fn stale_environment(case: &Case<'_>) -> Vec<Prediction> {
+    if matches!(case.problem.environment, EnvironmentSpec::Explicit { .. }) {
+        return Vec::new(); // a point: nothing is known of other policies
+    }
+    let Ok(stale) = case.model.perform(case.previous) else { return Vec::new() };
+    let lambda = case.lambda();
+    let Ok(evaluation) = evaluate(&stale.mdp, case.policy, &lambda) else { return Vec::new() };
+    let policy_part = policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values);
+    let entropy = entropy_term(case.policy, &evaluation.state_occupancy, &lambda);
+    let gamma = case.model.gamma;
+    let pulled = stale.pullback.pull(&Cotangent {
+        transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
+        reward: &|s, a| *evaluation.occupancy(s, a),
+    });
+    let transition = pulled.transition.to_parameters(case.policy);
+    let reward = pulled.reward.to_parameters(case.policy);
+    vec![
+        prediction(&evaluation, sum(&policy_part, &[&entropy])),
+        prediction(&evaluation, sum(&policy_part, &[&transition, &reward, &entropy])),
+    ]
+}
+
+fn descent(case: &Case<'_>) -> Vec<Prediction> {
+    let gradient = case.performance.gradient.total().into_iter().map(|g| g.map(|g| -g)).collect();
+    vec![prediction(case.evaluation(), gradient)]
+}
+
+/// `P[s,a,t]` read as `P[t,a,s]`, in the model and in its derivative.
+fn transposed_transitions(case: &Case<'_>) -> Vec<Prediction> {
+    let (mdp, policy) = (&case.performance.mdp, case.policy);
+    let (n, n_actions, gamma) = (mdp.n_states(), mdp.n_actions(), *mdp.gamma());
+    let mut system = DMatrix::<f64>::identity(n, n);
+    for t in 0..n {
+        for a in 0..n_actions {
+            for (s, p) in mdp.kernel().row(t, a) {
+                system[(s, t)] -= gamma * policy.probability(s, a) * p;
+            }
+        }
+    }
+    let lu = system.clone().lu();
+    // A nonnegative matrix M has spectral radius below 1 exactly where
+    // (I - M)^{-1} takes the vector of ones to a positive vector.
+    let Some(positive) = lu.solve(&DVector::from_element(n, 1.0)) else { return Vec::new() };
+    if positive.iter().any(|x| x.is_nan() || *x <= 0.0) {
+        return Vec::new();
+    }
+    let lambda = case.lambda();
+    let reward = |s: usize, a: usize| {
+        let bonus = if lambda == 0.0 { Some(0.0) } else { policy.logarithm(s, a).map(|log| -lambda * log) };
+        bonus.map(|bonus| mdp.reward(s, a) + bonus)
+    };
+    let mean_reward =
+        |s: usize| (0..n_actions).filter_map(|a| Some(policy.probability(s, a) * reward(s, a)?)).sum::<f64>();
+    let rewards = DVector::from_iterator(n, (0..n).map(mean_reward));
+    let initial = DVector::from_column_slice(mdp.initial());
+    let (Some(values), Some(occupancy)) = (lu.solve(&rewards), system.transpose().lu().solve(&initial))
+    else {
+        return Vec::new();
+    };
+    let mut next = vec![0.0; n * n_actions];
+    for t in 0..n {
+        for a in 0..n_actions {
+            for (s, p) in mdp.kernel().row(t, a) {
+                next[s * n_actions + a] += p * values[t];
+            }
+        }
+    }
+    let action_values: Vec<Option<f64>> =
+        (0..n * n_actions).map(|i| Some(reward(i / n_actions, i % n_actions)? + gamma * next[i])).collect();
+    let by_action = |s: usize, a: usize| occupancy[s] * policy.probability(s, a);
+    let pulled = case.pull(|t, a, s| gamma * by_action(s, a) * values[t], by_action);
+    let gradient = sum(
+        &policy_term(policy, occupancy.as_slice(), &action_values),
+        &[
+            &pulled.transition.to_parameters(policy),
+            &pulled.reward.to_parameters(policy),
+            &entropy_term(policy, occupancy.as_slice(), &lambda),
+        ],
+    );
+    vec![Prediction {
+        value: initial.dot(&values),
+        state_values: values.as_slice().to_vec(),
+        action_values,
+        occupancy: (0..n * n_actions).map(|i| by_action(i / n_actions, i % n_actions)).collect(),
+        gradient,
+    }]
+}
+
+/// The expected number of visits to each state, without discount: where every
+/// state that matters is transient (or never reached), by a solve over the
+/// transient states; where the chain is irreducible, its stationary
+/// distribution over `1 - gamma`; else not defined. States that do not matter
+/// may get 0.
+fn undiscounted_visits(case: &Case<'_>, matters: impl Fn(usize) -> bool) -> Option<Vec<f64>> {
+    let chain = case.performance.mdp.kernel().under(case.policy);
+    let n = chain.len();
+    let successors = |s: usize| chain.row(s).filter(|(_, p)| **p > 0.0).map(|(t, _)| t).collect::<Vec<_>>();
+    let reach: Vec<Vec<bool>> = (0..n).map(|s| reachable(vec![s], n, successors)).collect();
+    let starts = (0..n).filter(|&s| case.model.initial[s] > 0.0).collect();
+    let reached = reachable(starts, n, successors);
+    let is_recurrent = |s: usize| (0..n).all(|t| !reach[s][t] || reach[t][s]);
+    let transient: Vec<usize> = (0..n).filter(|&s| reached[s] && !is_recurrent(s)).collect();
+    if (0..n).all(|s| !reached[s] || !matters(s) || !is_recurrent(s)) {
+        let k = transient.len();
+        if k == 0 {
+            return Some(vec![0.0; n]);
+        }
+        let mut system = DMatrix::<f64>::identity(k, k);
+        let mut position = vec![None; n];
+        for (i, &s) in transient.iter().enumerate() {
+            position[s] = Some(i);
+        }
+        for (i, &s) in transient.iter().enumerate() {
+            for (t, p) in chain.row(s) {
+                if let Some(j) = position[t] {
+                    system[(j, i)] -= p; // transposed: visits flow forward
+                }
+            }
+        }
+        let initial = DVector::from_iterator(k, transient.iter().map(|&s| case.model.initial[s]));
+        let visits = system.lu().solve(&initial)?;
+        return Some((0..n).map(|s| position[s].map_or(0.0, |i| visits[i])).collect());
+    }
+    if (0..n).any(|s| reach[s].iter().any(|reached| !reached)) {
+        return None;
+    }
+    // x^T (I - P) = 0 with the last equation replaced by sum x = 1/(1 - gamma).
+    let mut system = DMatrix::<f64>::identity(n, n);
+    for s in 0..n {
+        for (t, p) in chain.row(s) {
+            system[(t, s)] -= p;
+        }
+    }
+    system.row_mut(n - 1).fill(1.0);
+    let mut right = DVector::zeros(n);
+    right[n - 1] = 1.0 / (1.0 - case.model.gamma);
+    Some(system.lu().solve(&right)?.as_slice().to_vec())
+}
+
+/// The states that can be reached from `open`, itself included.
+fn reachable(mut open: Vec<usize>, n: usize, successors: impl Fn(usize) -> Vec<usize>) -> Vec<bool> {
+    let mut seen = vec![false; n];
+    for &s in &open {
+        seen[s] = true;
+    }
+    while let Some(s) = open.pop() {
+        for t in successors(s) {
+            if !std::mem::replace(&mut seen[t], true) {
+                open.push(t);
+            }
+        }
+    }
+    seen
+}

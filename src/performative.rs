@@ -1,0 +1,94 @@
+//! Performative MDPs: the value of a policy in the environment it induces.
+
+use thiserror::Error;
+
+use crate::arithmetic::Field;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::gradient::{GradientTerms, performative_gradient};
+use crate::linear::SolveError;
+use crate::mdp::{Mdp, ModelError};
+use crate::policy::Policy;
+use crate::response::{Kink, Pullback, Response, ResponseError};
+
+/// Why a policy could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum PerformanceError {
+    /// The environment has no response to the policy.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// The induced model is not one.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The induced model has no bounded values.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+}
+
+/// An environment that responds to policies, with what does not respond: the
+/// initial distribution, the discount factor and the entropy weight `lambda`.
+pub struct PerformativeMdp<T> {
+    /// `pi -> (P_pi, r_pi)`.
+    pub response: Box<dyn Response<T>>,
+    /// `rho[s]`.
+    pub initial: Vec<T>,
+    /// The discount factor, in [0, 1).
+    pub gamma: T,
+    /// `lambda >= 0`: each step's reward is `r[s,a] - lambda log pi(a|s)`.
+    pub entropy: T,
+}
+
+/// A policy's performance in the environment that it induces itself.
+pub struct Performance<'a, T> {
+    /// The induced MDP.
+    pub mdp: Mdp<T>,
+    /// Values and occupancies there; `evaluation.value` is the performative
+    /// value.
+    pub evaluation: Evaluation<T>,
+    /// The gradient of the performative value, by term.
+    pub gradient: GradientTerms<T>,
+    /// Where the response is not differentiable; the gradient is then one
+    /// element of the generalised gradient.
+    pub kinks: Vec<Kink>,
+    /// The derivative of the response.
+    pub pullback: Box<dyn Pullback<T> + 'a>,
+}
+
+impl<T: Field> PerformativeMdp<T> {
+    /// Evaluates a policy in the environment that it induces, and
+    /// differentiates its performative value.
+    ///
+    /// With entropy the policy needs [`Policy::with_logarithms`].
+    ///
+    /// # Errors
+    /// [`PerformanceError`] where the environment does not respond to the
+    /// policy or the values are not bounded.
+    ///
+    /// ```
+    /// use pemdp::arithmetic::{Field, Rational};
+    /// use pemdp::environments::RationalFamily;
+    /// use pemdp::performative::PerformativeMdp;
+    /// use pemdp::policy::Policy;
+    /// // Two states, one action, P(.|s) proportional to (1, w[s]), reward in state 1.
+    /// let q = |n, d| Rational::from_ratio(n, d);
+    /// let family = RationalFamily::new(1, vec![0, 1], vec![q(1, 1); 4], vec![q(0, 1), q(1, 1)])?;
+    /// let problem = PerformativeMdp {
+    ///     response: Box::new(family),
+    ///     initial: vec![q(1, 1), q(0, 1)],
+    ///     gamma: q(1, 2),
+    ///     entropy: q(0, 1),
+    /// };
+    /// let policy = Policy::weights(2, 1, vec![q(1, 1), q(1, 1)])?;
+    /// let performance = problem.perform(&policy)?;
+    /// assert_eq!(performance.gradient.total(), [Some(q(3, 16)), Some(q(1, 16))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn perform<'a>(&'a self, policy: &'a Policy<T>) -> Result<Performance<'a, T>, PerformanceError> {
+        let induced = self.response.induce(policy)?;
+        let mdp = Mdp::new(induced.kernel, induced.rewards, self.initial.clone(), self.gamma.clone())?;
+        let evaluation = evaluate(&mdp, policy, &self.entropy)?;
+        let pullback = induced.pullback;
+        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, &self.entropy);
+        Ok(Performance { mdp, evaluation, gradient, kinks: induced.kinks, pullback })
+    }
+}

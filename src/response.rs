@@ -1,0 +1,180 @@
+//! Performative environments: a deployed policy makes the MDP it is judged in.
+
+use thiserror::Error;
+
+use crate::arithmetic::Field;
+use crate::linear::SolveError;
+use crate::mdp::{Kernel, ModelError};
+use crate::policy::Policy;
+
+/// A response map `pi -> (P_pi, r_pi)` with its derivative.
+///
+/// This is all that an environment has to bring: values, occupancies and
+/// gradients are shared by all environments.
+pub trait Response<T: Field>: Send + Sync {
+    /// Number of states S.
+    fn n_states(&self) -> usize;
+
+    /// Number of actions A.
+    fn n_actions(&self) -> usize;
+
+    /// The kernel and rewards that deploying `policy` induces, with the
+    /// pullback of their cotangents.
+    ///
+    /// # Errors
+    /// [`ResponseError`] where the environment has no response to this policy.
+    fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError>;
+
+    /// Whether the rows of `P` and of `r` of this state can depend on the
+    /// policy at all.
+    fn responds(&self, state: usize) -> Responds;
+}
+
+/// Which parts of a state's row depend on the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Responds {
+    /// `P[s,.,.]` does.
+    pub transitions: bool,
+    /// `r[s,.]` does.
+    pub rewards: bool,
+}
+
+/// What a deployed policy induces.
+pub struct Induced<'a, T> {
+    /// `P[s,a,t]`.
+    pub kernel: Kernel<T>,
+    /// `r[s,a]` at `s A + a`.
+    pub rewards: Vec<T>,
+    /// Where the response is not differentiable at this policy.
+    pub kinks: Vec<Kink>,
+    /// The derivative of the response, transposed.
+    pub pullback: Box<dyn Pullback<T> + 'a>,
+}
+
+/// The transposed derivative of a response at one policy.
+pub trait Pullback<T: Field> {
+    /// Cotangents of the policy from cotangents of `P` and `r`:
+    /// `sum_{s,a,t} cotangent.transition(s,a,t) dP[s,a,t]` and
+    /// `sum_{s,a} cotangent.reward(s,a) dr[s,a]`, kept apart.
+    fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T>;
+
+    /// The same with the values of responding agents held fixed, where the
+    /// environment has such agents: a mistake to recognise, not a gradient.
+    fn pull_with_frozen_values(&self, cotangent: &Cotangent<'_, T>) -> Option<PulledBack<T>> {
+        let _ = cotangent;
+        None
+    }
+}
+
+/// Cotangents of `P[s,a,t]` and `r[s,a]`, as functions: for the performative
+/// gradient they are `gamma d[s,a] V[t]` and `d[s,a]`.
+pub struct Cotangent<'a, T> {
+    /// Of `P[s,a,t]`.
+    pub transition: &'a dyn Fn(usize, usize, usize) -> T,
+    /// Of `r[s,a]`.
+    pub reward: &'a dyn Fn(usize, usize) -> T,
+}
+
+/// Cotangents of the policy through `P` and through `r`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PulledBack<T> {
+    /// Through the transitions.
+    pub transition: PolicyCotangent<T>,
+    /// Through the rewards.
+    pub reward: PolicyCotangent<T>,
+}
+
+/// A cotangent of a policy: of its probabilities, or directly of its
+/// parameters where the response depends on those.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicyCotangent<T> {
+    /// The response does not depend on the policy.
+    None,
+    /// Of `pi(a|s)` at `s A + a`.
+    Probabilities(Vec<T>),
+    /// Of the flat parameters.
+    Parameters(Vec<T>),
+}
+
+impl<T: Field> PolicyCotangent<T> {
+    /// The cotangent of the parameters of `policy`.
+    pub fn to_parameters(self, policy: &Policy<T>) -> Vec<T> {
+        match self {
+            Self::None => vec![T::zero(); policy.n_parameters()],
+            Self::Probabilities(cotangent) => policy.pullback(&cotangent),
+            Self::Parameters(cotangent) => cotangent,
+        }
+    }
+}
+
+/// A point where a response is not differentiable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kink {
+    /// A follower's best response is tied between actions with different
+    /// derivatives, or may be within the proven error of its values.
+    Tie {
+        /// Which follower.
+        follower: usize,
+        /// In which state.
+        state: usize,
+        /// The tied actions.
+        actions: Vec<usize>,
+        /// The largest difference of their values that the proof allows.
+        gap: f64,
+    },
+    /// The reward of a state and action lies on the boundary of its clip.
+    Clip {
+        /// State s.
+        state: usize,
+        /// Action a.
+        action: usize,
+    },
+}
+
+/// Why an environment has no response to a policy.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The policy has the wrong shape.
+    #[error("the policy has {seen:?} states and actions, expected {expected:?}")]
+    Shape {
+        /// States and actions of the policy.
+        seen: (usize, usize),
+        /// States and actions of the environment.
+        expected: (usize, usize),
+    },
+    /// The response is a function of parameters that the policy does not have.
+    #[error("the policy has {seen} parameters, expected {expected}: {why}")]
+    Parameters {
+        /// Number of parameters of the policy.
+        seen: usize,
+        /// Number that the environment needs.
+        expected: usize,
+        /// What they are for.
+        why: &'static str,
+    },
+    /// The induced model is not one.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A responding agent's values could not be solved.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+    /// A responding agent's best response was not found.
+    #[error("follower {follower}: policy iteration did not end in {iterations} steps")]
+    BestResponse {
+        /// Which follower.
+        follower: usize,
+        /// Steps taken.
+        iterations: usize,
+    },
+}
+
+/// Checks that a policy fits an environment.
+pub(crate) fn check_shape<T: Field>(
+    environment: &(impl Response<T> + ?Sized),
+    policy: &Policy<T>,
+) -> Result<(), ResponseError> {
+    let seen = (policy.n_states(), policy.n_actions());
+    let expected = (environment.n_states(), environment.n_actions());
+    if seen == expected { Ok(()) } else { Err(ResponseError::Shape { seen, expected }) }
+}

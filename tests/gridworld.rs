@@ -1,0 +1,100 @@
+//! The gridworld against golden values from an independent implementation.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
+
+use std::path::Path;
+
+use approx::assert_abs_diff_eq;
+use pemdp::arithmetic::{Ball, Field, Transcendental};
+use pemdp::environments::{Gridworld, gridworld};
+use pemdp::performative::{Performance, PerformativeMdp};
+use pemdp::policy::Policy;
+use serde_json::Value;
+
+fn golden() -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gridworld");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(entries) => entries.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+/// The problem of a golden file; its grids are drawn here and compared.
+fn model<T: Transcendental>(file: &Value) -> PerformativeMdp<T> {
+    let eps = file["eps"].as_f64().unwrap();
+    let grids: Vec<gridworld::Grid> =
+        (0..file["followers"].as_u64().unwrap() as u32).map(|f| gridworld::perturbed_grid(eps, f)).collect();
+    for (drawn, expected) in grids.iter().zip(file["perturbed_grids"].as_array().unwrap()) {
+        assert_eq!(drawn.to_vec(), numbers(expected));
+    }
+    let gamma = T::from_f64(file["gamma"].as_f64().unwrap());
+    let beta = T::from_f64(file["beta"].as_f64().unwrap());
+    let world = Gridworld::new(beta, gamma.clone(), grids).unwrap();
+    let initial = gridworld::initial();
+    PerformativeMdp { response: Box::new(world), initial, gamma, entropy: T::zero() }
+}
+
+fn policy<T: Transcendental>(case: &Value) -> Policy<T> {
+    let logits = numbers(&case["logits"]).into_iter().map(T::from_f64).collect();
+    Policy::softmax(gridworld::N_STATES, gridworld::N_ACTIONS, logits).unwrap()
+}
+
+/// Compares everything that a golden case has, converted by `number`.
+fn compare<T: Field>(performance: &Performance<'_, T>, case: &Value, number: impl Fn(&T) -> f64) {
+    let evaluation = &performance.evaluation;
+    assert_abs_diff_eq!(number(&evaluation.value), case["value"].as_f64().unwrap(), epsilon = 1e-9);
+    for (v, expected) in evaluation.state_values.iter().zip(numbers(&case["state_values"])) {
+        assert_abs_diff_eq!(number(v), expected, epsilon = 1e-9);
+    }
+    let gradient = performance.gradient.total();
+    for (g, expected) in gradient.iter().zip(numbers(&case["gradient_logits"])) {
+        assert_abs_diff_eq!(number(g.as_ref().unwrap()), expected, epsilon = 1e-8);
+    }
+    for (i, expected) in numbers(&case["occupancy_without_terminal"]).into_iter().enumerate().take(63 * 4) {
+        assert_abs_diff_eq!(number(&evaluation.occupancy[i]), expected, epsilon = 1e-9);
+    }
+    for (i, expected) in numbers(&case["rewards"]).into_iter().enumerate() {
+        assert_abs_diff_eq!(number(performance.mdp.reward(i / 4, i % 4)), expected, epsilon = 1e-9);
+    }
+    for entry in case["transitions"].as_array().unwrap() {
+        let at = |k: usize| entry[k].as_u64().unwrap() as usize;
+        let p = performance.mdp.kernel().probability(at(0), at(1), at(2));
+        assert_abs_diff_eq!(number(&p), entry[3].as_f64().unwrap(), epsilon = 1e-9);
+    }
+}
+
+#[test]
+fn golden_values_and_gradients_hold_in_doubles_and_balls() {
+    let files = golden();
+    assert_eq!(files.len(), 6);
+    for file in &files {
+        for case in file["policies"].as_array().unwrap() {
+            let (doubles, balls) = (model::<f64>(file), model::<Ball>(file));
+            let (double_policy, ball_policy) = (policy(case), policy(case));
+            let in_doubles = doubles.perform(&double_policy).unwrap();
+            let in_balls = balls.perform(&ball_policy).unwrap();
+            compare(&in_doubles, case, |x| *x);
+            compare(&in_balls, case, Ball::midpoint);
+            assert_eq!(in_balls.kinks, [], "{} has only harmless ties", case["name"]);
+            let gradient = in_balls.gradient.total();
+            let bound = gradient.iter().flatten().map(Ball::error_bound).fold(0.0, f64::max);
+            assert!(bound < 1e-15, "the bound {bound} of {} is tight", case["name"]);
+        }
+    }
+}
+
+#[test]
+fn the_start_policy_has_its_known_value() {
+    let file =
+        golden().into_iter().find(|f| f["eps"] == 0.5 && f["beta"] == 5.0 && f["followers"] == 2).unwrap();
+    let start = gridworld::eps_greedy_policy(0.9).unwrap();
+    let policy = Policy::probabilities(gridworld::N_STATES, gridworld::N_ACTIONS, start).unwrap();
+    let value = model::<f64>(&file).perform(&policy).unwrap().evaluation.value;
+    assert_abs_diff_eq!(value, -0.219_528_345_45, epsilon = 1e-10);
+}

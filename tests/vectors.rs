@@ -1,0 +1,168 @@
+//! The test vectors: problems with answers from sources that share no code
+//! with this crate, wrong answers with the mistake behind them, and invalid
+//! problems with the place of the error.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
+
+use std::path::{Path, PathBuf};
+
+use pemdp::oracle::{Claimed, Problem, Reading, Tolerance, verify};
+use serde_json::Value;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
+}
+
+/// The JSON files of a folder with the given format.
+fn files(name: &str, format: &str) -> Vec<(String, Value)> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder(name)).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    let json = paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let read = json.map(|path| {
+        let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        (path.file_name().unwrap().to_string_lossy().into_owned(), value)
+    });
+    read.filter(|(_, value)| value["format"] == format).collect()
+}
+
+fn problem(value: &Value, reading: Reading) -> Problem {
+    Problem::from_json(&value.to_string(), reading).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// All numbers of a nested value, in order; null for infinite ones.
+fn numbers(value: &Value) -> Vec<Option<f64>> {
+    match value {
+        Value::Array(entries) => entries.iter().flat_map(numbers).collect(),
+        Value::Null => vec![None],
+        number => vec![Some(number.as_f64().unwrap())],
+    }
+}
+
+/// The leaves of a nested value as text.
+fn leaves(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(entries) => entries.iter().flat_map(leaves).collect(),
+        Value::Object(entries) => entries.values().flat_map(leaves).collect(),
+        Value::String(text) => vec![text.clone()],
+        other => vec![other.to_string()],
+    }
+}
+
+const QUANTITIES: [&str; 5] = ["value", "state_values", "action_values", "occupancy", "gradient"];
+
+#[test]
+fn answers_are_reproduced_within_their_error_bounds() {
+    let vectors = files("", "pemdp-vector/1");
+    assert!(vectors.len() >= 30, "{} vectors", vectors.len());
+    for (name, vector) in &vectors {
+        let answer =
+            problem(&vector["problem"], Reading::Doubles).answer().unwrap_or_else(|e| panic!("{name}: {e}"));
+        let got = serde_json::to_value(&answer).unwrap();
+        let compare = |got: &Value, expected: &Value, bound: f64, what: &str| {
+            let (got, expected) = (numbers(got), numbers(expected));
+            assert_eq!(got.len(), expected.len(), "{name}: {what}");
+            for (i, (got, expected)) in got.into_iter().zip(expected).enumerate() {
+                let (Some(got), Some(expected)) = (got, expected) else {
+                    assert_eq!(got, expected, "{name}: {what}[{i}]");
+                    continue;
+                };
+                // The vector holds the double nearest to the truth: half a step more.
+                let step = expected.abs().next_up() - expected.abs();
+                assert!(
+                    (got - expected).abs() <= bound + step,
+                    "{name}: {what}[{i}] is {got}, expected {expected} within {bound}"
+                );
+            }
+        };
+        let bound = |quantity: &str| got["error_bounds"][quantity].as_f64().unwrap();
+        for quantity in QUANTITIES {
+            compare(&got[quantity], &vector["answer"][quantity], bound(quantity), quantity);
+            let largest = numbers(&got[quantity]).into_iter().flatten().fold(1.0, |m: f64, x| m.max(x.abs()));
+            assert!(bound(quantity) <= 1e-6 * largest, "{name}: the bound of {quantity} says little");
+        }
+        for term in ["policy", "transition", "reward", "entropy"] {
+            let expected = &vector["answer"]["gradient_terms"][term];
+            compare(&got["gradient_terms"][term], expected, bound("gradient"), term);
+        }
+        assert_eq!(got["smooth"], vector["answer"]["smooth"], "{name}: smooth");
+    }
+}
+
+#[test]
+fn exact_answers_are_reproduced_by_equality() {
+    let vectors = files("", "pemdp-vector/1");
+    let rational: Vec<_> = vectors.iter().filter(|(_, vector)| vector.get("exact").is_some()).collect();
+    assert!(rational.len() >= 15, "{} rational vectors", rational.len());
+    for (name, vector) in rational {
+        let exact = problem(&vector["problem"], Reading::Exact).exact_answer();
+        let got = serde_json::to_value(exact.unwrap_or_else(|e| panic!("{name}: {e}"))).unwrap();
+        for quantity in QUANTITIES.into_iter().chain(["gradient_terms"]) {
+            assert_eq!(leaves(&got[quantity]), leaves(&vector["exact"][quantity]), "{name}: {quantity}");
+        }
+    }
+}
+
+#[test]
+fn right_answers_are_never_accused() {
+    for (name, vector) in files("", "pemdp-vector/1") {
+        let problem = problem(&vector["problem"], Reading::Doubles);
+        let mut answer = vector["answer"].clone();
+        answer["format"] = "pemdp-answer/1".into();
+        let claimed =
+            Claimed::from_json(&answer.to_string(), &problem).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let verdict = verify(&problem, &claimed, None, Tolerance::default()).unwrap();
+        assert!(verdict.ok && verdict.mistakes.is_empty(), "{name}: {:?}", verdict.differences);
+    }
+}
+
+#[test]
+fn known_mistakes_are_named() {
+    let vectors = files("mistakes", "pemdp-mistake/1");
+    let mut seen: Vec<String> = Vec::new();
+    for (name, vector) in &vectors {
+        let mistake = vector["mistake"].as_str().unwrap();
+        let problem_json = &vector["problem"];
+        let previous = &vector["previous"];
+        let previous = (!previous.is_null()).then(|| problem(previous, Reading::Doubles));
+        let problem = problem(problem_json, Reading::Doubles);
+        let mut answer = vector["answer"].clone();
+        answer["format"] = "pemdp-answer/1".into();
+        let claimed =
+            Claimed::from_json(&answer.to_string(), &problem).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let verdict = verify(&problem, &claimed, previous.as_ref(), Tolerance::default()).unwrap();
+        assert!(!verdict.ok, "{name}: the mistake is told from the truth");
+        let groups = &verdict.mistakes;
+        assert!(groups.iter().flatten().any(|id| *id == mistake), "{name}: {mistake} among {groups:?}");
+        seen.push(mistake.to_owned());
+    }
+    for mistake in pemdp::oracle::KNOWN_MISTAKES {
+        assert!(seen.iter().any(|id| id == mistake.id), "a vector for {}", mistake.id);
+    }
+}
+
+#[test]
+fn invalid_problems_are_refused_at_the_place() {
+    let index = std::fs::read(folder("invalid").join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let entries = index.as_array().unwrap();
+    assert!(entries.len() >= 40);
+    let mut wrong = Vec::new();
+    for entry in entries {
+        let name = entry["file"].as_str().unwrap();
+        let bytes = std::fs::read(folder("invalid").join(name)).unwrap();
+        let error = match Problem::from_bytes(&bytes, Reading::Doubles) {
+            Ok(_) => panic!("{name} is accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert!(!error.contains('\n'), "{name}: one line: {error}");
+        // An element inside the place is as good, and so are the places in `also`.
+        let Some(path) = entry["path"].as_str() else { continue };
+        let also = entry["also"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let at = |path: &str| error.strip_prefix(path).is_some_and(|rest| rest.starts_with([':', '.', '[']));
+        if !std::iter::once(path).chain(also).any(at) {
+            wrong.push(format!("{name}: {path}: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

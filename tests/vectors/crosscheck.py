@@ -1,0 +1,285 @@
+"""The second source: another evaluation of the same problems that shares no code and no formula with reference.py.
+
+Values are truncated power series sum_n (gamma P_pi)^n r_pi with a bound on the tail (doubled by squaring, or summed
+term by term on the gridworld), followers are solved by value iteration, and derivatives are central differences of
+such values in many digits. A gradient term is the difference quotient that moves the parameters in one place only:
+in the policy's averages, in P, in r, or in log pi.
+
+Everything is in Decimal, and a `weights` policy is softmax(log w) here: rational problems are checked by irrational
+arithmetic.
+"""
+import json
+import math
+from decimal import Decimal, getcontext
+from fractions import Fraction
+
+ZERO, ONE = Decimal(0), Decimal(1)
+
+
+def lift(x):
+    if isinstance(x, list):
+        return [lift(y) for y in x]
+    if isinstance(x, str):
+        x = Fraction(x)
+        return Decimal(x.numerator) / Decimal(x.denominator)
+    return None if x is None else +Decimal(float(x))
+
+
+def normalised(rows):
+    return [[x / sum(row) for x in row] for row in rows]
+
+
+class Check:
+    """One problem. `pi`, `log_pi`, `response` are functions of the flat parameter vector; `start` is where we are."""
+
+    def __init__(self, text, digits=250):
+        getcontext().prec = digits
+        data = json.loads(text)
+        self.digits, self.kind = digits, data["policy"]["kind"]
+        self.environment = data["environment"]
+        self.gamma, self.lam = lift(data["gamma"]), lift(data.get("entropy", 0))
+        policy = {key: lift(x) for key, x in data["policy"].items() if key != "kind"}
+        if self.kind == "log-linear":
+            self.features, self.start = policy["features"], policy["theta"]
+            self.A = len(self.features[0])
+        else:
+            rows = policy["logits" if self.kind == "softmax" else "values"]
+            self.A = len(rows[0])
+            self.start = [x.ln() if self.kind == "weights" else x for row in rows for x in row]
+        self.prepare()
+        self.initial = lift(data["initial"]) if "initial" in data else self.default_initial()
+        self.S = len(self.initial)
+        self.cache = {}
+
+    def prepare(self):
+        e = self.environment
+        self.tables = {key: lift(e[key]) for key in ("transitions", "rewards", "psi", "base_logits", "base_weights", "mu",
+                                                     "epsilon", "q0", "c", "gain", "loss") if key in e}
+
+    def default_initial(self):
+        n = 4 if self.environment.get("form") == "mdp" else 1
+        return [ONE] + [ZERO] * (n - 1)
+
+    # the model, as functions of the parameters
+
+    def log_weights(self, x):
+        if self.kind == "log-linear":
+            return [[sum((f * t for f, t in zip(row, x)), ZERO) for row in state] for state in self.features]
+        return [x[i:i + self.A] for i in range(0, len(x), self.A)]
+
+    def pi(self, x):
+        if self.kind == "probabilities":
+            return self.log_weights(x)
+        rows = self.log_weights(x)
+        return normalised([[y.exp() for y in row] for row in rows])
+
+    def log_pi(self, x):
+        return [[p.ln() if p else ZERO for p in row] for row in self.pi(x)]
+
+    def response(self, x):
+        """Dense P[s][a][t] and r[s][a]."""
+        e, t, kind = self.environment, self.tables, self.environment["kind"]
+        pi = self.pi(x)
+        if kind == "fixed":
+            return t["transitions"], t["rewards"]
+        if kind == "affine":
+            p, r = [[list(y) for y in z] for z in t["transitions"]], [list(y) for y in t["rewards"]]
+            for s, a, u, s2, a2, m in e.get("transition_slopes", []):
+                p[s][a][u] += lift(m) * pi[s2][a2]
+            for s, a, s2, a2, m in e.get("reward_slopes", []):
+                r[s][a] += lift(m) * pi[s2][a2]
+            return p, r
+        if kind == "explicit":
+            step = [y - z for y, z in zip(x, self.start)]
+            p, r = [[list(y) for y in z] for z in t["transitions"]], [list(y) for y in t["rewards"]]
+            for s, a, u, k, m in e.get("transition_jacobian", []):
+                p[s][a][u] += lift(m) * step[k]
+            for s, a, k, m in e.get("reward_jacobian", []):
+                r[s][a] += lift(m) * step[k]
+            return p, r
+        if kind == "coin":
+            theta = (pi[0][0] - pi[0][1]) / 2
+            # expected squared loss of the prediction theta X + 1/2 on X = +-1, Y ~ Bernoulli(1/2 + (mu + epsilon theta) X)
+            loss = ZERO
+            for X in (-1, 1):
+                up = ONE / 2 + (t["mu"] + t["epsilon"] * theta) * X
+                loss += (up * (1 - theta * X - ONE / 2) ** 2 + (1 - up) * (theta * X + ONE / 2) ** 2) / 2
+            return [[[ONE], [ONE]]], [[-loss, -loss]]
+        if kind == "loan":
+            q = t["q0"] - t["c"] * pi[0][0]
+            if e["form"] == "bandit":
+                return [[[ONE], [ONE]]], [[t["gain"] * q - t["loss"] * (1 - q), ZERO]]
+            back = [[ONE, ZERO, ZERO, ZERO]] * 2
+            return ([[[ZERO, q, 1 - q, ZERO], [ZERO, ZERO, ZERO, ONE]], back, back, back],
+                    [[ZERO] * 2, [t["gain"]] * 2, [-t["loss"]] * 2, [ZERO] * 2])
+        reward = e["reward"]
+        base, slope, clip = lift(reward["base"]), lift(reward["slope"]), lift(reward.get("clip"))
+        theta, p, r = self.log_weights(x), [], []
+        for s, row in enumerate(theta):
+            p.append([])
+            r.append([])
+            for a, y in enumerate(row):
+                if "base_weights" in t:
+                    w = [b * (z * y).exp() for b, z in zip(t["base_weights"][s][a], t["psi"])]
+                else:
+                    logits = t["base_logits"][s][a] if "base_logits" in t else [ZERO] * len(base)
+                    w = [ZERO if b is None else (b + z * y).exp() for b, z in zip(logits, t["psi"])]
+                p[s].append([z / sum(w) for z in w])
+                gained = base[s][a] + slope * y
+                r[s].append(gained if clip is None else max(-clip, min(clip, gained)))
+        return p, r
+
+    # values as power series
+
+    def model(self, x):
+        key = tuple(x)
+        if key not in self.cache:
+            self.cache[key] = (self.pi(x), self.log_pi(x) if self.lam else None) + tuple(self.response(x))
+        return self.cache[key]
+
+    def system(self, averages, logs, transitions, rewards):
+        """gamma P_pi and r_pi, each ingredient at its own parameters."""
+        pi, log_pi = self.model(averages)[0], self.model(logs)[1]
+        p, r = self.model(transitions)[2], self.model(rewards)[3]
+        b = [sum((w * (r[s][a] - (self.lam * log_pi[s][a] if self.lam and w else 0)) for a, w in enumerate(pi[s])), ZERO)
+             for s in range(self.S)]
+        matrix = [[self.gamma * sum((w * row[t] for w, row in zip(pi[s], p[s])), ZERO) for t in range(self.S)]
+                  for s in range(self.S)]
+        return matrix, b
+
+    @staticmethod
+    def tail(norm, terms):
+        """log10 of norm^terms/(1 - norm), which bounds the rest of a series after so many terms."""
+        return terms * math.log10(norm) - math.log10(1 - norm)
+
+    def series(self, matrix, b, wanted):
+        """sum_n matrix^n b with a tail below 10^wanted max |b|: v <- v + M v, M <- M M doubles the number of terms."""
+        norm, v = max(sum(abs(x) for x in row) for row in matrix), b
+        assert norm < 1
+        largest, total = max(abs(x) for x in b), 1
+        n = len(b)
+        while norm and largest and self.tail(norm, total) > wanted:
+            v = [x + sum((m * y for m, y in zip(row, v) if m), ZERO) for x, row in zip(v, matrix)]
+            matrix = [[sum((row[k] * matrix[k][j] for k in range(n) if row[k]), ZERO) for j in range(n)] for row in matrix]
+            total *= 2
+        return v
+
+    def value(self, *where):
+        matrix, b = self.system(*where)
+        return sum(p * v for p, v in zip(self.initial, self.series(matrix, b, -self.digits * 4 // 5)))
+
+    def static(self):
+        """value, state values, action values, occupancy."""
+        x = self.start
+        wanted = -self.digits * 4 // 5
+        matrix, b = self.system(x, x, x, x)
+        v = self.series(matrix, b, wanted)
+        pi, log_pi, p, r = self.model(x)
+        q = [[None if self.lam and not pi[s][a] else r[s][a] - (self.lam * log_pi[s][a] if self.lam else 0)
+              + self.gamma * sum(y * z for y, z in zip(p[s][a], v)) for a in range(self.A)] for s in range(self.S)]
+        norm = max(sum(row) for row in matrix)
+        transposed, d = [list(column) for column in zip(*matrix)], list(self.initial)
+        total = 1
+        while norm and self.tail(norm, total) > wanted:
+            d = [y + sum((m * z for m, z in zip(row, d) if m), ZERO) for y, row in zip(d, transposed)]
+            n = len(d)
+            transposed = [[sum((row[k] * transposed[k][j] for k in range(n) if row[k]), ZERO) for j in range(n)]
+                          for row in transposed]
+            total *= 2
+        return {"value": sum(y * z for y, z in zip(self.initial, v)), "state_values": v, "action_values": q,
+                "occupancy": [[d[s] * w for w in pi[s]] for s in range(self.S)]}
+
+    def slopes(self, direction, h):
+        """Directional derivatives: everything moved, then one ingredient at a time."""
+        up = [x + h * u for x, u in zip(self.start, direction)]
+        down = [x - h * u for x, u in zip(self.start, direction)]
+        x = self.start
+        places = {"gradient": (1, 1, 1, 1), "policy": (1, 0, 0, 0), "transition": (0, 0, 1, 0), "reward": (0, 0, 0, 1),
+                  "entropy": (0, 1, 0, 0)}
+        result = {}
+        for name, moved in places.items():
+            if name == "entropy" and not self.lam:
+                result[name] = ZERO
+                continue
+            result[name] = (self.value(*[up if m else x for m in moved]) - self.value(*[down if m else x for m in moved])) / (2 * h)
+        self.cache = {}
+        return result
+
+
+class GridCheck(Check):
+    """The gridworld: followers by value iteration, V by summing the series sparsely."""
+
+    GRID = [[-.01] * 8,
+            [-.01, -.01, -.02, -.01, -.5, -.01, -.01, -.01],
+            [-.01, -.01, -.01, -.5, -.01, -.01, -.02, -.01],
+            [-.01, -.02, -.01, -.01, -.01, -.5, -.01, -.02],
+            [-.01, -.01, -.01, -.5, -.01, -.01, -.02, -.01],
+            [-.01, -.5, -.5, -.01, -.02, -.01, -.5, -.01],
+            [-.01, -.5, -.01, -.01, -.5, -.01, -.5, -.01],
+            [-.01, -.01, -.01, -.5, -.01, -.02, -.01, 1]]
+
+    def __init__(self, text, grids, digits=60):
+        self.grids = [[Decimal(x) for row in grid for x in row] for grid in grids]
+        self.warm = {}
+        super().__init__(text, digits)
+        self.beta = lift(self.environment["beta"])
+
+    def prepare(self):
+        self.own = [Decimal(x) for row in self.GRID for x in row]
+        self.to = []
+        for i in range(8):
+            for j in range(8):
+                self.to.append([i * 8 + max(j - 1, 0), i * 8 + min(j + 1, 7), max(i - 1, 0) * 8 + j, min(i + 1, 7) * 8 + j])
+
+    def default_initial(self):
+        return [ONE / 15 if i == 0 or j == 0 else ZERO for i in range(8) for j in range(8)]
+
+    def follower(self, f, pi):
+        grid, u, g, cost = self.grids[f], list(self.warm.get(f, [ZERO] * 64)), self.gamma, Decimal(0.05)
+        small = Decimal(10) ** (-self.digits + 6)
+        while True:
+            change = ZERO
+            for s in range(63):
+                y = [grid[t] + g * u[t] for t in self.to[s]]
+                p = pi[s]
+                best = max(max(y) - cost, p[0] * y[0] + p[1] * y[1] + p[2] * y[2] + p[3] * y[3])
+                change = max(change, abs(best - u[s]))
+                u[s] = best
+            if change < small:
+                break
+        self.warm.setdefault(f, u)
+        q = []
+        for s in range(63):
+            y = [grid[t] + g * u[t] for t in self.to[s]]
+            q.append([z - cost for z in y] + [sum(a * b for a, b in zip(pi[s], y))])
+        return q + [[ZERO] * 5]
+
+    def response(self, x):
+        pi = self.pi(x)
+        q = [self.follower(f, pi) for f in range(len(self.grids))]
+        p, r = [], []
+        for s in range(64):
+            mean = [sum(z[s][b] for z in q) / len(q) for b in range(5)]
+            w, = normalised([[(self.beta * (y - max(mean))).exp() for y in mean]])
+            p.append([])
+            r.append([])
+            for a in range(4):
+                row = [ZERO] * 64
+                if s == 63:
+                    row[63] = ONE
+                    r[s].append(ZERO)
+                else:
+                    for b, y in enumerate(w):
+                        row[self.to[s][b if b < 4 else a]] += y
+                    r[s].append(sum(y * self.own[self.to[s][b if b < 4 else a]] for b, y in enumerate(w)))
+                p[s].append(row)
+        return p, r
+
+    def series(self, matrix, b, wanted):
+        rows = [[(t, x) for t, x in enumerate(row) if x] for row in matrix]
+        norm = max(sum(row) for row in matrix)
+        v, step, bound = [ZERO] * len(b), list(b), Decimal(10) ** wanted
+        while max(abs(x) for x in step) > bound * (1 - norm):
+            v = [x + y for x, y in zip(v, step)]
+            step = [sum((m * step[t] for t, m in row), ZERO) for row in rows]
+        return v

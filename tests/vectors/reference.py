@@ -1,0 +1,713 @@
+#!/usr/bin/env python3
+"""A reference evaluation of performative Markov decision problems. Python 3.11, standard library only.
+
+    reference.py PROBLEM.json [--exact]    print the answer to a problem ("-" reads standard input)
+    reference.py --regenerate              rewrite every generated vector in this folder
+    reference.py --check                   recompute every generated vector; exit status 1 if one differs
+                                           (both take some minutes; names after them select files by prefix)
+
+It is written to be checked against, not to be fast: rational problems are evaluated in fractions, all others in
+decimal arithmetic with 800 digits (400 on the gridworld), and only the last step rounds to the nearest double.
+800 digits, because a policy with logits of +-700 has probabilities of 1e-608 whose complement to 1 must not be lost,
+and because a quantity that is exactly 0 then comes out below 1e-700 and rounds to 0 without any threshold.
+
+Notation: P[s,a,t] = P(t | s,a); P_pi, r_pi are averages over pi; N = (I - gamma P_pi)^-1; V = N r_pi;
+Q = r + gamma P V; occupancy d = rho N, d[s,a] = d[s] pi(a|s), total 1/(1-gamma); J = rho . V. With entropy lambda the
+reward r[s,a] is replaced by r[s,a] - lambda log pi(a|s) everywhere.
+
+The gradient is computed forwards, one parameter k at a time, by differentiating (I - gamma P_pi) V = r_pi:
+
+    dV = N (dr_pi + gamma dP_pi V),    dJ = rho . dV,
+
+where the derivatives of pi, P and r with respect to parameter k (`tangent`) are written out for each policy and each
+environment. The four gradient terms come by another route, the occupancy-weighted sums
+
+    policy     sum_s d[s] sum_a dpi(a|s) Q[s,a]
+    transition sum_{s,a} d[s,a] gamma sum_t dP[s,a,t] V[t]
+    reward     sum_{s,a} d[s,a] dr[s,a]
+    entropy    -lambda sum_s d[s] sum_a dpi(a|s)      (0 unless the parameters are the probabilities themselves)
+
+and must add up to it.
+
+A problem is taken to be valid: this file does not repeat the checks that a reader of problems has to make.
+"""
+import sys
+
+sys.dont_write_bytecode = True
+
+import json
+from decimal import Decimal, getcontext
+from fractions import Fraction
+
+import numpy_grids
+
+DIGITS, GRID_DIGITS = 800, 400
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+class Literal(str):
+    """A JSON number, kept as its text: what it is worth depends on the reading."""
+
+
+def load(text):
+    return json.loads(text, parse_int=Literal, parse_float=Literal)
+
+
+def rational_value(x, exact):
+    """The number that a numeral denotes. A string ("1/6", "0.1") is always read exactly; a JSON number is the exact
+    value of its double, or with `exact` the decimal as written."""
+    if isinstance(x, Literal) and not exact:
+        return Fraction(float(x))
+    return Fraction(x)
+
+
+def is_rational(data, exact):
+    """Whether the answer is made of rational numbers: no logits, no entropy, and a response that is rational in pi
+    (or, for the exponential family, in the weights)."""
+    if rational_value(data.get("entropy", "0"), exact) != 0 or data["policy"]["kind"] not in ("weights", "probabilities"):
+        return False
+    environment = data["environment"]
+    if environment["kind"] == "exponential-family":
+        return ("base_weights" in environment and rational_value(environment["reward"]["slope"], exact) == 0
+                and all(rational_value(x, exact).denominator == 1 for x in environment["psi"]))
+    return environment["kind"] in ("fixed", "affine", "explicit", "coin", "loan")
+
+
+class Problem:
+    """A problem, its numbers lifted into the arithmetic that it needs: Fraction or Decimal."""
+
+    def __init__(self, text, exact=False, digits=None):
+        self.data = data = load(text)
+        self.exact = exact
+        self.rational = is_rational(data, exact)
+        if not self.rational:
+            getcontext().prec = digits or (GRID_DIGITS if data["environment"]["kind"] == "gridworld" else DIGITS)
+        self.gamma = self.number(data["gamma"])
+        self.entropy = self.number(data.get("entropy", "0"))
+        self.policy = POLICIES[data["policy"]["kind"]](self, data["policy"])
+        self.environment = ENVIRONMENTS[data["environment"]["kind"]](self, data["environment"])
+        self.initial = self.numbers(data["initial"]) if "initial" in data else self.environment.initial()
+
+    def lift(self, q):
+        return q if self.rational else Decimal(q.numerator) / Decimal(q.denominator)
+
+    def number(self, x):
+        return self.lift(rational_value(x, self.exact))
+
+    def numbers(self, x):
+        return [self.numbers(y) for y in x] if isinstance(x, list) else self.number(x)
+
+
+# ---------------------------------------------------------------------------------------------------- policies
+#
+# probabilities()      pi[s][a]
+# log_probabilities()  log pi[s][a], None where pi is 0
+# tangent(k)           {(s, a): d pi(a|s) / d theta_k}, nonzero entries only
+# moved(k, h)          the policy at theta_k + h (weights: w_k (1 + h), which agrees with theta_k + h to first order)
+# theta(s, a)          the parameter of a pair, and power(s, a, x) = exp(x theta(s, a)), for the exponential family
+
+class Policy:
+    def changed(self, **fields):
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **fields)
+        return other
+
+    def log_probabilities(self):
+        return [[p.ln() if p else None for p in row] for row in self.probabilities()]
+
+
+class Softmax(Policy):
+    def __init__(self, problem, data):
+        self.logits = problem.numbers(data["logits"])
+        self.actions = len(self.logits[0])
+        self.parameters = len(self.logits) * self.actions
+        self.shift = {}
+
+    def probabilities(self):
+        return [softmax(row) for row in self.logits]
+
+    def log_probabilities(self):
+        rows = []
+        for row in self.logits:
+            top = max(row)
+            total = top + sum((x - top).exp() for x in row).ln()
+            rows.append([x - total for x in row])
+        return rows
+
+    def tangent(self, k):
+        s, b = divmod(k, self.actions)
+        pi = softmax(self.logits[s])
+        return {(s, a): pi[a] * ((a == b) - pi[b]) for a in range(self.actions)}
+
+    def moved(self, k, h):
+        return self.changed(logits=with_entry(self.logits, divmod(k, self.actions), h), shift={k: h})
+
+    def theta(self, s, a):
+        return self.logits[s][a]
+
+    def power(self, s, a, x):
+        return (x * self.logits[s][a]).exp()
+
+
+class LogLinear(Softmax):
+    def __init__(self, problem, data):
+        self.features, self.weights = problem.numbers(data["features"]), problem.numbers(data["theta"])
+        self.actions, self.parameters, self.shift = len(self.features[0]), len(self.weights), {}
+        self.set_logits()
+
+    def set_logits(self):
+        self.logits = [[sum((x * t for x, t in zip(f, self.weights)), Decimal(0)) for f in row] for row in self.features]
+
+    def tangent(self, k):
+        entries = {}
+        for s, row in enumerate(self.features):
+            pi = softmax(self.logits[s])
+            mean = sum(p * f[k] for p, f in zip(pi, row))
+            entries.update({(s, a): pi[a] * (row[a][k] - mean) for a in range(self.actions)})
+        return entries
+
+    def moved(self, k, h):
+        other = self.changed(weights=[t + h * (i == k) for i, t in enumerate(self.weights)], shift={k: h})
+        other.set_logits()
+        return other
+
+
+class Weights(Policy):
+    def __init__(self, problem, data):
+        self.values = problem.numbers(data["values"])
+        self.actions = len(self.values[0])
+        self.parameters = len(self.values) * self.actions
+        self.shift = {}
+
+    def probabilities(self):
+        return [[w / sum(row) for w in row] for row in self.values]
+
+    def tangent(self, k):
+        s, b = divmod(k, self.actions)
+        row, total = self.values[s], sum(self.values[s])
+        return {(s, a): row[b] * ((total if a == b else 0) - row[a]) / total ** 2 for a in range(self.actions)}
+
+    def moved(self, k, h):
+        s, a = divmod(k, self.actions)
+        return self.changed(values=with_entry(self.values, (s, a), self.values[s][a] * h), shift={k: h})
+
+    def theta(self, s, a):
+        return self.values[s][a].ln()
+
+    def power(self, s, a, x):
+        if x == int(x):
+            return self.values[s][a] ** int(x)
+        return (x * self.theta(s, a)).exp()
+
+
+class Probabilities(Policy):
+    def __init__(self, problem, data):
+        self.values = problem.numbers(data["values"])
+        self.actions = len(self.values[0])
+        self.parameters = len(self.values) * self.actions
+        self.shift, self.one = {}, problem.lift(Fraction(1))
+
+    def probabilities(self):
+        return self.values
+
+    def tangent(self, k):
+        return {divmod(k, self.actions): self.one}
+
+    def moved(self, k, h):
+        return self.changed(values=with_entry(self.values, divmod(k, self.actions), h), shift={k: h})
+
+
+POLICIES = {"softmax": Softmax, "log-linear": LogLinear, "weights": Weights, "probabilities": Probabilities}
+
+
+def softmax(logits):
+    top = max(logits)
+    weights = [(x - top).exp() for x in logits]
+    total = sum(weights)
+    return [w / total for w in weights]
+
+
+def with_entry(rows, index, h):
+    """A copy of rows[s][a] with h added at one entry."""
+    return [[x + h if (s, a) == index else x for a, x in enumerate(row)] for s, row in enumerate(rows)]
+
+
+# ------------------------------------------------------------------------------------------------ environments
+#
+# response(policy)          P[s][a] = {t: probability}, r[s][a]
+# tangent(policy, k, dpi)   {(s, a): {t: dP}}, {(s, a): dr}: derivatives along parameter k, on which pi moves by dpi
+# kinks                     where the response is not differentiable, known after tangent() of every k
+# undetermined              the gradient's entries that a kink leaves open
+
+class Environment:
+    kinks, undetermined = (), ()
+
+
+def sparse(rows):
+    """P[s][a][t] as P[s][a] = {t: probability}."""
+    return [[{t: p for t, p in enumerate(row) if p != 0} for row in state] for state in rows]
+
+
+class Fixed(Environment):
+    def __init__(self, problem, data):
+        self.transitions, self.rewards = sparse(problem.numbers(data["transitions"])), problem.numbers(data["rewards"])
+
+    def response(self, policy):
+        return self.transitions, self.rewards
+
+    def tangent(self, policy, k, dpi):
+        return {}, {}
+
+
+class ExponentialFamily(Environment):
+    """P(t|s,a) proportional to base[s,a,t] exp(psi[t] theta[s,a]); r = base + slope theta, clipped."""
+
+    def __init__(self, problem, data):
+        self.psi = problem.numbers(data["psi"])
+        reward = data["reward"]
+        self.base = problem.numbers(reward["base"])
+        self.slope = problem.number(reward["slope"])
+        self.clip = None if reward.get("clip") is None else problem.number(reward["clip"])
+        states, actions = len(self.base), len(self.base[0])
+        if "base_weights" in data:
+            self.weights = problem.numbers(data["base_weights"])
+        else:
+            logits = data.get("base_logits", [[[Literal("0")] * states] * actions] * states)
+            self.weights = [[[0 if x is None else problem.number(x).exp() for x in row] for row in state] for state in logits]
+        self.kinks, self.undetermined = [], []
+
+    def row(self, policy, s, a):
+        weights = {t: w * policy.power(s, a, self.psi[t]) for t, w in enumerate(self.weights[s][a]) if w != 0}
+        total = sum(weights.values())
+        return {t: w / total for t, w in weights.items()}
+
+    def reward(self, policy, s, a):
+        """The clipped reward and its derivative; exactly at the clip the derivative is taken as 0."""
+        raw = self.base[s][a] + (self.slope * policy.theta(s, a) if self.slope else 0)
+        if self.clip is None or abs(raw) < self.clip:
+            return raw, self.slope
+        if self.slope and abs(abs(raw) - self.clip) <= self.clip * Decimal(10) ** (10 - getcontext().prec):
+            if {"clip": [s, a]} not in self.kinks:
+                self.kinks.append({"clip": [s, a]})
+                self.undetermined.append(s * len(self.base[0]) + a)
+        return (self.clip if raw > 0 else -self.clip), 0
+
+    def response(self, policy):
+        pairs = [[(s, a) for a in range(len(row))] for s, row in enumerate(self.base)]
+        return ([[self.row(policy, *pair) for pair in row] for row in pairs],
+                [[self.reward(policy, *pair)[0] for pair in row] for row in pairs])
+
+    def tangent(self, policy, k, dpi):
+        s, a = divmod(k, len(self.base[0]))
+        row = self.row(policy, s, a)
+        mean = sum(p * self.psi[t] for t, p in row.items())
+        return ({(s, a): {t: p * (self.psi[t] - mean) for t, p in row.items()}},
+                {(s, a): self.reward(policy, s, a)[1]})
+
+
+class Affine(Environment):
+    """P and r are affine in the policy's probabilities."""
+
+    def __init__(self, problem, data):
+        self.transitions, self.rewards = problem.numbers(data["transitions"]), problem.numbers(data["rewards"])
+        self.transition_slopes = [([int(i) for i in e[:5]], problem.number(e[5])) for e in data.get("transition_slopes", [])]
+        self.reward_slopes = [([int(i) for i in e[:4]], problem.number(e[4])) for e in data.get("reward_slopes", [])]
+
+    def response(self, policy):
+        pi = policy.probabilities()
+        p = [[list(row) for row in state] for state in self.transitions]
+        r = [list(row) for row in self.rewards]
+        for (s, a, t, s2, a2), m in self.transition_slopes:
+            p[s][a][t] += m * pi[s2][a2]
+        for (s, a, s2, a2), n in self.reward_slopes:
+            r[s][a] += n * pi[s2][a2]
+        return sparse(p), r
+
+    def tangent(self, policy, k, dpi):
+        dp, dr = {}, {}
+        for (s, a, t, s2, a2), m in self.transition_slopes:
+            row = dp.setdefault((s, a), {})
+            row[t] = row.get(t, 0) + m * dpi.get((s2, a2), 0)
+        for (s, a, s2, a2), n in self.reward_slopes:
+            dr[s, a] = dr.get((s, a), 0) + n * dpi.get((s2, a2), 0)
+        return dp, dr
+
+
+class Explicit(Environment):
+    """P and r at a point, with their derivatives there; away from the point they are continued linearly, which is
+    what a finite difference across the point needs."""
+
+    def __init__(self, problem, data):
+        self.transitions, self.rewards = problem.numbers(data["transitions"]), problem.numbers(data["rewards"])
+        self.dp, self.dr = {}, {}
+        for s, a, t, k, value in data.get("transition_jacobian", []):
+            self.dp.setdefault(int(k), {}).setdefault((int(s), int(a)), {})[int(t)] = problem.number(value)
+        for s, a, k, value in data.get("reward_jacobian", []):
+            self.dr.setdefault(int(k), {})[int(s), int(a)] = problem.number(value)
+
+    def response(self, policy):
+        p = [[list(row) for row in state] for state in self.transitions]
+        r = [list(row) for row in self.rewards]
+        for k, h in policy.shift.items():
+            for (s, a), row in self.dp.get(k, {}).items():
+                for t, x in row.items():
+                    p[s][a][t] += h * x
+            for (s, a), x in self.dr.get(k, {}).items():
+                r[s][a] += h * x
+        return sparse(p), r
+
+    def tangent(self, policy, k, dpi):
+        return self.dp.get(k, {}), self.dr.get(k, {})
+
+
+class Coin(Environment):
+    """One state, two actions, x = (pi(0) - pi(1))/2, reward -PR(x) with PR(x) = 1/4 - 2 mu x + (1 - 2 epsilon) x^2."""
+
+    def __init__(self, problem, data):
+        self.mu, self.epsilon = problem.number(data["mu"]), problem.number(data["epsilon"])
+        self.quarter = problem.lift(Fraction(1, 4))
+
+    def initial(self):
+        return [1]
+
+    def response(self, policy):
+        (p0, p1), = policy.probabilities()
+        x = (p0 - p1) / 2
+        risk = self.quarter - 2 * self.mu * x + (1 - 2 * self.epsilon) * x * x
+        return [[{0: 1}, {0: 1}]], [[-risk, -risk]]
+
+    def tangent(self, policy, k, dpi):
+        (p0, p1), = policy.probabilities()
+        twice_dx = dpi.get((0, 0), 0) - dpi.get((0, 1), 0)
+        slope = (self.mu - (1 - 2 * self.epsilon) * (p0 - p1) / 2) * twice_dx
+        return {}, {(0, 0): slope, (0, 1): slope}
+
+
+class Loan(Environment):
+    """Action 0 approves, 1 declines; an approved loan is repaid with probability q(p) = q0 - c p, p = pi(0|0)."""
+
+    def __init__(self, problem, data):
+        self.bandit = data["form"] == "bandit"
+        self.q0, self.c, self.gain, self.loss = (problem.number(data[key]) for key in ("q0", "c", "gain", "loss"))
+
+    def initial(self):
+        return [1] if self.bandit else [1, 0, 0, 0]
+
+    def response(self, policy):
+        q = self.q0 - self.c * policy.probabilities()[0][0]
+        if self.bandit:
+            return [[{0: 1}, {0: 1}]], [[q * self.gain - (1 - q) * self.loss, q * 0]]
+        home = [{0: 1}, {0: 1}]
+        return [[{1: q, 2: 1 - q}, {3: 1}], home, home, home], [[r, r] for r in (0, self.gain, -self.loss, 0)]
+
+    def tangent(self, policy, k, dpi):
+        dq = -self.c * dpi.get((0, 0), 0)
+        if self.bandit:
+            return {}, {(0, 0): (self.gain + self.loss) * dq}
+        return {(0, 0): {1: dq, 2: -dq}}, {}
+
+
+class Gridworld(Environment):
+    """The two-agent 8 x 8 grid: followers answer the learner's policy optimally, their averaged action values make a
+    softmax response, and the response overrides (actions 0..3) or leaves alone (action 4) the learner's move."""
+
+    ROWS = "........ ..f.h... ...h..f. .f...h.f ...h..f. .hh.f.h. .h..h.h. ...h.f.g".split()
+    CELLS = [{".": -0.01, "f": -0.02, "h": -0.5, "g": 1.0}[c] for row in ROWS for c in row]
+    MOVES = [(0, -1), (0, 1), (-1, 0), (1, 0)]
+    INTERVENTION = 0.05
+    frozen = False                   # a known mistake: the followers' values held fixed while pi is differentiated
+
+    def __init__(self, problem, data):
+        self.gamma, self.beta = problem.gamma, problem.number(data["beta"])
+        self.cells = [Decimal(x) for x in self.CELLS]
+        if "perturbed_grids" in data:
+            self.grids = [[problem.number(x) for row in grid for x in row] for grid in data["perturbed_grids"]]
+        else:
+            eps = rational_value(data["eps"], problem.exact)
+            draws = [numpy_grids.perturbation(f, eps) for f in range(int(data["followers"]))]
+            self.grids = [[cell if c == 0 else Decimal(numpy_grids.CHOICES[c - 1]) for cell, c in zip(self.cells, draw)]
+                          for draw in draws]
+        self.solved = None
+
+    @classmethod
+    def initial(cls):
+        return [Decimal(1) / 15 if s < 8 or s % 8 == 0 else Decimal(0) for s in range(64)]
+
+    @classmethod
+    def next(cls, s, move):
+        i, j = s // 8 + cls.MOVES[move][0], s % 8 + cls.MOVES[move][1]
+        return 8 * i + j if 0 <= i < 8 and 0 <= j < 8 else s
+
+    def follower_values(self, grid, pi, u):
+        """Q[s][b] of a follower whose state values are u."""
+        cost, q = Decimal(self.INTERVENTION), []
+        for s in range(63):
+            steps = [grid[t] + self.gamma * u[t] for t in (self.next(s, a) for a in range(4))]
+            q.append([x - cost for x in steps] + [sum(p * x for p, x in zip(pi[s], steps))])
+        return q + [[Decimal(0)] * 5]
+
+    def best_response(self, grid, pi):
+        """Exact policy iteration: the optimal values u, Q, the set of optimal actions in each state (a tie is a gap
+        of 0 up to the last digits), the policy taken (of tied actions the first) and its resolvent. A float sweep only
+        chooses where to start."""
+        small = Decimal(10) ** (60 - getcontext().prec)
+        g, fpi, fgrid = float(self.gamma), [[float(p) for p in row] for row in pi], [float(x) for x in grid]
+        fu, moves = [0.0] * 64, [[self.next(s, a) for a in range(4)] for s in range(64)]
+        for _ in range(400):
+            for s in range(63):
+                steps = [fgrid[t] + g * fu[t] for t in moves[s]]
+                fq = [x - self.INTERVENTION for x in steps] + [sum(p * x for p, x in zip(fpi[s], steps))]
+                fu[s] = max(fq)
+        choice = [max(range(5), key=q.__getitem__) for q in self.follower_values(grid, pi, [Decimal(x) for x in fu])]
+        while True:
+            matrix, reward = [], []
+            for s in range(64):
+                row = [Decimal(int(t == s)) for t in range(64)]
+                mix = [] if s == 63 else enumerate(pi[s]) if choice[s] == 4 else [(choice[s], Decimal(1))]
+                gained = Decimal(0)
+                for a, p in mix:
+                    t = self.next(s, a)
+                    row[t] -= self.gamma * p
+                    gained += p * (grid[t] - (0 if choice[s] == 4 else Decimal(self.INTERVENTION)))
+                matrix.append(row)
+                reward.append(gained)
+            resolvent = inverse(matrix)
+            u = [dot(row, reward) for row in resolvent]
+            q = self.follower_values(grid, pi, u)
+            better = [b for s in range(64) for b in range(5) if q[s][b] - q[s][choice[s]] > small]
+            ties = [[b for b in range(5) if max(row) - row[b] <= small] for row in q]
+            first = [t[0] for t in ties]
+            if not better and choice == first:
+                return u, q, ties, choice, resolvent
+            choice = first
+
+    def induced(self, response):
+        """The learner's P and r when the response agent acts by response[s][b]."""
+        p = [[{} for _ in range(4)] for _ in range(63)] + [[{63: Decimal(1)} for _ in range(4)]]
+        r = [[Decimal(0)] * 4 for _ in range(64)]
+        for s in range(63):
+            for a in range(4):
+                for b in range(5):
+                    t = self.next(s, a if b == 4 else b)
+                    p[s][a][t] = p[s][a].get(t, 0) + response[s][b]
+                    r[s][a] += response[s][b] * self.cells[t]
+        return p, r
+
+    def response(self, policy):
+        pi = policy.probabilities()
+        answers = [self.best_response(grid, pi) for grid in self.grids]
+        mean = [[sum(x[1][s][b] for x in answers) / len(answers) for b in range(5)] for s in range(64)]
+        response = [softmax([self.beta * x for x in row]) for row in mean]
+        self.solved, self.pi, self.answers, self.agent = policy, pi, answers, response
+        self.kinks, self.undetermined = [], []
+        return self.induced(response)
+
+    def tangent(self, policy, k, dpi):
+        if self.solved is not policy:
+            self.response(policy)
+        dq = [[Decimal(0)] * 5 for _ in range(64)]
+        for f, (grid, (u, _, ties, choice, resolvent)) in enumerate(zip(self.grids, self.answers)):
+            # d u = N_f (derivative of the chosen actions' one-step values at fixed u); only action 4 sees pi directly
+            direct = [Decimal(0)] * 64
+            for (s, a), x in dpi.items():
+                if s != 63:
+                    direct[s] += x * (grid[self.next(s, a)] + self.gamma * u[self.next(s, a)])
+            sources = [s for s in range(63) if choice[s] == 4 and direct[s] != 0]
+            sources = [] if self.frozen else sources
+            du = [sum((resolvent[s][t] * direct[t] for t in sources), Decimal(0)) for s in range(64)]
+            for s in range(63):
+                row = [self.gamma * du[self.next(s, b)] for b in range(4)]
+                row.append(direct[s] + sum(p * x for p, x in zip(self.pi[s], row)))
+                for b in range(5):
+                    dq[s][b] += row[b] / len(self.grids)
+                if any(abs(row[b] - row[ties[s][0]]) > Decimal(10) ** (100 - getcontext().prec) for b in ties[s]):
+                    kink = {"follower": f, "state": s, "actions": ties[s], "gap": 0.0}
+                    if kink not in self.kinks:
+                        self.kinks.append(kink)
+                    if k not in self.undetermined:
+                        self.undetermined.append(k)
+        dp, dr = {}, {}
+        for s in range(63):
+            mean = sum(x * y for x, y in zip(self.agent[s], dq[s]))
+            dagent = [self.beta * x * (y - mean) for x, y in zip(self.agent[s], dq[s])]
+            if not any(dagent):
+                continue
+            for a in range(4):
+                row, gained = {}, Decimal(0)
+                for b in range(5):
+                    t = self.next(s, a if b == 4 else b)
+                    row[t] = row.get(t, 0) + dagent[b]
+                    gained += dagent[b] * self.cells[t]
+                dp[s, a], dr[s, a] = row, gained
+        return dp, dr
+
+
+ENVIRONMENTS = {"fixed": Fixed, "exponential-family": ExponentialFamily, "affine": Affine, "explicit": Explicit,
+                "coin": Coin, "loan": Loan, "gridworld": Gridworld}
+
+
+# -------------------------------------------------------------------------------------------------- evaluation
+
+def dot(x, y):
+    return sum(a * b for a, b in zip(x, y))
+
+
+def inverse(matrix):
+    """Gauss-Jordan elimination with the largest pivot of each column."""
+    n = len(matrix)
+    one = matrix[0][0] * 0 + 1
+    rows = [list(row) + [one if i == j else one - one for j in range(n)] for i, row in enumerate(matrix)]
+    for i in range(n):
+        best = max(range(i, n), key=lambda j: abs(rows[j][i]))
+        rows[i], rows[best] = rows[best], rows[i]
+        pivot = rows[i][i]
+        rows[i] = [x / pivot if x else x for x in rows[i]]
+        support = [c for c, x in enumerate(rows[i]) if x]
+        for j in range(n):
+            factor = rows[j][i]
+            if j != i and factor:
+                row, base = rows[j], rows[i]
+                for c in support:
+                    row[c] -= factor * base[c]
+    return [row[n:] for row in rows]
+
+
+class Evaluation:
+    """Everything at one policy: pi, log_pi, P, r, soft rewards, V, Q, d and J."""
+
+    def __init__(self, problem, policy=None):
+        self.problem, self.policy = problem, policy or problem.policy
+        gamma, lam = problem.gamma, problem.entropy
+        self.pi = pi = self.policy.probabilities()
+        self.P, self.r = problem.environment.response(self.policy)
+        self.S, self.A = len(pi), len(pi[0])
+        zero = gamma * 0
+        log_pi = self.policy.log_probabilities() if lam else None
+        # r - lambda log pi; None where pi = 0 (and lambda > 0): there it is infinite, and pi log pi counts as 0
+        self.soft = [[self.r[s][a] if not lam else None if log_pi[s][a] is None else self.r[s][a] - lam * log_pi[s][a]
+                      for a in range(self.A)] for s in range(self.S)]
+        matrix = [[zero + (s == t) for t in range(self.S)] for s in range(self.S)]
+        for s in range(self.S):
+            for a in range(self.A):
+                for t, p in self.P[s][a].items():
+                    matrix[s][t] -= gamma * pi[s][a] * p
+        self.N = inverse(matrix)
+        self.V = [dot(row, [zero + sum(p * x for p, x in zip(pi[s], self.soft[s]) if x is not None)
+                            for s in range(self.S)]) for row in self.N]
+        self.PV = [[sum((p * self.V[t] for t, p in row.items()), zero) for row in state] for state in self.P]
+        self.Q = [[None if x is None else x + gamma * y for x, y in zip(*rows)] for rows in zip(self.soft, self.PV)]
+        self.d = [sum(problem.initial[s] * self.N[s][t] for s in range(self.S)) for t in range(self.S)]
+        self.occupancy = [[self.d[s] * p for p in pi[s]] for s in range(self.S)]
+        self.value = dot(problem.initial, self.V)
+
+    def tangents(self, k):
+        dpi = self.policy.tangent(k)
+        return (dpi,) + self.problem.environment.tangent(self.policy, k, dpi)
+
+    def derivative(self, k, tangents):
+        """dJ along parameter k, by differentiating the linear system; None where it is infinite."""
+        dpi, dP, dr = tangents
+        gamma, lam = self.problem.gamma, self.problem.entropy
+        source = [gamma * 0] * self.S                                          # dr_pi + gamma dP_pi V
+        for (s, a), x in dpi.items():
+            if self.soft[s][a] is None:
+                return None
+            source[s] += x * (self.soft[s][a] - lam + gamma * self.PV[s][a])    # d(-pi log pi) = -(log pi + 1) dpi
+        for (s, a), x in dr.items():
+            source[s] += self.pi[s][a] * x
+        for (s, a), row in dP.items():
+            source[s] += self.pi[s][a] * gamma * sum(x * self.V[t] for t, x in row.items())
+        where = [s for s in range(self.S) if source[s]]
+        dV = [sum((row[s] * source[s] for s in where), gamma * 0) for row in self.N]
+        return dot(self.problem.initial, dV)
+
+    def terms(self, tangents):
+        """The four occupancy-weighted sums of the derivative along one parameter."""
+        dpi, dP, dr = tangents
+        gamma, lam, zero = self.problem.gamma, self.problem.entropy, self.problem.gamma * 0
+        infinite = any(self.Q[s][a] is None for s, a in dpi)
+        return {"policy": None if infinite else sum((self.d[s] * x * self.Q[s][a] for (s, a), x in dpi.items()), zero),
+                "transition": sum((self.occupancy[s][a] * gamma * x * self.V[t]
+                                   for (s, a), row in dP.items() for t, x in row.items()), zero),
+                "reward": sum((self.occupancy[s][a] * x for (s, a), x in dr.items()), zero),
+                "entropy": sum((-lam * self.d[s] * x for (s, a), x in dpi.items()), zero)}
+
+    def answer(self):
+        """The numbers of a pemdp-answer/1, still in the problem's arithmetic."""
+        gradient, terms = [], {"policy": [], "transition": [], "reward": [], "entropy": []}
+        for k in range(self.policy.parameters):
+            tangents = self.tangents(k)
+            gradient.append(self.derivative(k, tangents))
+            for name, x in self.terms(tangents).items():
+                terms[name].append(x)
+        size = self.scale()
+        for k, total in enumerate(gradient):
+            parts = [terms[name][k] for name in terms]
+            assert (total is None) == (None in parts), k
+            if total is not None:
+                error = abs(total - sum(parts))
+                assert error == 0 if self.problem.rational else error <= size * Decimal(10) ** (60 - getcontext().prec), k
+        result = {"value": self.value, "state_values": self.V, "action_values": self.Q, "occupancy": self.occupancy,
+                  "gradient": gradient, "gradient_terms": terms, "smooth": not self.problem.environment.kinks}
+        if self.problem.environment.kinks:
+            result["kink"] = list(self.problem.environment.kinks)
+        return result
+
+    def scale(self):
+        """A size to hold errors of derivatives against: (largest soft reward + lambda) / (1 - gamma)^3."""
+        largest = max([abs(x) for row in self.soft for x in row if x is not None] + [self.problem.entropy])
+        return (largest or 1) / (1 - self.problem.gamma) ** 3
+
+
+def nearest(x):
+    """Numbers to the nearest doubles, through lists and objects."""
+    if isinstance(x, dict):
+        return {key: nearest(y) for key, y in x.items()}
+    if isinstance(x, list):
+        return [nearest(y) for y in x]
+    return float(x) + 0.0 if isinstance(x, (Fraction, Decimal)) or type(x) is int else x
+
+
+def fractions(x):
+    """Numbers as fractions in lowest terms, as strings."""
+    if isinstance(x, dict):
+        return {key: fractions(y) for key, y in x.items()}
+    if isinstance(x, list):
+        return [fractions(y) for y in x]
+    return str(x) if isinstance(x, Fraction) or type(x) is int else x
+
+
+def presented(answer, rule):
+    """An answer's numbers by `nearest` or `fractions`; the indices in `kink` are left alone."""
+    return {key: x if key == "kink" else rule(x) for key, x in answer.items()}
+
+
+def solve(text, exact=False, digits=None):
+    """The answer to a problem's text: doubles, and with `exact` fractions."""
+    return presented(Evaluation(Problem(text, exact, digits)).answer(), fractions if exact else nearest)
+
+
+def main(arguments):
+    if arguments[:1] in (["--regenerate"], ["--check"]):
+        import generate
+        return generate.run(check=arguments[0] == "--check", only=tuple(arguments[1:]))
+    exact = "--exact" in arguments
+    files = [x for x in arguments if x != "--exact"]
+    if len(files) != 1 or files[0].startswith("--"):
+        print(__doc__.split("\n\n")[1], file=sys.stderr)
+        return 2
+    if files[0] == "-":
+        text = sys.stdin.read()
+    else:
+        with open(files[0], encoding="utf-8") as file:
+            text = file.read()
+    if exact and not is_rational(load(text), exact):
+        print("--exact: this problem is not rational", file=sys.stderr)
+        return 2
+    print(json.dumps({"format": "pemdp-answer/1"} | solve(text, exact)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
