@@ -98,3 +98,43 @@ fn the_start_policy_has_its_known_value() {
     let value = model::<f64>(&file).perform(&policy).unwrap().evaluation.value;
     assert_abs_diff_eq!(value, -0.219_528_345_45, epsilon = 1e-10);
 }
+
+#[test]
+fn perturbed_grids_are_numpys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/numpy_grids.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let cells = file["cells"].as_array().unwrap();
+    let mut compared = 0;
+    for (eps, grids) in file["grids"].as_object().unwrap() {
+        for (seed, digits) in grids.as_array().unwrap().iter().enumerate() {
+            let drawn = gridworld::perturbed_grid(eps.parse().unwrap(), seed as u32);
+            for (s, digit) in digits.as_str().unwrap().bytes().enumerate() {
+                let expected = cells[usize::from(digit - b'0')].as_f64().unwrap_or(gridworld::GRID[s]);
+                assert_eq!(drawn[s], expected, "eps {eps}, seed {seed}, cell {s}");
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 800);
+}
+
+/// Two followers' routes of equal value that leave different moves alone: a
+/// small change of the policy decides which is better.
+#[test]
+fn ties_between_different_derivatives_are_kinks() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gridworld-kink.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let text = file["problem"].to_string();
+    let problem = pemdp::oracle::Problem::from_json(&text, pemdp::oracle::Reading::Doubles).unwrap();
+    let answer = problem.answer().unwrap();
+    assert!(!answer.smooth && !answer.kink.is_empty());
+    assert_eq!(answer.error_bounds.covers, pemdp::oracle::Covers::InducedMdp);
+    let expected = file["answer"]["kink"].as_array().unwrap();
+    for (kink, expected) in answer.kink.iter().zip(expected) {
+        let kink = serde_json::to_value(kink).unwrap();
+        assert_eq!((&kink["follower"], &kink["state"]), (&expected["follower"], &expected["state"]));
+        assert_eq!(kink["actions"], expected["actions"]);
+        assert!(kink["gap"].as_f64().unwrap() < 1e-25);
+    }
+    assert_eq!(answer.kink.len(), expected.len());
+}

@@ -77,6 +77,8 @@ proptest! {
                     mdp.kernel().row(s, a).map(|(t, p)| p * &evaluation.state_values[t]).sum();
                 let expected = mdp.reward(s, a) + mdp.gamma() * next;
                 prop_assert_eq!(evaluation.action_value(s, a), Some(&expected));
+                let advantage = evaluation.advantage(s, a);
+                prop_assert_eq!(advantage, Some(&expected - &evaluation.state_values[s]));
                 mean += policy.probability(s, a) * expected;
             }
             prop_assert_eq!(&evaluation.state_values[s], &mean);
@@ -208,6 +210,18 @@ fn in_arithmetic<T: Transcendental>(problem: &Problem) -> Vec<T> {
     let performance = model.perform(&policy).unwrap();
     let gradient = performance.gradient.total().into_iter().map(Option::unwrap);
     std::iter::once(performance.evaluation.value).chain(gradient).collect()
+}
+
+#[test]
+fn intervals_and_balls_agree_where_there_are_exponentials() {
+    for name in ["exponential-family", "fixed", "affine", "gridworld"] {
+        let problem = read(&pemdp::oracle::examples::example(name).unwrap().to_json());
+        let (intervals, balls) = (in_arithmetic::<Interval>(&problem), in_arithmetic::<Ball>(&problem));
+        for (interval, ball) in intervals.iter().zip(&balls) {
+            assert!(interval.lower() <= ball.upper() && ball.lower() <= interval.upper(), "{name}");
+            assert!(interval.width() <= 1e-6, "{name}: {interval:?}");
+        }
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ a terminal. Exit status: 0 fine, 1 an answer differs, 2 invalid input.";
 /// the performative gradient by terms, and holds other people's numbers against
 /// the exact ones. Every number comes with a proven error bound.
 #[derive(Debug, Parser)]
-#[command(name = "pemdp", version, after_help = ONE_EXAMPLE, max_term_width = 100)]
+#[command(name = "pemdp", version, after_help = ONE_EXAMPLE, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

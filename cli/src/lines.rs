@@ -99,6 +99,6 @@ fn progress() -> ProgressBar {
     if io::stdout().is_terminal() || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{human_pos} lines in {elapsed}, {per_sec}");
+    let style = ProgressStyle::with_template("lines: {human_pos} in {elapsed}, {per_sec}");
     ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

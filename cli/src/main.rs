@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Status> {
     match arguments.command {
         None => {
-            print(&Arguments::command().render_help().to_string())?;
+            print(&Arguments::command().render_long_help().to_string())?;
             Ok(Status::Fine)
         }
         Some(Command::Example(arguments)) => example::run(&arguments),

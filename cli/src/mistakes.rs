@@ -5,7 +5,7 @@ pub fn description(id: &str) -> &'static str {
     match id {
         "no-transition-term" => "ordinary policy gradient plus the reward term; transitions taken as fixed",
         "advantage-weighted-transition-score" => {
-            "transition score weighted by the step's own advantage, as Theorem 2 of [PePG] is printed; its mean is 0"
+            "transition score weighted by the step's own advantage [PePG, T2]; its mean is 0"
         }
         "transition-score-one-step-late" => {
             "transition score weighted by the next state's advantage; its mean is 0"

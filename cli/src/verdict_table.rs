@@ -58,7 +58,7 @@ fn explanation(verdict: &Verdict) -> String {
     if verdict.mistakes.is_empty() {
         return "No known mistake explains this.\n".to_owned();
     }
-    let mut text = heading("Known mistakes that give exactly these numbers, any one of them") + "\n";
+    let mut text = heading("Known mistakes that give these numbers, any one of them") + "\n";
     for (i, group) in verdict.mistakes.iter().enumerate() {
         let rows = group.iter().map(|id| vec![(*id).to_owned(), description(id).to_owned()]).collect();
         if i > 0 {

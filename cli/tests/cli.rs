@@ -118,6 +118,7 @@ fn telling(gamma: f64) -> String {
 fn alone_it_shows_one_screen() {
     let alone = run(&[]);
     let help = run(&["--help"]);
+    assert_eq!(alone.stdout, help.stdout);
     for output in [&alone, &help] {
         assert_eq!(status(output), 0);
         assert_eq!(err(output), "");

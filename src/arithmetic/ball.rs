@@ -55,9 +55,9 @@ impl Ball {
     /// Nothing is known: the result of an undefined operation.
     const UNBOUNDED: Self = Self { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
-    /// The double nearest to the centre.
+    /// The double nearest to the centre; 0 without a sign.
     pub fn midpoint(&self) -> f64 {
-        self.high
+        self.high + 0.0
     }
 
     /// A bound of the distance from [`Ball::midpoint`] to any member.

@@ -104,6 +104,9 @@ impl<'a> Node<'a> {
             let byte = bytes.get(position).copied().unwrap_or_default();
             InputError::new("", format!("byte {position} is 0x{byte:02x}, expected UTF-8"))
         })?;
+        if text.starts_with('\u{feff}') {
+            return Err(InputError::new("", "byte 0 begins a byte-order mark, expected UTF-8 without one"));
+        }
         Self::parse(text)
     }
 
@@ -469,6 +472,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_give_their_position() {
+        let mark = Node::from_bytes(b"\xef\xbb\xbf{}").unwrap_err();
+        assert!(mark.to_string().starts_with("byte 0 begins a byte-order mark"), "{mark}");
         let error = message(Node::from_bytes(b"[\"a\xff\"]").unwrap_err());
         assert_eq!(error, "byte 3 is 0xff, expected UTF-8");
         assert!(Node::from_bytes("[\"é\"]".as_bytes()).is_ok());

@@ -24,7 +24,7 @@ use crate::performative::{PerformanceError, PerformativeMdp};
 use crate::policy::Policy;
 use crate::response::Response;
 
-pub use answer::{Answer, Bounds, Covers, ExactAnswer, KinkReport, Terms};
+pub use answer::{Answer, AnswerOf, Bounds, Covers, ExactAnswer, KinkReport, Terms};
 pub use json::InputError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake};
 pub use numeral::{Numeral, Reading};
