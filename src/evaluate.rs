@@ -103,10 +103,8 @@ pub fn evaluate<T: Field>(
     for s in 0..n_states {
         for a in 0..n_actions {
             action_values.push(entropy_bonus(policy, entropy, s, a).map(|bonus| {
-                let mut next = T::zero();
-                for (t, p) in mdp.kernel().row(s, a) {
-                    next += p.clone() * &state_values[t];
-                }
+                let row = mdp.kernel().row(s, a);
+                let next = T::sum_of_products(row.map(|(t, p)| (p, &state_values[t])));
                 bonus + mdp.reward(s, a) + next * mdp.gamma()
             }));
         }
@@ -117,9 +115,6 @@ pub fn evaluate<T: Field>(
     for (s, d) in state_occupancy.iter().enumerate() {
         occupancy.extend((0..n_actions).map(|a| d.clone() * policy.probability(s, a)));
     }
-    let mut value = T::zero();
-    for (rho, v) in mdp.initial().iter().zip(&state_values) {
-        value += rho.clone() * v;
-    }
+    let value = T::sum_of_products(mdp.initial().iter().zip(&state_values));
     Ok(Evaluation { n_actions, value, state_values, action_values, state_occupancy, occupancy })
 }

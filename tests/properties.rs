@@ -267,6 +267,8 @@ quickcheck! {
             && &a - &a == q(0, 1)
             && a.power(3) == &a * &a * &a
             && (a.is_zero() || a.power(-2) == &one / (&a * &a))
+            && Rational::sum_of_products([(&a, &b), (&c, &a), (&b, &b)].into_iter())
+                == &a * &b + &c * &a + &b * &b
     }
 
     fn duals_follow_the_product_quotient_and_chain_rules(a: (i8, i8), b: (i8, i8)) -> bool {
@@ -289,4 +291,23 @@ quickcheck! {
             && exp.derivative == exp.value * f64::from(d)
             && (back.derivative - f64::from(d)).abs() <= 1e-12 * f64::from(d).abs()
     }
+}
+
+/// A ring of 20,000 states that pays in one of them: `V[s] = gamma^(n - s) / (1 - gamma^n)`
+/// for `s > 0`, whatever the layout.
+#[test]
+fn large_sparse_kernels_are_evaluated_with_bounds() {
+    let n = 20_000;
+    let kernel =
+        Kernel::new(n, 1, Rows::sparse(n, (0..n).map(|s| [((s + 1) % n, Ball::from_f64(1.0))]))).unwrap();
+    assert!(kernel.rows().is_sparse());
+    let unit =
+        |at: usize| (0..n).map(|s| Ball::from_f64(if s == at { 1.0 } else { 0.0 })).collect::<Vec<_>>();
+    let mdp = Mdp::new(kernel, unit(0), unit(n - 10), Ball::from_f64(0.5)).unwrap();
+    let evaluation = evaluate(&mdp, &Policy::uniform(n, 1), &Ball::zero()).unwrap();
+    for (steps, s) in (1..20).map(|steps| (steps, n - steps)) {
+        let expected = Ball::from_f64(0.5f64.powi(steps as i32));
+        assert!((evaluation.state_values[s] - expected).magnitude() < 1e-28);
+    }
+    assert!((evaluation.value - Ball::from_f64(0.5f64.powi(10))).magnitude() < 1e-28);
 }

@@ -111,6 +111,11 @@ pub trait Field:
         Self::from_integer(numerator) / Self::from_integer(denominator)
     }
 
+    /// `sum x y` over pairs `(x, y)`.
+    fn sum_of_products<'a>(pairs: impl Iterator<Item = (&'a Self, &'a Self)>) -> Self {
+        pairs.fold(Self::zero(), |sum, (x, y)| sum + x.clone() * y)
+    }
+
     /// `self` to an integer power; negative powers divide.
     fn power(&self, exponent: i64) -> Self {
         let magnitude = num_traits::pow(self.clone(), exponent.unsigned_abs() as usize);

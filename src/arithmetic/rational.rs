@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use num_traits::{Signed, ToPrimitive, Zero};
+use num_bigint::BigInt;
+use num_integer::Integer;
+use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::{Field, Rational};
 use crate::linear::PadicInverse;
@@ -36,6 +38,22 @@ impl Field for Rational {
     fn magnitude(&self) -> f64 {
         // The conversion rounds to nearest; one step up is an upper bound.
         self.abs().approximate().next_up()
+    }
+
+    /// Over one common denominator, reduced once: solutions of one system share
+    /// most of theirs, and reducing every partial sum would cost far more.
+    fn sum_of_products<'a>(pairs: impl Iterator<Item = (&'a Self, &'a Self)>) -> Self {
+        let (mut numerator, mut common) = (BigInt::zero(), BigInt::one());
+        for (x, y) in pairs.filter(|(x, y)| !x.is_zero() && !y.is_zero()) {
+            let denominator = x.denom() * y.denom();
+            if !common.is_multiple_of(&denominator) {
+                let larger = common.lcm(&denominator);
+                numerator *= &larger / common;
+                common = larger;
+            }
+            numerator += x.numer() * y.numer() * (&common / denominator);
+        }
+        Self::new(numerator, common)
     }
 
     fn power(&self, exponent: i64) -> Self {
