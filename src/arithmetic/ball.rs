@@ -501,6 +501,27 @@ mod tests {
     }
 
     #[test]
+    fn bounds_are_rounded_up_by_more_than_their_terms_can_lose() {
+        assert_eq!(rounded_up(0.0), 0.0);
+        for x in [5e-324, 1e-310, 1e-30, 1.0, 1.0 / 3.0, 1e300] {
+            let most = Rational::from_f64(x) * (Rational::one() + Rational::from_ratio(33, 1 << 53));
+            let bound = Rational::from_f64(rounded_up(x));
+            assert!(bound >= most + Rational::from_f64(UNDERFLOW) * Rational::from_ratio(1, 2), "{x}");
+        }
+        assert_eq!(UNDERFLOW, 2f64.powi(-1060));
+    }
+
+    #[test]
+    fn error_bounds_contain_the_low_part_and_the_radius() {
+        let ball = Ball { high: 1.0, low: -1e-17, radius: 2e-18 };
+        assert!(ball.error_bound() >= 1.2e-17 && ball.error_bound() < 1.21e-17);
+        assert_eq!(Ball { low: 0.0, ..ball }.error_bound(), 2e-18);
+        assert!(ball.widened(1e-18).radius >= 3e-18);
+        assert_eq!(ball.widened(0.0), ball);
+        assert!(Ball::point(-0.0).midpoint().is_sign_positive());
+    }
+
+    #[test]
     fn exact_doubles_stay_exact() {
         let quarter = Ball::point(0.25);
         assert_eq!(quarter + quarter, Ball::point(0.5));

@@ -94,3 +94,57 @@ impl<T: Enclosure> Factorisation<T> for Enclosed<T> {
         self.refine(b, |b| self.midpoint.solve_transposed(b), |x| self.resolvent.apply_transposed(x), sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Interval;
+    use crate::linear::Rows;
+
+    fn interval(lower: f64, upper: f64) -> Interval {
+        Interval::new(lower, upper).unwrap()
+    }
+
+    /// Every corner of a set of systems, solved in doubles, lies in the set of
+    /// solutions, for the system and its transpose.
+    #[test]
+    fn sets_of_systems_enclose_the_solutions_of_their_members() {
+        let ends = [(0.2, 0.3), (0.5, 0.7), (-0.25, 0.25), (0.5, 0.75)];
+        let sets = ends.map(|(lower, upper)| interval(lower, upper)).to_vec();
+        let b = [interval(1.0, 1.25), interval(-2.0, -1.0)];
+        let gamma = interval(0.4, 0.5);
+        let enclosed = Enclosed::new(Resolvent::new(Rows::dense(2, sets), gamma).unwrap()).unwrap();
+        let (x, y) = (enclosed.solve(&b), enclosed.solve_transposed(&b));
+        for corner in 0..1 << 7 {
+            let pick =
+                |bit: usize, (lower, upper): (f64, f64)| if corner >> bit & 1 == 0 { lower } else { upper };
+            let p = (0..4).map(|i| pick(i, ends[i])).collect();
+            let b = [pick(4, (1.0, 1.25)), pick(5, (-2.0, -1.0))];
+            let gamma = pick(6, (0.4, 0.5));
+            let lu = Lu::new(Resolvent::new(Rows::dense(2, p), gamma).unwrap()).unwrap();
+            for (set, member) in x.iter().zip(lu.solve(&b)).chain(y.iter().zip(lu.solve_transposed(&b))) {
+                assert!(set.lower() - 1e-12 <= member && member <= set.upper() + 1e-12, "{set:?}, {member}");
+            }
+        }
+        assert!(x.iter().all(|set| set.width() < 40.0));
+    }
+
+    /// With a wide right-hand side the bound is all that there is: the radius
+    /// over `1 - gamma`.
+    #[test]
+    fn the_bound_is_the_residual_over_the_gap() {
+        let one = interval(1.0, 1.0);
+        let resolvent = Resolvent::new(Rows::dense(1, vec![one]), interval(0.75, 0.75)).unwrap();
+        let enclosed = Enclosed::new(resolvent).unwrap();
+        let b = [interval(-1.0, 1.0)];
+        assert_eq!(enclosed.solve(&b), [interval(-4.0, 4.0)]);
+        assert_eq!(enclosed.solve_transposed(&b), [interval(-4.0, 4.0)]);
+    }
+
+    #[test]
+    fn sizes_are_norms() {
+        let v = [interval(-3.0, 1.0), interval(0.5, 2.0)];
+        assert_eq!((largest(&v), sum(&v)), (3.0, 5.0));
+        assert!(largest(&[f64::NAN, 1.0]).is_nan());
+    }
+}

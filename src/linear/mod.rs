@@ -138,3 +138,32 @@ pub trait Factorisation<T>: Sized + Send + Sync {
     /// `x` with `(I - gamma P)^T x = b`: occupancies from initial weights.
     fn solve_transposed(&self, b: &[T]) -> Vec<T>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Interval;
+
+    fn gap(entries: [(f64, f64); 2], gamma: f64) -> Interval {
+        let entries = entries.map(|(lower, upper)| Interval::new(lower, upper).unwrap()).to_vec();
+        let resolvent = Resolvent { chain: Rows::dense(2, entries), gamma: Interval::point(gamma) };
+        resolvent.contraction_gap(0)
+    }
+
+    #[test]
+    fn the_gap_takes_absolute_values_whatever_their_sign() {
+        assert_eq!(gap([(0.25, 0.5), (0.25, 0.25)], 0.5), Interval::new(0.625, 0.75).unwrap());
+        assert_eq!(gap([(-0.5, -0.25), (0.25, 0.25)], 0.5), Interval::new(0.625, 0.75).unwrap());
+        assert_eq!(gap([(0.0, 0.0), (1.0, 1.0)], 0.5), Interval::point(0.5));
+        // Of an entry whose sign is open the largest absolute value counts.
+        assert_eq!(gap([(-0.5, 0.25), (0.5, 0.5)], 0.5).lower(), 0.5);
+    }
+
+    #[test]
+    fn both_products_are_with_the_same_matrix() {
+        let resolvent = Resolvent::new(Rows::dense(2, vec![0.25, 0.75, 0.5, 0.5]), 0.5).unwrap();
+        assert_eq!(resolvent.apply(&[1.0, 2.0]), [1.0 - 0.875, 2.0 - 0.75]);
+        assert_eq!(resolvent.apply_transposed(&[1.0, 2.0]), [1.0 - 0.625, 2.0 - 0.875]);
+        assert_eq!((resolvent.n_states(), *resolvent.gamma(), resolvent.chain().len()), (2, 0.5, 2));
+    }
+}
