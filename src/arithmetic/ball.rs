@@ -512,6 +512,14 @@ mod tests {
     }
 
     #[test]
+    fn exponentials_of_wide_balls_are_their_ranges() {
+        let wide = Ball::point(1.0).widened(2.0).exp();
+        let (low, high) = ((-1f64).exp(), 3f64.exp());
+        assert!(wide.lower() <= low && low - wide.lower() < 1e-12, "{wide:?}");
+        assert!(wide.upper() >= high && wide.upper() - high < 1e-12, "{wide:?}");
+    }
+
+    #[test]
     fn error_bounds_contain_the_low_part_and_the_radius() {
         let ball = Ball { high: 1.0, low: -1e-17, radius: 2e-18 };
         assert!(ball.error_bound() >= 1.2e-17 && ball.error_bound() < 1.21e-17);

@@ -98,7 +98,7 @@ impl<T: Enclosure> Factorisation<T> for Enclosed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::Interval;
+    use crate::arithmetic::{Ball, Interval};
     use crate::linear::Rows;
 
     fn interval(lower: f64, upper: f64) -> Interval {
@@ -139,6 +139,23 @@ mod tests {
         let b = [interval(-1.0, 1.0)];
         assert_eq!(enclosed.solve(&b), [interval(-4.0, 4.0)]);
         assert_eq!(enclosed.solve_transposed(&b), [interval(-4.0, 4.0)]);
+    }
+
+    /// Refinement makes the bound of a point system as small as the arithmetic
+    /// can: far below what one solve in doubles leaves.
+    #[test]
+    fn refinement_reaches_the_last_digits_of_the_centre() {
+        let n = 40;
+        let weight = |s: usize, t: usize| ((s * 7 + t * 13) % 11 + 1) as f64;
+        let total = |s: usize| (0..n).map(|t| weight(s, t)).sum::<f64>();
+        let entry = |i: usize| Ball::from_f64(weight(i / n, i % n)) / Ball::from_f64(total(i / n));
+        let chain = Rows::dense(n, (0..n * n).map(entry).collect());
+        let enclosed = Enclosed::new(Resolvent::new(chain, Ball::from_f64(0.999)).unwrap()).unwrap();
+        let b: Vec<Ball> = (0..n).map(|s| Ball::from_f64((s % 3) as f64)).collect();
+        for x in enclosed.solve(&b).into_iter().chain(enclosed.solve_transposed(&b)) {
+            assert!(x.upper() - x.lower() <= 2.0 * x.magnitude() * f64::EPSILON);
+            assert!((x - x.centre()).magnitude() <= 1e-23, "{x:?}");
+        }
     }
 
     #[test]
