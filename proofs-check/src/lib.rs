@@ -1,14 +1,16 @@
-//! Claims about performative policy gradients, decided in exact arithmetic.
+//! Claims about performative reinforcement learning, each with a verdict and the
+//! evidence for it.
 //!
-//! So far: Theorem 2 of \[PePG\] as transcribed (version 1 of the preprint). The
-//! statement weights both scores by the advantage,
-//!
-//! ```text
-//! grad V = E sum_t gamma^t [ A(s_t,a_t) (grad log pi + grad log P(s_{t+1}|s_t,a_t)) + grad r ]
-//! ```
-//!
-//! and loses the transition term, because `E[grad log P | s,a] = 0`. The repair
-//! puts the temporal difference `r + gamma V(s_{t+1}) - V(s_t)` in place of
-//! `A(s_t,a_t)`. Proofs: `docs/theory/gradient.md`.
+//! [`claims::CLAIMS`] is the registry. Each claim is a file: the statement as
+//! transcribed, what it assumes, the quantity whose sign decides it, and wrong
+//! versions of it that the suite must refute. [`survey`](mod@survey) holds
+//! statements against instances; [`suite`] runs them all.
 
-pub mod theorem2;
+pub mod certificate;
+pub mod claim;
+pub mod claims;
+pub mod exact;
+pub mod family;
+pub mod logarithms;
+pub mod suite;
+pub mod survey;

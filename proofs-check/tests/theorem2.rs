@@ -4,7 +4,7 @@
 
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::oracle::{Problem, Reading, examples};
-use proofs_check::theorem2::{Weighting, gradient};
+use proofs_check::claims::theorem2::{Weighting, gradient};
 use proptest::prelude::*;
 
 fn q(n: i64, d: i64) -> Rational {

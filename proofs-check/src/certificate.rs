@@ -1,0 +1,56 @@
+//! Evidence as files that anybody can check.
+
+use pemdp::arithmetic::Rational;
+use serde_json::{Value, json};
+
+/// A refutation, or a statement at a point, in fractions: with everything that
+/// a checker needs to recompute it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Certificate {
+    /// File name: the claim's id, with a number where it has several.
+    pub name: String,
+    /// The document, `"format": "pemdp-certificate/1"`.
+    pub document: Value,
+}
+
+/// The `"format"` of a certificate.
+pub const CERTIFICATE_FORMAT: &str = "pemdp-certificate/1";
+
+fn strings(numbers: &[Rational]) -> Vec<String> {
+    numbers.iter().map(ToString::to_string).collect()
+}
+
+fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> Certificate {
+    let mut document = json!({"format": CERTIFICATE_FORMAT, "claim": claim, "kind": kind});
+    if let (Value::Object(document), Value::Object(rest)) = (&mut document, rest) {
+        document.extend(rest);
+    }
+    Certificate { name: name.to_owned(), document }
+}
+
+/// The gradient of a problem and what a formula gives for it; with entropy,
+/// coefficients over 1 and the logarithms of a coprime basis in ascending order,
+/// one gradient after the other.
+pub fn gradient(
+    name: &str,
+    claim: &str,
+    problem: &Value,
+    truth: &[Rational],
+    formula: &[Rational],
+) -> Certificate {
+    let rest = json!({"problem": problem, "gradient": strings(truth), "as_printed": strings(formula)});
+    certificate(name, claim, "gradient", rest)
+}
+
+/// Both sides of the performance difference lemma for two policies.
+pub fn performance_difference(
+    name: &str,
+    problem: &Value,
+    other: &Value,
+    left: &Rational,
+    right: &Rational,
+) -> Certificate {
+    let sides =
+        json!({"problem": problem, "other": other, "left": left.to_string(), "right": right.to_string()});
+    certificate(name, "L1", "performance-difference", sides)
+}
