@@ -12,5 +12,6 @@ pub mod claims;
 pub mod exact;
 pub mod family;
 pub mod logarithms;
+pub mod pair;
 pub mod suite;
 pub mod survey;

@@ -2,15 +2,11 @@
 
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::{Evaluation, evaluate};
-use pemdp::mdp::Mdp;
-use pemdp::policy::Policy;
-use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
 
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::identity_margin;
-use crate::family::{self, Family};
+use crate::pair::{Pair, World};
 use crate::survey::{Case, Outcome, attack, refute};
 
 /// The performance difference lemma.
@@ -29,69 +25,6 @@ pub static L1: Claim = Claim {
     check,
     mutants,
 };
-
-/// Two policies of one family: the weights of the second are deployed instead.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    family: Family,
-    other: Vec<Rational>,
-}
-
-impl Pair {
-    fn swapped(&self) -> Family {
-        Family { weights: self.other.clone(), ..self.family.clone() }
-    }
-
-    fn split(x: &Family, y: &Family) -> Self {
-        Self { family: x.clone(), other: y.weights.clone() }
-    }
-}
-
-impl Case for Pair {
-    fn corners() -> Vec<Self> {
-        let pair = |family: Family| {
-            let other = family.weights.iter().rev().map(|w| w + Rational::from_integer(1.into())).collect();
-            Self { family, other }
-        };
-        family::corners().into_iter().map(pair).collect()
-    }
-
-    fn random(rng: &mut ChaCha8Rng, size: usize) -> Self {
-        let family = Family::random(rng, size);
-        loop {
-            let other = Family::random(rng, size);
-            if other.weights.len() >= family.weights.len() {
-                let other = other.weights[..family.weights.len()].to_vec();
-                return Self { family, other };
-            }
-        }
-    }
-
-    fn coordinates(&self) -> Vec<f64> {
-        let mut x = self.family.coordinates();
-        x.extend(self.other.iter().map(|w| w.approximate().ln()));
-        x
-    }
-
-    fn moved(&self, x: &[f64]) -> Self {
-        let (first, second) = x.split_at(x.len() - self.other.len());
-        let mut swapped = self.swapped();
-        swapped.amplitudes.fill(Rational::from_integer(0.into()));
-        let second: Vec<f64> = second.iter().copied().chain(swapped.coordinates()).collect();
-        Self::split(&self.family.moved(first), &swapped.moved(&second[..swapped.coordinates().len()]))
-    }
-
-    fn simpler(&self) -> Vec<Self> {
-        let other = &self.other;
-        let of_family = self.family.simpler().into_iter().map(|family| Self { family, other: other.clone() });
-        let of_other = self.swapped().simpler().into_iter().filter(|f| f.weights != *other);
-        of_family.chain(of_other.map(|f| Self { family: self.family.clone(), other: f.weights })).collect()
-    }
-
-    fn to_json(&self) -> Value {
-        json!({"problem": self.family.to_json(), "other": self.swapped().to_json()})
-    }
-}
 
 /// Whose policy is followed and who is deployed: `pi` or `pi'`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,23 +54,9 @@ const AS_STATED: Form =
     Form { occupancy: MIXED, value: OWN, gamma: true, transition_sign: 1, reward: true, normalised: false };
 const SECOND: Form = Form { occupancy: OWN, value: OTHER, ..AS_STATED };
 
-/// A policy in the MDP that it or another one induces.
-struct World<T> {
-    mdp: Mdp<T>,
-    policy: Policy<T>,
-}
-
-#[allow(clippy::expect_used)] // families are valid MDPs by construction
-fn world<T: Field>(family: &Family) -> World<T> {
-    let (problem, policy) = (family.problem::<T>(), family.policy::<T>());
-    let induced = problem.response.induce(&policy).expect("families respond");
-    let mdp = Mdp::new(induced.kernel, induced.rewards, problem.initial.clone(), problem.gamma.clone());
-    World { mdp: mdp.expect("families are MDPs"), policy: policy.clone() }
-}
-
 /// Left and right side.
 fn sides<T: Field>(pair: &Pair, form: Form) -> Option<(T, T)> {
-    let (own, other) = (world::<T>(&pair.family), world::<T>(&pair.swapped()));
+    let (own, other) = (World::<T>::of(&pair.family), World::<T>::of(&pair.swapped()));
     let evaluation = |mixture: Mixture| -> Option<Evaluation<T>> {
         let deployed = if mixture.deployed_other { &other } else { &own };
         let followed = if mixture.follows_other { &other } else { &own };
