@@ -49,12 +49,12 @@ impl Between {
 }
 
 /// The margin of `left <= right`: `(right - left)` over the larger absolute
-/// value, negative exactly where the inequality is false; `None` where the
-/// enclosures overlap.
+/// value, negative exactly where the inequality is false; 1 where both sides are
+/// 0, which says nothing; `None` where the enclosures overlap.
 pub fn margin(left: &Between, right: &Between) -> Option<f64> {
     let scale = left.high.abs().max(right.high.abs());
     if scale.is_zero() {
-        return Some(0.0);
+        return Some(1.0);
     }
     let slack = if left.high <= right.low {
         &right.low - &left.high

@@ -9,6 +9,7 @@
 pub mod certificate;
 pub mod claim;
 pub mod claims;
+pub mod curvature;
 pub mod exact;
 pub mod family;
 pub mod logarithms;

@@ -79,6 +79,43 @@ impl Mistake {
     }
 }
 
+/// What a known mistake makes of a problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mistaken {
+    /// Which mistake.
+    pub id: &'static str,
+    /// The value and the gradient, in doubles, in every reading of the mistake
+    /// that is in use; none where it is not defined.
+    pub readings: Vec<(f64, Vec<Option<f64>>)>,
+}
+
+/// What every known mistake makes of a problem, `stale-environment` with the
+/// uniform policy deployed before.
+///
+/// # Errors
+/// [`OracleError`] where the problem has no answer.
+///
+/// ```
+/// use pemdp::oracle::{Problem, Reading, examples, mistaken_answers};
+/// let problem = Problem::from_json(&examples::example("two-state").unwrap().to_json(), Reading::Doubles)?;
+/// let all = mistaken_answers(&problem)?;
+/// let lost = all.iter().find(|m| m.id == "no-transition-term").unwrap();
+/// assert_eq!(lost.readings[0].1, [Some(0.0), Some(0.0)]); // the truth is (3/16, 1/16)
+/// # Ok::<(), pemdp::oracle::OracleError>(())
+/// ```
+pub fn mistaken_answers(problem: &Problem) -> Result<Vec<Mistaken>, OracleError> {
+    let (model, policy) = (problem.model::<f64>()?, problem.deployed_policy::<f64>()?);
+    let size = problem.n_states() * problem.n_actions();
+    let previous =
+        Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; size])?.with_logarithms();
+    let case = Case::new(problem, &model, &policy, &previous)?;
+    let mistaken = |mistake: &Mistake| {
+        let predictions = mistake.predictions(&case).into_iter();
+        Mistaken { id: mistake.id, readings: predictions.map(|p| (p.value, p.gradient)).collect() }
+    };
+    Ok(KNOWN_MISTAKES.iter().map(mistaken).collect())
+}
+
 /// An answer in flat arrays: the truth, or what a mistake makes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Prediction {

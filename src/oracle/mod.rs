@@ -26,7 +26,7 @@ use crate::response::Response;
 
 pub use answer::{Answer, AnswerOf, Bounds, Covers, ExactAnswer, KinkReport, Terms};
 pub use json::InputError;
-pub use mistakes::{KNOWN_MISTAKES, Mistake};
+pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
 pub use numeral::{Numeral, Reading};
 pub use problem::{Base, EnvironmentSpec, Followers, PolicySpec, Problem};
 pub use verify::{Claimed, Difference, Tolerance, Verdict, verify};

@@ -1,6 +1,8 @@
 //! The registry: one file a claim, in the order of `docs/claims.md`.
 
+mod adjoint_gradient;
 mod classical;
+mod curvature_order;
 mod gradient_domination;
 mod performance_difference;
 mod policy_gradient;
@@ -13,8 +15,10 @@ pub static CLAIMS: &[&Claim] = &[
     &performance_difference::L1,
     &policy_gradient::T2,
     &policy_gradient::T2E,
+    &adjoint_gradient::T2X,
     &gradient_domination::L3,
     &gradient_domination::L3X,
+    &curvature_order::L5S,
     &classical::AG1,
     &classical::AG2,
     &classical::ME8,

@@ -1,0 +1,257 @@
+//! L5s: the order of the curvature is 3/2.
+
+use num_traits::{One, Signed};
+use pemdp::arithmetic::{Ball, Field, Rational};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
+use crate::curvature::{Ruin, Shape, exponent, largest_curvature};
+use crate::exact::{Between, is_semidefinite};
+use crate::family::Family;
+use crate::survey::{Outcome, attack};
+
+/// The order of the smoothness constant.
+pub static L5S: Claim = Claim {
+    id: "L5s",
+    title: "Smoothness of order 3/2",
+    statement: "||grad^2 J|| <= [(3+2 sqrt 2)(1+B) sqrt(2I) Rbar + 2 L_r sqrt I]/(1-gamma)^{3/2} \
+                + (B^2 Rbar/2 + C2_r)/(1-gamma), I = 1/2 + gamma B^2/4, for any |S| and |A|; \
+                the order 3/2 is attained",
+    source: "[derived]",
+    hypotheses: "softmax policy, exponential-family transitions, |r'| <= L_r, |r''| <= C2_r",
+    expected: Verdict::Proved,
+    finding: "The worst curvature grows as (1-gamma)^{-3/2}: proved from above, attained by gambler's ruin on about \
+              sqrt(1/(1-gamma)) states. The order 2 of L5 and L5x is not tight.",
+    repair: None,
+    theory: "theory/curvature.md",
+    check,
+    mutants,
+};
+
+/// What a mutant changes.
+#[derive(Debug, Clone)]
+struct Version {
+    /// The constant is divided by this.
+    divisor: i64,
+    /// The exponent 3/2 becomes 1.
+    order_one: bool,
+}
+
+const AS_STATED: Version = Version { divisor: 1, order_one: false };
+
+fn q(n: i64, d: i64) -> Rational {
+    Rational::from_ratio(n, d)
+}
+
+/// The bound, from its parts.
+fn bound(
+    horizon: &Rational,
+    range: &Rational,
+    half_range: &Rational,
+    slope: &Rational,
+    curvature: &Rational,
+    version: &Version,
+) -> Between {
+    let gamma = Rational::one() - horizon.recip();
+    let information = q(1, 2) + gamma * range * range * q(1, 4);
+    let to_three_halves = if version.order_one {
+        Between::exactly(horizon.clone())
+    } else {
+        Between::sqrt(&(horizon * horizon * horizon))
+    };
+    let product = |x: &Between, y: &Between| Between { low: &x.low * &y.low, high: &x.high * &y.high };
+    let constant = Between::exactly(q(3, 1)).plus(&Between::sqrt(&q(8, 1)));
+    let root = Between::sqrt(&(&information * q(2, 1)));
+    let of_range = product(&constant, &root).times(&((Rational::one() + range) * half_range));
+    let of_slope = Between::sqrt(&information).times(&(slope * q(2, 1)));
+    let leading = product(&of_range.plus(&of_slope), &to_three_halves);
+    let rest = (range * range * half_range * q(1, 2) + curvature) * horizon;
+    leading.plus(&Between::exactly(rest)).times(&q(1, version.divisor))
+}
+
+fn bound_of(family: &Family, version: &Version) -> Between {
+    bound(
+        &family.horizon(),
+        &Rational::from_integer(family.psi_range().into()),
+        &family.reward_half_range(),
+        &family.reward_slope(),
+        &family.reward_curvature(),
+        version,
+    )
+}
+
+/// `L I - H` and `L I + H` are positive semidefinite: exactly. The size of the
+/// margin is measured in doubles.
+fn test(family: &Family) -> Outcome {
+    let n = family.n_parameters();
+    let Ok(hessian) = family.hessian::<Rational>(Family::hessian_product) else { return Outcome::Undecided };
+    let constant = bound_of(family, &AS_STATED).low;
+    let shifted = |sign: i64| -> Vec<Rational> {
+        let entry = |(i, h): (usize, &Rational)| {
+            let diagonal = if i % (n + 1) == 0 { constant.clone() } else { q(0, 1) };
+            diagonal + h * q(sign, 1)
+        };
+        hessian.iter().enumerate().map(entry).collect()
+    };
+    if !(is_semidefinite(n, &shifted(1)) && is_semidefinite(n, &shifted(-1))) {
+        return Outcome::Undecided;
+    }
+    let doubles: Vec<f64> = hessian.iter().map(Field::approximate).collect();
+    match largest_curvature(n, &doubles) {
+        Some(largest) if constant.is_positive() => {
+            Outcome::Decided((1.0 - largest / constant.approximate()).max(0.0))
+        }
+        // Nothing to earn: both sides are 0, which says nothing.
+        Some(_) => Outcome::Decided(1.0),
+        None => Outcome::Undecided,
+    }
+}
+
+fn rough(family: &Family) -> Option<f64> {
+    let n = family.n_parameters();
+    let hessian = family.hessian::<f64>(Family::hessian_product).ok()?;
+    Some(1.0 - largest_curvature(n, &hessian)? / bound_of(family, &AS_STATED).low.approximate())
+}
+
+/// The curvature of a walk against the bound; negative margins refute.
+fn ruin_margin(ruin: &Ruin, version: &Version) -> f64 {
+    let curvature = ruin.curvature::<Ball>();
+    let zero = q(0, 1);
+    let bound = bound(&q(ruin.horizon, 1), &zero, &q(1, 2), &zero, &zero, version);
+    let certain = curvature.lower().max(-curvature.upper());
+    let excess = Rational::from_f64(certain) - &bound.high;
+    if excess.is_positive() {
+        -(excess / Rational::from_f64(certain)).approximate()
+    } else {
+        1.0 - certain / bound.high.approximate()
+    }
+}
+
+const HORIZONS: [i64; 7] = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+fn check(effort: &Effort) -> Finding {
+    let mut finding = Finding::new(Verdict::Proved, Evidence::Exact);
+    let survey = attack(effort, "L5s", test, rough);
+    survey.count_into(&mut finding);
+    // Below the bound everywhere: what is not certified is not a violation yet.
+    if survey.undecided > 0 {
+        finding.verdict = Verdict::Supported;
+    }
+    let walks: Vec<Ruin> = HORIZONS.into_par_iter().map(Ruin::worst).collect();
+    let curvatures: Vec<Ball> = walks.par_iter().map(Ruin::curvature).collect();
+    if walks.iter().any(|walk| ruin_margin(walk, &AS_STATED) < 0.0) {
+        finding.verdict = Verdict::Refuted;
+    }
+    let certain = |c: &Ball| c.lower().max(-c.upper());
+    // Rbar = 1/2: in units of Rbar.
+    let of_walks: Vec<(f64, f64)> =
+        HORIZONS.iter().zip(&curvatures).map(|(t, c)| (*t as f64, 2.0 * certain(c))).collect();
+    let (slope, width) = exponent(&of_walks[2..]);
+    let constants = of_walks.iter().map(|(t, c)| c / t.powf(1.5));
+    let (least, last) = (constants.clone().fold(f64::INFINITY, f64::min), constants.last().unwrap_or(0.0));
+    // Attained: the enclosed curvatures stay above a fixed multiple of T^(3/2).
+    if least < 0.05 {
+        finding.verdict = Verdict::Supported;
+    }
+    finding.notes.push(format!(
+        "Gambler's ruin, enclosed: curvature/(Rbar T^1.5) is at least {least:.4} for T = 1/(1-gamma) from 100 to 10^8 \
+         and {last:.4} at the last (the bound's constant is 5.83); slope of the logarithms {slope:.4} +- {width:.4} (95 %)."
+    ));
+    let searched = searches(effort);
+    for (states, range, points) in &searched {
+        let (slope, width) = exponent(points);
+        let values: Vec<String> = points.iter().map(|(_, c)| format!("{c:.3}")).collect();
+        finding.notes.push(format!(
+            "Worst found at |S| = {states}, B = {range}, gamma = .9, .99, .999, .9999 (Rbar = 1): {}; exponent {slope:.2} +- {width:.2}.",
+            values.join(", ")
+        ));
+    }
+    finding.pictures.push(picture(&of_walks, &searched));
+    finding
+}
+
+/// The most curved instances found at fixed numbers of states: states, `B`, and
+/// curvature against the horizon. `Rbar = 1`.
+fn searches(effort: &Effort) -> Vec<(usize, i64, Vec<(f64, f64)>)> {
+    let restarts = effort.searches().min(8);
+    let evaluations = 1500;
+    let shapes = [(2, 0), (2, 1), (4, 0), (4, 1)];
+    let horizons = [10.0, 100.0, 1000.0, 10_000.0];
+    let tasks: Vec<(usize, i64, f64, u64)> = shapes
+        .into_iter()
+        .flat_map(|(n, b)| horizons.into_iter().flat_map(move |t| (0..restarts).map(move |i| (n, b, t, i))))
+        .collect();
+    let found: Vec<f64> = tasks
+        .par_iter()
+        .map(|&(n_states, psi_range, horizon, i)| {
+            let shape = Shape { n_states, gamma: 1.0 - 1.0 / horizon, psi_range };
+            shape.worst(effort.seed.wrapping_add(i), evaluations).0
+        })
+        .collect();
+    let best = |n: usize, b: i64, t: f64| {
+        let matching = tasks.iter().zip(&found).filter(|((m, c, u, _), _)| (*m, *c, *u) == (n, b, t));
+        (t, matching.fold(0.0, |best: f64, (_, c)| best.max(*c)))
+    };
+    shapes.map(|(n, b)| (n, b, horizons.map(|t| best(n, b, t)).to_vec())).to_vec()
+}
+
+fn picture(walks: &[(f64, f64)], searched: &[(usize, i64, Vec<(f64, f64)>)]) -> Picture {
+    let horizons: Vec<f64> = [10.0].into_iter().chain(walks.iter().map(|w| w.0)).collect();
+    let dashed = |label: &str, f: &dyn Fn(f64) -> f64| Series {
+        label: label.into(),
+        points: horizons.iter().map(|&t| (t, f(t))).collect(),
+        style: Style::Dashed,
+    };
+    let constant = 3.0 + 8f64.sqrt();
+    let mut series = vec![
+        dashed("bound L5x, order 2", &|t| t * t),
+        dashed("bound L5s, order 3/2", &|t| constant * t.powf(1.5)),
+        dashed("bound L5t at |S| = 4, order 1", &|t| 4.0 * t),
+        Series { label: "gambler's ruin, free |S|".into(), points: walks.to_vec(), style: Style::Path },
+    ];
+    for (n, b, points) in searched {
+        let label = format!("worst found, |S| = {n}, B = {b}");
+        series.push(Series { label, points: points.clone(), style: Style::Path });
+    }
+    Picture {
+        name: "curvature-growth".into(),
+        title: "The worst curvature against the horizon".into(),
+        caption: "Largest |eigenvalue| of the Hessian in units of Rbar, for softmax policies. Dashed: what is proved, \
+                  for fixed dynamics. The walk's values are proven lower bounds; the others are the best that a search found."
+            .into(),
+        axes: ["1/(1-gamma)".into(), "curvature / Rbar".into()],
+        logarithmic: [true, true],
+        series,
+    }
+}
+
+fn mutants() -> Vec<Mutant> {
+    let mutant = |name: &'static str, version: Version| {
+        Mutant::new(name, move |_: &Effort| {
+            HORIZONS.into_iter().find_map(|horizon| {
+                let walk = Ruin::worst(horizon);
+                let margin = ruin_margin(&walk, &version);
+                (margin < 0.0).then(|| Caught {
+                    by: format!("gambler's ruin, T = {horizon}"),
+                    margin,
+                    evidence: Evidence::Enclosed,
+                    instance: describe(&walk),
+                })
+            })
+        })
+    };
+    vec![
+        mutant("constant divided by 100", Version { divisor: 100, ..AS_STATED }),
+        mutant("exponent lowered to 1", Version { order_one: true, ..AS_STATED }),
+    ]
+}
+
+fn describe(walk: &Ruin) -> Value {
+    json!({
+        "gamma": format!("{}/{}", walk.horizon - 1, walk.horizon),
+        "interior_states": walk.n,
+        "start": walk.start,
+        "logit_of_right": walk.logit,
+    })
+}
