@@ -50,18 +50,29 @@ impl Ruin {
         value.derivative.derivative * horizon
     }
 
-    /// The walk of this horizon with the largest curvature near the limit of long
-    /// horizons: `n`, start and logit scale with `sqrt T`, a little adjusted.
+    /// The walk of this horizon with the largest curvature that a local search
+    /// from the limit's maximiser finds; its length scales with `sqrt T`.
     pub fn worst(horizon: i64) -> Self {
         let root = (horizon as f64).sqrt();
-        let at = |x: &[f64]| {
-            let n = (x[0] * root).round().max(1.0);
-            let start = (x[1] * (n + 1.0)).round().clamp(1.0, n);
-            Self { horizon, n: n as i64, start: start as i64, logit: 2.0 * x[2] / root }
+        Self::near(horizon, [1.46, 0.433, -0.714], |length| (length * root).round().max(1.0) as i64)
+    }
+
+    /// The same among the walks of `n` interior states.
+    pub fn worst_of_length(horizon: i64, n: i64) -> Self {
+        let root = (horizon as f64).sqrt();
+        // Short walks end long before they are killed: a drift of one over their length.
+        Self::near(horizon, [1.0, 0.433, -0.5 * root / n as f64], |_| n)
+    }
+
+    /// A pattern search over length, relative start and drift.
+    fn near(horizon: i64, mut x: [f64; 3], length: impl Fn(f64) -> i64) -> Self {
+        let root = (horizon as f64).sqrt();
+        let at = |x: &[f64; 3]| {
+            let n = length(x[0]);
+            let start = (x[1] * (n as f64 + 1.0)).round().clamp(1.0, n as f64);
+            Self { horizon, n, start: start as i64, logit: 2.0 * x[2] / root }
         };
-        // The limit's maximiser, found once by search: length, start, drift.
-        let mut x = [1.46, 0.433, -0.714];
-        let size = |x: &[f64]| at(x).curvature::<f64>().abs();
+        let size = |x: &[f64; 3]| at(x).curvature::<f64>().abs();
         let mut best = size(&x);
         let mut step = 0.2;
         while step > 1e-3 {
@@ -69,8 +80,8 @@ impl Ruin {
             for k in 0..x.len() {
                 for sign in [-1.0, 1.0] {
                     let mut y = x;
-                    y[k] += sign * step;
-                    let curvature = if y[0] > 0.0 { size(&y) } else { 0.0 };
+                    y[k] += sign * step * y[k].abs();
+                    let curvature = size(&y);
                     if curvature > best {
                         (x, best) = (y, curvature);
                     }

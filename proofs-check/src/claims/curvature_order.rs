@@ -158,6 +158,16 @@ fn check(effort: &Effort) -> Finding {
         "Gambler's ruin, enclosed: curvature/(Rbar T^1.5) is at least {least:.4} for T = 1/(1-gamma) from 100 to 10^8 \
          and {last:.4} at the last (the bound's constant is 5.83); slope of the logarithms {slope:.4} +- {width:.4} (95 %)."
     ));
+    // At a fixed horizon: proportional to |S|, until |S| is about its root.
+    let lengths = [2, 6, 14, 30, 62];
+    let of_lengths: Vec<(f64, f64)> = lengths
+        .into_par_iter()
+        .map(|n| ((n + 2) as f64, 2.0 * certain(&Ruin::worst_of_length(1_000_000, n).curvature())))
+        .collect();
+    let (slope, width) = exponent(&of_lengths);
+    finding.notes.push(format!(
+        "The same walk at T = 10^6 with |S| from 4 to 64: exponent {slope:.3} +- {width:.3} in |S|."
+    ));
     let searched = searches(effort);
     for (states, range, points) in &searched {
         let (slope, width) = exponent(points);
@@ -174,8 +184,8 @@ fn check(effort: &Effort) -> Finding {
 /// The most curved instances found at fixed numbers of states: states, `B`, and
 /// curvature against the horizon. `Rbar = 1`.
 fn searches(effort: &Effort) -> Vec<(usize, i64, Vec<(f64, f64)>)> {
-    let restarts = effort.searches().min(8);
-    let evaluations = 1500;
+    let restarts = (2 + effort.searches()).min(16);
+    let evaluations = 1200;
     let shapes = [(2, 0), (2, 1), (4, 0), (4, 1)];
     let horizons = [10.0, 100.0, 1000.0, 10_000.0];
     let tasks: Vec<(usize, i64, f64, u64)> = shapes

@@ -3,6 +3,7 @@
 mod adjoint_gradient;
 mod classical;
 mod curvature_order;
+mod empirical;
 mod gradient_domination;
 mod performance_difference;
 mod policy_gradient;
@@ -22,6 +23,10 @@ pub static CLAIMS: &[&Claim] = &[
     &classical::AG1,
     &classical::AG2,
     &classical::ME8,
+    &empirical::LR,
+    &empirical::AB,
+    &empirical::EX,
+    &empirical::EN,
 ];
 
 /// The claim with this id, in any case.
