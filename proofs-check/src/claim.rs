@@ -203,8 +203,11 @@ pub struct Mutant {
     /// What was changed, in a few words.
     pub name: String,
     /// Looks for an instance that refutes it.
-    pub refute: Box<dyn Fn(&Effort) -> Option<Caught> + Send + Sync>,
+    pub refute: Refutation,
 }
+
+/// A search for what refutes a mutant.
+pub type Refutation = Box<dyn Fn(&Effort) -> Option<Caught> + Send + Sync>;
 
 impl Mutant {
     /// A mutant with the way to refute it.

@@ -148,8 +148,9 @@ fn check(effort: &Effort) -> Finding {
     let of_walks: Vec<(f64, f64)> =
         HORIZONS.iter().zip(&curvatures).map(|(t, c)| (*t as f64, 2.0 * certain(c))).collect();
     let (slope, width) = exponent(&of_walks[2..]);
-    let constants = of_walks.iter().map(|(t, c)| c / t.powf(1.5));
-    let (least, last) = (constants.clone().fold(f64::INFINITY, f64::min), constants.last().unwrap_or(0.0));
+    let mut constants = of_walks.iter().map(|(t, c)| c / t.powf(1.5));
+    let (least, last) =
+        (constants.clone().fold(f64::INFINITY, f64::min), constants.next_back().unwrap_or(0.0));
     // Attained: the enclosed curvatures stay above a fixed multiple of T^(3/2).
     if least < 0.05 {
         finding.verdict = Verdict::Supported;
@@ -181,9 +182,11 @@ fn check(effort: &Effort) -> Finding {
     finding
 }
 
-/// The most curved instances found at fixed numbers of states: states, `B`, and
-/// curvature against the horizon. `Rbar = 1`.
-fn searches(effort: &Effort) -> Vec<(usize, i64, Vec<(f64, f64)>)> {
+/// States, `B`, and the worst curvature found against the horizon; `Rbar = 1`.
+type Growth = (usize, i64, Vec<(f64, f64)>);
+
+/// The most curved instances found at fixed numbers of states.
+fn searches(effort: &Effort) -> Vec<Growth> {
     let restarts = (2 + effort.searches()).min(16);
     let evaluations = 1200;
     let shapes = [(2, 0), (2, 1), (4, 0), (4, 1)];
@@ -206,7 +209,7 @@ fn searches(effort: &Effort) -> Vec<(usize, i64, Vec<(f64, f64)>)> {
     shapes.map(|(n, b)| (n, b, horizons.map(|t| best(n, b, t)).to_vec())).to_vec()
 }
 
-fn picture(walks: &[(f64, f64)], searched: &[(usize, i64, Vec<(f64, f64)>)]) -> Picture {
+fn picture(walks: &[(f64, f64)], searched: &[Growth]) -> Picture {
     let horizons: Vec<f64> = [10.0].into_iter().chain(walks.iter().map(|w| w.0)).collect();
     let dashed = |label: &str, f: &dyn Fn(f64) -> f64| Series {
         label: label.into(),

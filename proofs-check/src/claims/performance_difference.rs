@@ -107,16 +107,12 @@ fn check(effort: &Effort) -> Finding {
         }
     }
     finding.notes.push("Both exact forms were held against every instance.".into());
-    if let Some(pair) = Pair::corners().get(4) {
-        if let Some((left, right)) = sides::<Rational>(pair, AS_STATED) {
-            finding.certificates.push(certificate::performance_difference(
-                "L1",
-                &pair.family.to_json(),
-                &pair.swapped().to_json(),
-                &left,
-                &right,
-            ));
-        }
+    // A pair of policies with responding transitions and rewards.
+    if let Some(pair) = Pair::corners().get(5)
+        && let Some((left, right)) = sides::<Rational>(pair, AS_STATED)
+    {
+        let (own, other) = (pair.family.to_json(), pair.swapped().to_json());
+        finding.certificates.push(certificate::performance_difference("L1", &own, &other, &left, &right));
     }
     finding
 }

@@ -127,11 +127,11 @@ fn two_state() -> Family {
     )
 }
 
-/// A wrong repair, against which the truth is held as a claim.
-fn formula_mutant(
-    name: &'static str,
-    formula: fn(&Family) -> Option<(Vec<Rational>, Vec<Rational>)>,
-) -> Mutant {
+/// The true gradient and another one.
+type Sides = Option<(Vec<Rational>, Vec<Rational>)>;
+
+/// A wrong formula, which an instance must tell from the truth.
+fn formula_mutant(name: &'static str, formula: fn(&Family) -> Sides) -> Mutant {
     let test = move |family: &Family| -> Outcome {
         formula(family).map(|(truth, formula)| identity_margin(&formula, &truth)).into()
     };
@@ -142,10 +142,7 @@ fn formula_mutant(
 }
 
 /// The true gradient with its terms scaled: policy, transition, reward.
-fn scaled(
-    family: &Family,
-    scale: impl Fn(&Family) -> [Rational; 3],
-) -> Option<(Vec<Rational>, Vec<Rational>)> {
+fn scaled(family: &Family, scale: impl Fn(&Family) -> [Rational; 3]) -> Sides {
     let (problem, policy) = (family.problem::<Rational>(), family.policy::<Rational>());
     let performance = problem.perform(&policy).ok()?;
     let truth = performance.gradient.total().into_iter().collect::<Option<Vec<_>>>()?;
@@ -199,7 +196,7 @@ enum Reading {
 /// The true regularised gradient and a formula's, as coefficients over
 /// `{1, log b_1, ...}` for a coprime basis `b`: the values are linear in the
 /// rewards, and those are linear in the logarithms.
-fn regularised_sides(family: &Family, reading: Reading) -> Option<(Vec<Rational>, Vec<Rational>)> {
+fn regularised_sides(family: &Family, reading: Reading) -> Sides {
     let (problem, policy) = (family.problem::<Rational>(), family.policy::<Rational>());
     let plain = pemdp::performative::PerformativeMdp { entropy: Rational::zero(), ..problem };
     let performance = plain.perform(&policy).ok()?;
