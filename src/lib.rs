@@ -33,6 +33,7 @@
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
+//! | pictures | [`report`] |
 //!
 //! Occupancies are not normalised: `d` sums to `1/(1-gamma)`. All conventions are
 //! in `docs/notation.md`, the proofs in `docs/theory/`.
@@ -60,4 +61,5 @@ pub mod mdp;
 pub mod oracle;
 pub mod performative;
 pub mod policy;
+pub mod report;
 pub mod response;

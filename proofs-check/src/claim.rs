@@ -1,5 +1,6 @@
 //! What a claim is, and what can be found out about it.
 
+pub use pemdp::report::{Picture, Series, Style};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -155,47 +156,6 @@ impl Finding {
             pictures: Vec::new(),
         }
     }
-}
-
-/// Something to see, as data; the report draws it.
-#[derive(Debug, Clone)]
-pub struct Picture {
-    /// File name without ending.
-    pub name: String,
-    /// One line above it.
-    pub title: String,
-    /// What it shows and how to read it.
-    pub caption: String,
-    /// Labels of the axes.
-    pub axes: [String; 2],
-    /// Whether an axis is logarithmic.
-    pub logarithmic: [bool; 2],
-    /// Curves and point sets, drawn in order.
-    pub series: Vec<Series>,
-}
-
-/// A curve or a set of points.
-#[derive(Debug, Clone)]
-pub struct Series {
-    /// Its entry in the legend; none where empty.
-    pub label: String,
-    /// The points.
-    pub points: Vec<(f64, f64)>,
-    /// How it is drawn.
-    pub style: Style,
-}
-
-/// How a series is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// A line.
-    Line,
-    /// A dashed line, for bounds and slopes to compare with.
-    Dashed,
-    /// Points.
-    Points,
-    /// A line with arrows or dots at its points, for paths.
-    Path,
 }
 
 /// A deliberately wrong version of a claim.

@@ -1,0 +1,68 @@
+//! Pictures for reports: charts from data, as SVG.
+
+mod chart;
+
+use thiserror::Error;
+
+/// A chart: what it shows is data, how it looks is the same for all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// File name without ending.
+    pub name: String,
+    /// One line above it.
+    pub title: String,
+    /// What it shows and how to read it.
+    pub caption: String,
+    /// Labels of the axes.
+    pub axes: [String; 2],
+    /// Whether an axis is logarithmic; points that are not positive are left out
+    /// of a logarithmic chart.
+    pub logarithmic: [bool; 2],
+    /// Curves and point sets, drawn in order.
+    pub series: Vec<Series>,
+}
+
+/// A curve or a set of points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its entry in the legend; none where empty.
+    pub label: String,
+    /// The points.
+    pub points: Vec<(f64, f64)>,
+    /// How it is drawn.
+    pub style: Style,
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// A line.
+    Line,
+    /// A dashed line, for bounds and slopes to compare with.
+    Dashed,
+    /// Points.
+    Points,
+    /// A line with dots at its points, for paths and measured sequences.
+    Path,
+}
+
+/// Why a picture could not be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// No series has a point with finite coordinates (positive ones on
+    /// logarithmic axes).
+    #[error("the picture {name} has no points")]
+    Empty {
+        /// Its name.
+        name: String,
+    },
+    /// The drawing library failed.
+    #[error("the picture {name}: {why}")]
+    Drawing {
+        /// Its name.
+        name: String,
+        /// What it said.
+        why: String,
+    },
+}
