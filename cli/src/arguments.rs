@@ -37,6 +37,8 @@ pub enum Command {
     Eval(EvalArguments),
     /// Hold somebody's answer against the exact one and name the mistake
     Verify(VerifyArguments),
+    /// Run the theory suite: a verdict and its evidence for each claim
+    Check(CheckArguments),
 }
 
 /// How an answer is printed: JSON on a pipe and a table on a terminal, unless
@@ -103,6 +105,45 @@ pub struct VerifyArguments {
     /// How to print it.
     #[command(flatten)]
     pub style: Style,
+}
+
+/// Arguments of `pemdp check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Which claims, by id; all where none is given
+    #[arg(value_name = "CLAIM")]
+    pub claims: Vec<String>,
+    /// List the claims
+    #[arg(long)]
+    pub list: bool,
+    /// Draw this many random instances for each claim; reproducible to the byte
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_INSTANCES))]
+    pub instances: Option<u64>,
+    /// Draw instances for about this long in all; mutants take a little more [default: 45]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "instances", allow_negative_numbers = true)]
+    pub budget: Option<f64>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Leave out the wrong versions of the claims
+    #[arg(long)]
+    pub no_mutants: bool,
+    /// Write the report (report.html, report.json, pictures, certificates) into this directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// More instances than anybody waits for.
+const MOST_INSTANCES: u64 = 100_000_000;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e6 => Ok(number),
+        _ => Err("expected seconds above 0 and at most 1e6".to_owned()),
+    }
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {

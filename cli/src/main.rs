@@ -6,6 +6,7 @@
 
 mod answer_table;
 mod arguments;
+mod check;
 mod eval;
 mod example;
 mod input;
@@ -57,5 +58,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Example(arguments)) => example::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Verify(arguments)) => verify::run(&arguments),
+        Some(Command::Check(arguments)) => check::run(&arguments),
     }
 }

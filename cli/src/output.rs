@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub enum Status {
     Differs,
     /// The input, or some of it, is not valid.
     Invalid,
+    /// Ended by an interrupt, with what was finished.
+    Interrupted,
 }
 
 impl From<Status> for ExitCode {
@@ -26,9 +29,13 @@ impl From<Status> for ExitCode {
             Status::Fine => 0,
             Status::Differs => 1,
             Status::Invalid => 2,
+            Status::Interrupted => INTERRUPTED,
         })
     }
 }
+
+/// The status of a process that an interrupt ended, as shells report it.
+const INTERRUPTED: u8 = 130;
 
 /// Held while a piece of output is written, so that an interrupt falls between
 /// two pieces.
@@ -36,6 +43,39 @@ static WRITING: Mutex<()> = Mutex::new(());
 
 fn writing() -> MutexGuard<'static, ()> {
     WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps an interrupt from falling into a piece of output while it is held.
+pub fn whole() -> impl Sized {
+    writing()
+}
+
+/// Whether interrupts end the process, or are only noted.
+static NOTED: AtomicBool = AtomicBool::new(false);
+/// Whether one was noted.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, the first interrupt is noted and only the second ends the
+/// process.
+pub struct Interrupts(());
+
+impl Interrupts {
+    /// Begins to note interrupts.
+    pub fn gather() -> Self {
+        NOTED.store(true, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Becomes true with the first interrupt.
+    pub fn flag(&self) -> &'static AtomicBool {
+        &STOP
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        NOTED.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Writes a piece of text to standard output, whole.
@@ -98,16 +138,21 @@ pub fn heading(text: &str) -> String {
     if styled { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// Ends with 130 on Ctrl-C, after the piece of output that is being written.
+/// Ends with 130 on Ctrl-C, after the piece of output that is being written;
+/// while [`Interrupts`] are gathered, on the second one.
 pub fn end_on_interrupt() {
     const PATIENCE: Duration = Duration::from_secs(1);
     let end = || {
+        if NOTED.load(Ordering::SeqCst) && !STOP.swap(true, Ordering::SeqCst) {
+            complain("interrupted: ending with what is finished; a second interrupt ends at once");
+            return;
+        }
         let start = Instant::now();
         // A reader that has stopped reading must not keep us.
         while WRITING.try_lock().is_err() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
         }
-        std::process::exit(130);
+        std::process::exit(i32::from(INTERRUPTED));
     };
     // Without the handler an interrupt still ends the process.
     let _ = ctrlc::set_handler(end);

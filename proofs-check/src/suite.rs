@@ -174,7 +174,8 @@ impl<'a> From<&'a Entry> for Row<'a> {
 }
 
 /// Runs claims in order. `began` is told the number of each claim as it begins;
-/// a `stop` that becomes true ends the run after the claim at hand.
+/// a `stop` that becomes true ends the run soon, and the claim at hand is left
+/// out unless it had finished with its mutants.
 pub fn run(
     claims: &[&'static Claim],
     settings: &Settings,
@@ -195,9 +196,12 @@ pub fn run(
             Work::Budget(budget) => {
                 // What earlier claims left over goes to the later ones.
                 let left = budget.saturating_sub(started.elapsed());
-                within(claim, settings.seed, left / u32::try_from(claims.len() - i).unwrap_or(1))
+                within(claim, settings.seed, left / u32::try_from(claims.len() - i).unwrap_or(1), stop)
             }
         };
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let mutants = if settings.mutants { mutants(claim, settings.seed) } else { Vec::new() };
         entries.push(Entry { claim, drawn, finding, mutants });
     }
@@ -207,14 +211,15 @@ pub fn run(
 
 /// Checks a claim with doubled numbers of instances while the next round should
 /// still end in time.
-fn within(claim: &Claim, seed: u64, share: Duration) -> (u64, Finding) {
+fn within(claim: &Claim, seed: u64, share: Duration, stop: &AtomicBool) -> (u64, Finding) {
     let started = Instant::now();
     let mut instances = FIRST_ROUND;
     loop {
         let round = Instant::now();
         let finding = (claim.check)(&Effort { seed, instances });
         // The next round takes about twice as long as this one.
-        if started.elapsed() + 2 * round.elapsed() > share || instances >= 1 << 24 {
+        let ends_in_time = started.elapsed() + 2 * round.elapsed() <= share;
+        if !ends_in_time || stop.load(Ordering::Relaxed) || instances >= 1 << 24 {
             return (instances, finding);
         }
         instances *= 2;

@@ -1,0 +1,260 @@
+//! The report as one HTML page that needs nothing else.
+
+use std::fmt::Write;
+
+use pemdp::report::{Picture, PictureError, Series, Style};
+
+use crate::claim::Finding;
+use crate::documentation::FAIRNESS;
+use crate::suite::{Entry, Report};
+
+const STYLE: &str = include_str!("page.css");
+
+impl Report {
+    /// The pictures of all claims and of the report itself, as file names and
+    /// SVG.
+    ///
+    /// # Errors
+    /// [`PictureError`] for a picture that cannot be drawn.
+    pub fn pictures(&self) -> Result<Vec<(String, String)>, PictureError> {
+        let own = self.margins().into_iter();
+        let of_claims = self.entries.iter().flat_map(|entry| entry.finding.pictures.iter().cloned());
+        own.chain(of_claims).map(|picture| Ok((format!("{}.svg", picture.name), picture.to_svg()?))).collect()
+    }
+
+    /// The smallest margins of the claims that were held against instances.
+    fn margins(&self) -> Option<Picture> {
+        let mut points = Vec::new();
+        for (i, entry) in self.entries.iter().enumerate() {
+            if let Some(margin) = entry.finding.margin {
+                points.push((i as f64 + 1.0, margin.clamp(-1.0, 1.0)));
+            }
+        }
+        let last = self.entries.len() as f64 + 0.5;
+        let zero =
+            Series { label: String::new(), points: vec![(0.5, 0.0), (last, 0.0)], style: Style::Dashed };
+        let margins = Series { label: String::new(), points, style: Style::Points };
+        (!margins.points.is_empty()).then(|| Picture {
+            name: "margins".into(),
+            title: "The smallest margin of every claim".into(),
+            caption: "Slack over the larger side, over all instances, in the order of the table and cut to [-1, 1]: 0 for \
+                      identities that hold, negative where the statement fails."
+                .into(),
+            axes: ["number of the claim in the table".into(), "smallest margin".into()],
+            logarithmic: [false, false],
+            series: vec![zero, margins],
+        })
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// [`PictureError`] for a picture that cannot be drawn.
+    pub fn to_html(&self) -> Result<String, PictureError> {
+        let mut page = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>pemdp: claims and verdicts</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <h1>Claims about performative reinforcement learning</h1>\n\
+             <p class=\"lead\">What holds, what does not, and how that is known. Identities were decided in exact \
+             fractions, inequalities attacked by search, and every refutation is a file that a program of its own \
+             re-verifies.</p>\n<p>{}</p>\n",
+            escaped(FAIRNESS)
+        );
+        if self.interrupted {
+            page.push_str("<p class=\"warning\">This run was interrupted: claims are missing.</p>\n");
+        }
+        self.summary(&mut page);
+        if let Some(margins) = self.margins() {
+            figure(&mut page, &margins)?;
+        }
+        for entry in &self.entries {
+            section(&mut page, entry)?;
+        }
+        self.mutants(&mut page);
+        let drawn: Vec<String> =
+            self.entries.iter().map(|entry| format!("{} {}", entry.claim.id, entry.drawn)).collect();
+        let _ = write!(
+            page,
+            "<h2>Reproducing it</h2>\n<p>pemdp {}, seed {}. Random instances a claim: {}. The same seed and \
+             <code>--instances</code> give the same report, byte for byte. <code>--out</code> writes the certificates \
+             beside this page.</p>\n</main>\n</body>\n</html>\n",
+            env!("CARGO_PKG_VERSION"),
+            self.seed,
+            escaped(&drawn.join(", ")),
+        );
+        Ok(page)
+    }
+
+    fn summary(&self, page: &mut String) {
+        page.push_str(
+            "<h2>Verdicts</h2>\n<div class=\"wide\"><table>\n<tr><th></th><th>claim</th><th></th><th>verdict</th>\
+             <th>evidence</th><th class=\"n\">instances</th><th class=\"n\">smallest margin</th>\
+             <th class=\"n\">mutants refuted</th></tr>\n",
+        );
+        for (i, entry) in self.entries.iter().enumerate() {
+            let (claim, finding) = (entry.claim, &entry.finding);
+            let caught = entry.mutants.iter().filter(|m| m.caught.is_some()).count();
+            let _ = writeln!(
+                page,
+                "<tr><td class=\"n\">{}</td><td><a href=\"#{id}\">{id}</a></td><td>{}</td><td>{}{}</td><td>{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{caught}/{}</td></tr>",
+                i + 1,
+                escaped(claim.title),
+                badge(finding),
+                if finding.verdict == claim.expected {
+                    String::new()
+                } else {
+                    format!(" <span class=\"warning\">expected {}</span>", claim.expected.word())
+                },
+                if finding.instances > 0 { finding.evidence.word() } else { "" },
+                finding.instances,
+                finding.margin.map_or(String::new(), short),
+                entry.mutants.len(),
+                id = claim.id,
+            );
+        }
+        page.push_str("</table></div>\n");
+    }
+
+    fn mutants(&self, page: &mut String) {
+        if self.entries.iter().all(|entry| entry.mutants.is_empty()) {
+            return;
+        }
+        page.push_str(
+            "<h2>Mutants</h2>\n<p>Deliberately wrong versions of the claims, and what refuted them: a suite that let one \
+             pass would prove nothing. Margins are negative where a statement fails; instances are shrunk.</p>\n\
+             <div class=\"wide\"><table>\n<tr><th>claim</th><th>wrong version</th><th>refuted by</th>\
+             <th class=\"n\">margin</th><th>instance</th></tr>\n",
+        );
+        for entry in &self.entries {
+            for mutant in &entry.mutants {
+                let _ = write!(page, "<tr><td>{}</td><td>{}</td>", entry.claim.id, escaped(&mutant.name));
+                let _ = match &mutant.caught {
+                    None => writeln!(page, "<td class=\"warning\" colspan=\"3\">not refuted</td></tr>"),
+                    Some(caught) => writeln!(
+                        page,
+                        "<td>{}</td><td class=\"n\">{}</td><td><details><summary>{}</summary><pre>{}</pre></details></td></tr>",
+                        escaped(&caught.by),
+                        short(caught.margin),
+                        caught.evidence.word(),
+                        escaped(&caught.instance.to_string()),
+                    ),
+                };
+            }
+        }
+        page.push_str("</table></div>\n");
+    }
+}
+
+fn section(page: &mut String, entry: &Entry) -> Result<(), PictureError> {
+    let (claim, finding) = (entry.claim, &entry.finding);
+    let _ = write!(
+        page,
+        "<section id=\"{id}\">\n<h2>{id}: {} {}</h2>\n<p class=\"statement\">{}</p>\n<p class=\"source\">{}. \
+         Hypotheses: {}.</p>\n<p>{}</p>\n",
+        escaped(claim.title),
+        badge(finding),
+        escaped(claim.statement),
+        escaped(claim.source),
+        escaped(claim.hypotheses.trim_end_matches('.')),
+        escaped(claim.finding),
+        id = claim.id,
+    );
+    if let Some(repair) = claim.repair {
+        let _ = writeln!(page, "<p><b>Repair.</b> {}</p>", escaped(repair));
+    }
+    if finding.instances > 0 {
+        let _ = write!(
+            page,
+            "<p class=\"evidence\">Decided on {} instances ({})",
+            finding.instances,
+            finding.evidence.word()
+        );
+        if finding.out_of_scope > 0 {
+            let _ = write!(page, ", hypotheses failed on {} more", finding.out_of_scope);
+        }
+        if finding.undecided > 0 {
+            let _ = write!(page, ", {} undecided", finding.undecided);
+        }
+        page.push_str(".</p>\n");
+    }
+    if !finding.notes.is_empty() {
+        page.push_str("<ul>\n");
+        for note in &finding.notes {
+            let _ = writeln!(page, "<li>{}</li>", escaped(note));
+        }
+        page.push_str("</ul>\n");
+    }
+    for picture in &finding.pictures {
+        figure(page, picture)?;
+    }
+    for certificate in &finding.certificates {
+        let text = serde_json::to_string_pretty(&certificate.document).unwrap_or_default();
+        let _ = writeln!(
+            page,
+            "<details><summary>Certificate {}.json</summary><pre>{}</pre></details>",
+            escaped(&certificate.name),
+            escaped(&text)
+        );
+    }
+    let _ = writeln!(
+        page,
+        "<p class=\"source\">Proof or refutation: <code>docs/{}</code></p>\n</section>",
+        claim.theory
+    );
+    Ok(())
+}
+
+fn figure(page: &mut String, picture: &Picture) -> Result<(), PictureError> {
+    let _ = writeln!(
+        page,
+        "<figure>\n<figcaption><b>{}</b></figcaption>\n{}\n<figcaption>{}</figcaption>\n</figure>",
+        escaped(&picture.title),
+        picture.to_svg()?,
+        escaped(&picture.caption)
+    );
+    Ok(())
+}
+
+fn badge(finding: &Finding) -> String {
+    format!("<span class=\"badge {0}\">{0}</span>", finding.verdict.word())
+}
+
+/// A margin in three digits.
+fn short(x: f64) -> String {
+    if x == 0.0 || (0.001..10.0).contains(&x.abs()) { format!("{x:.3}") } else { format!("{x:.1e}") }
+}
+
+/// Text as HTML shows it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::CLAIMS;
+    use crate::suite::{Settings, Work, run};
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escaped("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
+        assert_eq!([0.0, 0.5, -2e-7].map(short), ["0.000", "0.500", "-2.0e-7"]);
+    }
+
+    #[test]
+    fn the_page_has_every_claim_and_its_certificates() {
+        let settings = Settings { seed: 0, work: Work::Instances(10), mutants: false };
+        let report = run(&CLAIMS[..2], &settings, |_| {}, &AtomicBool::new(false));
+        let page = report.to_html().unwrap();
+        for entry in &report.entries {
+            assert!(page.contains(&format!("<section id=\"{}\">", entry.claim.id)));
+            for certificate in &entry.finding.certificates {
+                assert!(page.contains(&format!("Certificate {}.json", certificate.name)));
+            }
+        }
+        assert!(page.ends_with("</html>\n") && page.contains("<svg"));
+    }
+}
