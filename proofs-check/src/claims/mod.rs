@@ -1,5 +1,6 @@
 //! The registry: one file a claim, in the order of `docs/claims.md`.
 
+mod gradient_dominance;
 mod performance_difference;
 mod policy_gradient;
 pub mod theorem2;
@@ -7,7 +8,12 @@ pub mod theorem2;
 use crate::claim::Claim;
 
 /// Every claim.
-pub static CLAIMS: &[&Claim] = &[&performance_difference::L1, &policy_gradient::T2, &policy_gradient::T2E];
+pub static CLAIMS: &[&Claim] = &[
+    &performance_difference::L1,
+    &policy_gradient::T2,
+    &policy_gradient::T2E,
+    &gradient_dominance::CH1,
+];
 
 /// The claim with this id, in any case.
 pub fn claim(id: &str) -> Option<&'static Claim> {
