@@ -186,11 +186,11 @@ impl AffineCase {
         self.local_of(self.policy::<T>(other).with_logarithms())
     }
 
-    /// The same in fractions, which have no logarithms: without entropy.
-    pub fn local_without_entropy(&self, policy: &[Rational]) -> Option<Local<Rational>> {
+    /// The same without entropy, for a policy given by its entries: needs no
+    /// logarithms.
+    pub fn local_without_entropy<T: Field>(&self, entries: Vec<T>) -> Option<Local<T>> {
         let case = Self { entropy: Rational::zero(), ..self.clone() };
-        let policy = Policy::probabilities(self.n_states(), self.n_actions, policy.to_vec()).ok()?;
-        case.local_of(policy)
+        case.local_of(Policy::probabilities(self.n_states(), self.n_actions, entries).ok()?)
     }
 
     fn local_of<T: Field>(&self, policy: Policy<T>) -> Option<Local<T>> {
@@ -221,11 +221,17 @@ impl AffineCase {
     /// `P` and of the entries of `r` against the 2-norm of the policy. Exact.
     pub fn squared_sensitivities(&self) -> [Rational; 2] {
         let square = |row: &[Rational]| row.iter().map(|m| m * m).sum::<Rational>();
-        let largest = |squares: &mut dyn Iterator<Item = Rational>| squares.max().unwrap_or_else(Rational::zero);
+        let largest =
+            |squares: &mut dyn Iterator<Item = Rational>| squares.max().unwrap_or_else(Rational::zero);
         let row_move = largest(&mut self.transition_move().chunks(self.n_states()).map(square));
         let reward_move = largest(&mut self.reward_move().iter().map(|m| m * m));
         let across = |statistic: &[Rational]| square(&centred(self.n_actions, statistic));
         [row_move * across(&self.transition_statistic), reward_move * across(&self.reward_statistic)]
+    }
+
+    /// The squares of the 2-norms of the whole arrays `dP/dx` and `dr/dy`.
+    pub fn squared_moves(&self) -> [Rational; 2] {
+        [self.transition_move(), self.reward_move()].map(|moves| moves.iter().map(|m| m * m).sum())
     }
 
     /// The smallest normalised occupancy `(1-gamma) d[s]` over states, all
@@ -360,7 +366,7 @@ impl AffineCase {
 
     /// Approval with performative repayment: the more is approved in state 0,
     /// the less often approval leads to the state that pays.
-    fn loan() -> Self {
+    pub fn loan() -> Self {
         let fractions = |entries: &[i64]| entries.iter().map(|&n| q(n, 4)).collect::<Vec<_>>();
         Self {
             gamma: q(1, 2),
@@ -480,8 +486,7 @@ impl Case for AffineCase {
         let mut x = vec![logit, (self.entropy.approximate() + 1e-3).ln()];
         let distributions = [&self.initial, &self.policy, &self.other, &self.kernel, &self.moved_rows];
         x.extend(distributions.into_iter().flatten().filter(|w| w.is_positive()).map(logarithm));
-        let linear =
-            [&self.rewards, &self.moved_rewards, &self.transition_statistic, &self.reward_statistic];
+        let linear = [&self.rewards, &self.moved_rewards, &self.transition_statistic, &self.reward_statistic];
         x.extend(linear.into_iter().flatten().map(Field::approximate));
         x
     }

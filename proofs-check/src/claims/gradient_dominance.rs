@@ -43,13 +43,8 @@ struct Form {
     performative: (i64, i64),
 }
 
-const AS_TRANSCRIBED: Form = Form {
-    sharp: false,
-    inverse_occupancy: true,
-    full_occupancy: false,
-    entropy: 1,
-    performative: (1, 1),
-};
+const AS_TRANSCRIBED: Form =
+    Form { sharp: false, inverse_occupancy: true, full_occupancy: false, entropy: 1, performative: (1, 1) };
 const SHARP: Form = Form { sharp: true, ..AS_TRANSCRIBED };
 
 /// Both sides, and mu.
@@ -80,12 +75,12 @@ fn mu<T: Transcendental>(case: &AffineCase, occupancy: &Rational, form: Form) ->
         let moved = gamma * (root_a + root_s * &eps_p);
         (mixed * T::from_integer(2) + moved / d) * kappa * horizon2
     } else {
-        let by_transitions = T::from_integer(6) * gamma * n_states * (lambda * T::from_integer(n_actions) + T::one())
-            / &d
-            * &horizon2
-            * &horizon
-            * &eps_p
-            * &mixed;
+        let by_transitions =
+            T::from_integer(6) * gamma * n_states * (lambda * T::from_integer(n_actions) + T::one()) / &d
+                * &horizon2
+                * &horizon
+                * &eps_p
+                * &mixed;
         let by_rewards = T::from_integer(4) * eps_r * mixed / (d.clone() * d) * horizon2;
         by_transitions + by_rewards
     };
@@ -187,18 +182,15 @@ fn mutants() -> Vec<Mutant> {
     };
     vec![
         mutant("factor 1/D dropped", Form { inverse_occupancy: false, ..AS_TRANSCRIBED }),
-        mutant(
-            "D replaced by 1",
-            Form { inverse_occupancy: false, full_occupancy: true, ..AS_TRANSCRIBED },
-        ),
+        mutant("D replaced by 1", Form { inverse_occupancy: false, full_occupancy: true, ..AS_TRANSCRIBED }),
         mutant("entropy term times 3", Form { entropy: 3, ..AS_TRANSCRIBED }),
         mutant("entropy term times 10", Form { entropy: 10, ..AS_TRANSCRIBED }),
         mutant("sign of the performative terms flipped", Form { performative: (-1, 1), ..AS_TRANSCRIBED }),
         mutant("performative terms dropped", Form { performative: (0, 1), ..AS_TRANSCRIBED }),
         mutant("performative terms divided by 100", Form { performative: (1, 100), ..AS_TRANSCRIBED }),
-        mutant("constants of the proof, performative terms divided by 20", Form {
-            performative: (1, 20),
-            ..SHARP
-        }),
+        mutant(
+            "constants of the proof, performative terms divided by 20",
+            Form { performative: (1, 20), ..SHARP },
+        ),
     ]
 }

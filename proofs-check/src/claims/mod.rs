@@ -1,9 +1,13 @@
 //! The registry: one file a claim, in the order of `docs/claims.md`.
 
 mod gradient_dominance;
+mod lipschitz;
 mod performance_difference;
 mod policy_gradient;
+mod policy_lower_bound;
+mod repeated_retraining;
 pub mod theorem2;
+mod two_point;
 
 use crate::claim::Claim;
 
@@ -13,6 +17,10 @@ pub static CLAIMS: &[&Claim] = &[
     &policy_gradient::T2,
     &policy_gradient::T2E,
     &gradient_dominance::CH1,
+    &policy_lower_bound::CH2,
+    &lipschitz::CH3,
+    &two_point::CH4,
+    &repeated_retraining::RR,
 ];
 
 /// The claim with this id, in any case.
