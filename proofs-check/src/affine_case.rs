@@ -278,7 +278,40 @@ impl AffineCase {
         self.policy.iter().min().cloned().unwrap_or_else(Rational::zero)
     }
 
-    /// Nothing responds and no state has more than its share: a bandit, S = 1.
+    /// The problem with the policy `pi`, in the format of the oracle.
+    pub fn problem_json(&self) -> Value {
+        let strings = |row: &[Rational]| row.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let table = |entries: &[Rational]| entries.chunks(self.n_actions).map(strings).collect::<Vec<_>>();
+        let n_states = self.n_states();
+        let kernel: Vec<Vec<Vec<String>>> = self
+            .kernel
+            .chunks(self.n_actions * n_states)
+            .map(|state| state.chunks(n_states).map(strings).collect())
+            .collect();
+        let (transition_slopes, reward_slopes) = self.slopes();
+        let transition_slopes: Vec<Value> = transition_slopes
+            .iter()
+            .map(|([s, a, t, s2, a2], m)| json!([s, a, t, s2, a2, m.to_string()]))
+            .collect();
+        let reward_slopes: Vec<Value> =
+            reward_slopes.iter().map(|([s, a, s2, a2], n)| json!([s, a, s2, a2, n.to_string()])).collect();
+        json!({
+            "format": "pemdp-problem/1",
+            "gamma": self.gamma.to_string(),
+            "initial": strings(&self.initial),
+            "entropy": self.entropy.to_string(),
+            "policy": {"kind": "probabilities", "values": table(&self.policy)},
+            "environment": {
+                "kind": "affine",
+                "transitions": kernel,
+                "transition_slopes": transition_slopes,
+                "rewards": table(&self.rewards),
+                "reward_slopes": reward_slopes,
+            },
+        })
+    }
+
+    /// One state and two actions without response or discounting.
     fn bandit(entropy: Rational, rewards: [i64; 2], policy: [Rational; 2], other: [Rational; 2]) -> Self {
         let rewards: Vec<_> = rewards.iter().map(|&r| q(r, 1)).collect();
         Self {
@@ -550,38 +583,9 @@ impl Case for AffineCase {
         result
     }
 
-    /// A problem in the format of the oracle; `other` is the second policy.
     fn to_json(&self) -> Value {
-        let strings = |row: &[Rational]| row.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let table = |entries: &[Rational]| entries.chunks(self.n_actions).map(strings).collect::<Vec<_>>();
-        let n_states = self.n_states();
-        let kernel: Vec<Vec<Vec<String>>> = self
-            .kernel
-            .chunks(self.n_actions * n_states)
-            .map(|state| state.chunks(n_states).map(strings).collect())
-            .collect();
-        let (transition_slopes, reward_slopes) = self.slopes();
-        let transition_slopes: Vec<Value> = transition_slopes
-            .iter()
-            .map(|([s, a, t, s2, a2], m)| json!([s, a, t, s2, a2, m.to_string()]))
-            .collect();
-        let reward_slopes: Vec<Value> =
-            reward_slopes.iter().map(|([s, a, s2, a2], n)| json!([s, a, s2, a2, n.to_string()])).collect();
-        json!({
-            "format": "pemdp-problem/1",
-            "gamma": self.gamma.to_string(),
-            "initial": strings(&self.initial),
-            "entropy": self.entropy.to_string(),
-            "policy": {"kind": "probabilities", "values": table(&self.policy)},
-            "other": {"kind": "probabilities", "values": table(&self.other)},
-            "environment": {
-                "kind": "affine",
-                "transitions": kernel,
-                "transition_slopes": transition_slopes,
-                "rewards": table(&self.rewards),
-                "reward_slopes": reward_slopes,
-            },
-        })
+        let strings: Vec<_> = self.other.iter().map(ToString::to_string).collect();
+        json!({"problem": self.problem_json(), "other": strings})
     }
 }
 

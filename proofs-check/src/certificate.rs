@@ -55,17 +55,20 @@ pub fn performance_difference(
     certificate(name, "L1", "performance-difference", sides)
 }
 
-/// Two policies with all entries at least `delta` whose values differ by at
-/// least `difference`, more than the `bound` of a Lipschitz statement.
+/// Two policies with all entries at least `delta`, that of the problem and
+/// `other[s A + a]`, whose values differ by at least `difference`, more than the
+/// `bound` of a Lipschitz statement.
 pub fn lipschitz(
     name: &str,
     problem: &Value,
+    other: &[Rational],
     delta: &Rational,
     difference: &Rational,
     bound: &Rational,
 ) -> Certificate {
     let rest = json!({
         "problem": problem,
+        "other": strings(other),
         "delta": delta.to_string(),
         "difference_at_least": difference.to_string(),
         "bound_at_most": bound.to_string(),

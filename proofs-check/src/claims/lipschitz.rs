@@ -8,7 +8,7 @@ use crate::affine_case::{AffineCase, centred, margin, root};
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::Between;
-use crate::survey::{Case, Outcome, attack, refute};
+use crate::survey::{Outcome, attack, refute};
 
 /// Lipschitz constants on the interior.
 pub static CH3: Claim = Claim {
@@ -218,7 +218,8 @@ fn check(effort: &Effort) -> Finding {
         ));
         finding.certificates.push(certificate::lipschitz(
             "CH3",
-            &case.to_json(),
+            &case.problem_json(),
+            &case.other,
             &case.smallest_probability(),
             &difference,
             &bound,

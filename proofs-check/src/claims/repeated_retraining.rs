@@ -306,7 +306,7 @@ fn spectral_radius(mut matrix: Vec<Vec<f64>>) -> f64 {
 fn environment(rng: &mut ChaCha8Rng, index: u64) -> AffineCase {
     let mut case = AffineCase::random(rng, 2 + (index % 2) as usize);
     case.gamma = [q(0, 1), q(1, 4), q(1, 2), q(3, 4)][rng.random_range(0..4)].clone();
-    if index % 2 == 0 {
+    if index.is_multiple_of(2) {
         let reach: Rational = case.reward_statistic.iter().sum();
         let middle = reach / Rational::from_integer(case.n_actions.into());
         for (from, to) in case.rewards.iter_mut().zip(&mut case.moved_rewards) {

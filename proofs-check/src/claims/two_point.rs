@@ -166,8 +166,8 @@ fn check(effort: &Effort) -> Finding {
         }
     }
     finding.notes.push(format!(
-        "Where V is quadratic the mean is the projected gradient exactly, on {} instances; on {} others the bias of \
-         the mean over a design stays within its bound.",
+        "Where V is quadratic the mean is the projected gradient exactly, on {} instances; for general V the bias of \
+         the mean over a design stays within its bound on {}.",
         quadratic.decided, bias.decided
     ));
     let case = AffineCase::loan();
