@@ -74,3 +74,43 @@ pub fn bound_fails(
     });
     certificate(name, "L3", "bound-fails", rest)
 }
+
+/// Two policies with all entries at least `delta`, that of the problem and
+/// `other[s A + a]`, whose values differ by at least `difference`, more than the
+/// `bound` of a Lipschitz statement.
+pub fn lipschitz(
+    name: &str,
+    problem: &Value,
+    other: &[Rational],
+    delta: &Rational,
+    difference: &Rational,
+    bound: &Rational,
+) -> Certificate {
+    let rest = json!({
+        "problem": problem,
+        "other": strings(other),
+        "delta": delta.to_string(),
+        "difference_at_least": difference.to_string(),
+        "bound_at_most": bound.to_string(),
+    });
+    certificate(name, "CH3", "lipschitz", rest)
+}
+
+/// A bandit with rewards that respond to the policy, and two probabilities of
+/// its first action, each the regularised best response to the other.
+pub fn cycle(
+    name: &str,
+    gamma: &Rational,
+    entropy: &Rational,
+    rewards: [&Rational; 2],
+    cycle: [&Rational; 2],
+) -> Certificate {
+    let text = |pair: [&Rational; 2]| pair.map(ToString::to_string);
+    let rest = json!({
+        "gamma": gamma.to_string(),
+        "regularisation": entropy.to_string(),
+        "advantage": text(rewards),
+        "cycle": text(cycle),
+    });
+    certificate(name, "RR", "cycle", rest)
+}

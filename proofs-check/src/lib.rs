@@ -6,6 +6,7 @@
 //! versions of it that the suite must refute. [`survey`](mod@survey) holds
 //! statements against instances; [`suite`] runs them all.
 
+pub mod affine_case;
 pub mod certificate;
 pub mod claim;
 pub mod claims;

@@ -5,9 +5,14 @@ mod classical;
 mod curvature_order;
 mod empirical;
 mod gradient_domination;
+mod gradient_dominance;
+mod lipschitz;
 mod performance_difference;
 mod policy_gradient;
+mod policy_lower_bound;
+mod repeated_retraining;
 pub mod theorem2;
+mod two_point;
 
 use crate::claim::Claim;
 
@@ -27,6 +32,11 @@ pub static CLAIMS: &[&Claim] = &[
     &empirical::AB,
     &empirical::EX,
     &empirical::EN,
+    &gradient_dominance::CH1,
+    &policy_lower_bound::CH2,
+    &lipschitz::CH3,
+    &two_point::CH4,
+    &repeated_retraining::RR,
 ];
 
 /// The claim with this id, in any case.
