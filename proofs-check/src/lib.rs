@@ -6,11 +6,13 @@
 //! versions of it that the suite must refute. [`survey`](mod@survey) holds
 //! statements against instances; [`suite`] runs them all.
 
+pub mod box_bound;
 pub mod certificate;
 pub mod claim;
 pub mod claims;
 pub mod exact;
 pub mod family;
 pub mod logarithms;
+pub mod spectral;
 pub mod suite;
 pub mod survey;

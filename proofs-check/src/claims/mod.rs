@@ -2,12 +2,21 @@
 
 mod performance_difference;
 mod policy_gradient;
+mod smoothness;
 pub mod theorem2;
 
 use crate::claim::Claim;
 
 /// Every claim.
-pub static CLAIMS: &[&Claim] = &[&performance_difference::L1, &policy_gradient::T2, &policy_gradient::T2E];
+pub static CLAIMS: &[&Claim] = &[
+    &performance_difference::L1,
+    &policy_gradient::T2,
+    &policy_gradient::T2E,
+    &smoothness::L5,
+    &smoothness::L5X,
+    &smoothness::L5T,
+    &smoothness::ME7,
+];
 
 /// The claim with this id, in any case.
 pub fn claim(id: &str) -> Option<&'static Claim> {
