@@ -52,7 +52,8 @@ fn probability<T: Transcendental>(differences: impl Iterator<Item = T>) -> T {
 /// `sum_j p_j (x_i - x_j)`: exact differences rather than `x_i` minus a mean,
 /// so that what all `x` have in common widens nothing.
 fn advantage<T: Field>(p: &[T], x: &[T], i: usize) -> T {
-    p.iter().zip(x).fold(T::zero(), |sum, (p, y)| sum + p.clone() * (x[i].clone() - y))
+    let others = (0..x.len()).filter(|&j| j != i);
+    others.fold(T::zero(), |sum, j| sum + p[j].clone() * (x[i].clone() - &x[j]))
 }
 
 /// `dJ/dtheta` of a family without entropy at logits in any arithmetic; `None`
@@ -63,12 +64,13 @@ fn gradient<T: Transcendental>(family: &Family, theta: &[T]) -> Option<Vec<T>> {
     let policy: Vec<T> = (0..theta.len())
         .map(|i| {
             let row = i / n_actions * n_actions;
-            probability((row..row + n_actions).map(|j| theta[j].clone() - &theta[i]))
+            // An interval minus itself is not 0.
+            let difference = |j: usize| if i == j { T::zero() } else { theta[j].clone() - &theta[i] };
+            probability((row..row + n_actions).map(difference))
         })
         .collect();
     let kernel: Vec<Vec<T>> = (0..theta.len()).map(|i| transitions(family, i, &theta[i])).collect();
-    let logistic: Vec<T> =
-        theta.iter().map(|x| probability([T::zero(), -x.clone()].into_iter())).collect();
+    let logistic: Vec<T> = theta.iter().map(|x| probability([T::zero(), -x.clone()].into_iter())).collect();
     let amplitude = |i: usize| T::from_rational(&family.amplitudes[i]);
     let reward = |i: usize| T::from_rational(&family.rewards[i]) + amplitude(i) * &logistic[i];
 
@@ -110,9 +112,7 @@ fn transitions<T: Transcendental>(family: &Family, i: usize, theta: &T) -> Vec<T
     let possible = |t: &usize| !base[*t].is_zero();
     let ratio = |u: usize, t: usize| match family.psi[u] - family.psi[t] {
         0 => T::from_rational(&(&base[u] / &base[t])),
-        difference => {
-            (T::from_integer(difference) * theta).exp() * T::from_rational(&(&base[u] / &base[t]))
-        }
+        difference => (T::from_integer(difference) * theta).exp() * T::from_rational(&(&base[u] / &base[t])),
     };
     let entry = |t: usize| {
         let total = (0..n).filter(possible).fold(T::zero(), |sum, u| sum + ratio(u, t));
@@ -140,9 +140,7 @@ fn covariance<T: Field>(family: &Family, row: &[T], values: &[T]) -> T {
 fn hessian<T: Transcendental>(family: &Family, theta: &[T]) -> Option<Vec<T>> {
     let mut rows = Vec::with_capacity(theta.len() * theta.len());
     for k in 0..theta.len() {
-        let along = |(i, x): (usize, &T)| {
-            Dual::new(x.clone(), if i == k { T::one() } else { T::zero() })
-        };
+        let along = |(i, x): (usize, &T)| Dual::new(x.clone(), if i == k { T::one() } else { T::zero() });
         let logits: Vec<Dual<T>> = theta.iter().enumerate().map(along).collect();
         rows.extend(gradient(family, &logits)?.into_iter().map(|g| g.derivative));
     }
@@ -220,7 +218,8 @@ pub fn decide_on_box(family: &Family, sides: &[Interval], limit: &Between, boxes
 
 /// Both halves along the longest side; none where it has no double inside.
 fn halves(sides: &[Interval]) -> Vec<Vec<Interval>> {
-    let longest = (0..sides.len()).max_by(|&i, &j| sides[i].width().total_cmp(&sides[j].width()).then(j.cmp(&i)));
+    let longest =
+        (0..sides.len()).max_by(|&i, &j| sides[i].width().total_cmp(&sides[j].width()).then(j.cmp(&i)));
     let Some(k) = longest else { return Vec::new() };
     let (lower, upper) = (sides[k].lower(), sides[k].upper());
     let middle = 0.5 * lower + 0.5 * upper;

@@ -3,6 +3,8 @@
 mod performance_difference;
 mod policy_gradient;
 mod smoothness;
+mod smoothness_entropy;
+mod smoothness_resolvent;
 pub mod theorem2;
 
 use crate::claim::Claim;
@@ -15,6 +17,9 @@ pub static CLAIMS: &[&Claim] = &[
     &smoothness::L5,
     &smoothness::L5X,
     &smoothness::L5T,
+    &smoothness_resolvent::L5C,
+    &smoothness_entropy::L6,
+    &smoothness_entropy::L6X,
     &smoothness::ME7,
 ];
 
