@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::box_bound::{BoxVerdict, decide_on_box};
-use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Verdict};
+use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{self, Family, first_state};
 use crate::spectral::{Symmetric, norm};
@@ -260,7 +260,7 @@ fn steep() -> Family {
     Family::new(q(1, 2), first_state(3), fractions(&[1; 3]), vec![0, 0, 10], base, fractions(&[0, 0, 1]))
 }
 
-/// The same reward in every state and action but one, which is rarely met.
+/// A wide `psi` and a rare reward: what is left of B in L5t acts.
 fn divided() -> Family {
     let base = fractions(&[4, 1, 1, 4, 1, 1, 1, 1]);
     let weights = vec![q(1, 4), q(1, 1), q(4, 1), q(1, 1)];
@@ -271,7 +271,11 @@ fn divided() -> Family {
 /// and 1 in the right half. Its random tree is nearly always one of two, all
 /// left or all right, with the odds `2 - sqrt 3` at which three times the
 /// cumulant is largest: L5t is nearly attained.
-pub(super) fn ladder(n: usize) -> Family {
+fn ladder(n: usize) -> Family {
+    ladder_at(n, Rational::one() - q(1, 100_000_000))
+}
+
+fn ladder_at(n: usize, gamma: Rational) -> Family {
     let (rare, odds) = (q(1, 100), q(26, 97));
     let mut base = vec![Rational::zero(); n * 2 * n];
     for s in 0..n {
@@ -295,7 +299,6 @@ pub(super) fn ladder(n: usize) -> Family {
     weights[0] = q(100, 1);
     weights[2 * n - 1] = q(100, 1);
     let rewards = (0..2 * n).map(|i| if i < n { q(-1, 1) } else { q(1, 1) }).collect();
-    let gamma = Rational::one() - q(1, 100_000_000);
     Family::new(gamma, first_state(n), weights, vec![0; n], base, rewards)
 }
 
@@ -457,7 +460,46 @@ fn check_l5t(effort: &Effort) -> Finding {
         })
         .collect();
     finding.notes.push(format!("Attained for fixed dynamics: {}.", attained.join(", ")));
+    finding.pictures.push(orders());
     finding
+}
+
+/// How the ladders' curvature grows with the horizon, beside both bounds.
+fn orders() -> Picture {
+    let horizons: Vec<f64> = (0..=24).map(|i| 10f64.powf(f64::from(i) / 3.0)).collect();
+    let curvature = |n: usize, horizon: f64| {
+        let gamma = Rational::from_f64(1.0 - horizon.recip());
+        let family = ladder_at(n, gamma);
+        let entries = family.hessian::<f64>(Family::hessian_product).ok()?;
+        Some((horizon, norm(2 * n, &entries).0)).filter(|point| point.1 > 0.0)
+    };
+    let measured = |n: usize| Series {
+        label: format!("{n} states in a row"),
+        points: horizons.iter().filter_map(|&h| curvature(n, h)).collect(),
+        style: Style::Line,
+    };
+    let bound = |label: &str, of: &dyn Fn(f64) -> f64| Series {
+        label: label.into(),
+        points: horizons.iter().map(|&h| (h, of(h))).collect(),
+        style: Style::Dashed,
+    };
+    Picture {
+        name: "smoothness".into(),
+        title: "How much the value curves as the horizon grows".into(),
+        caption: "The norm of the Hessian of J for states in a row with two actions each and rewards -1 and 1, in \
+                  doubles, with the bounds that hold for it: at a fixed number of states the order is one, not two."
+            .into(),
+        axes: ["1/(1-gamma)".into(), "|H|".into()],
+        logarithmic: [true, true],
+        series: vec![
+            measured(2),
+            measured(4),
+            measured(8),
+            bound("L5x", &|h| h * h),
+            bound("L5t, 8 states", &|h| 16.0 / 27f64.sqrt() * h),
+            bound("L5t, 2 states", &|h| 4.0 / 27f64.sqrt() * h),
+        ],
+    }
 }
 
 fn check_me7(effort: &Effort) -> Finding {
