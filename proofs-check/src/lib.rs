@@ -7,6 +7,7 @@
 //! statements against instances; [`suite`] runs them all.
 
 pub mod affine_case;
+pub mod box_bound;
 pub mod certificate;
 pub mod claim;
 pub mod claims;
@@ -17,5 +18,6 @@ pub mod family;
 pub mod logarithms;
 mod page;
 pub mod pair;
+pub mod spectral;
 pub mod suite;
 pub mod survey;

@@ -11,6 +11,9 @@ mod performance_difference;
 mod policy_gradient;
 mod policy_lower_bound;
 mod repeated_retraining;
+mod smoothness;
+mod smoothness_entropy;
+mod smoothness_resolvent;
 pub mod theorem2;
 mod two_point;
 
@@ -37,6 +40,13 @@ pub static CLAIMS: &[&Claim] = &[
     &lipschitz::CH3,
     &two_point::CH4,
     &repeated_retraining::RR,
+    &smoothness::L5,
+    &smoothness::L5X,
+    &smoothness::L5T,
+    &smoothness_resolvent::L5C,
+    &smoothness_entropy::L6,
+    &smoothness_entropy::L6X,
+    &smoothness::ME7,
 ];
 
 /// The claim with this id, in any case.
