@@ -32,13 +32,13 @@ pub static L1: Claim = Claim {
 
 /// Two policies of one family: the weights of the second are deployed instead.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    family: Family,
-    other: Vec<Rational>,
+pub(super) struct Pair {
+    pub(super) family: Family,
+    pub(super) other: Vec<Rational>,
 }
 
 impl Pair {
-    fn swapped(&self) -> Family {
+    pub(super) fn swapped(&self) -> Family {
         Family { weights: self.other.clone(), ..self.family.clone() }
     }
 
@@ -122,13 +122,13 @@ const AS_STATED: Form =
 const SECOND: Form = Form { occupancy: OWN, value: OTHER, ..AS_STATED };
 
 /// A policy in the MDP that it or another one induces.
-struct World<T> {
-    mdp: Mdp<T>,
-    policy: Policy<T>,
+pub(super) struct World<T> {
+    pub(super) mdp: Mdp<T>,
+    pub(super) policy: Policy<T>,
 }
 
 #[allow(clippy::expect_used)] // families are valid MDPs by construction
-fn world<T: Field>(family: &Family) -> World<T> {
+pub(super) fn world<T: Field>(family: &Family) -> World<T> {
     let (problem, policy) = (family.problem::<T>(), family.policy::<T>());
     let induced = problem.response.induce(&policy).expect("families respond");
     let mdp = Mdp::new(induced.kernel, induced.rewards, problem.initial.clone(), problem.gamma.clone());
