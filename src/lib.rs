@@ -32,6 +32,7 @@
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
+//! | `J` along one coordinate: all critical points | [`optimum`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
 //! | pictures | [`report`] |
 //!
@@ -58,6 +59,7 @@ pub mod evaluate;
 pub mod gradient;
 pub mod linear;
 pub mod mdp;
+pub mod optimum;
 pub mod oracle;
 pub mod performative;
 pub mod policy;

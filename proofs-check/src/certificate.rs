@@ -114,3 +114,63 @@ pub fn cycle(
     });
     certificate(name, "RR", "cycle", rest)
 }
+
+/// What ascent cannot leave, and what is better: see "How to check a trap" in
+/// `docs/theory/convergence.md`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trap {
+    /// The problem at the start.
+    pub problem: Value,
+    /// The parameter that moves, as state and action.
+    pub parameter: (usize, usize),
+    /// Its weight `w = exp theta` at the start.
+    pub start: Rational,
+    /// `dJ/dw > 0` here, or 0 itself.
+    pub low: Rational,
+    /// `dJ/dw < 0` here; none for infinity.
+    pub high: Option<Rational>,
+    /// `J < ceiling` on all of `[low, high]`.
+    pub ceiling: Rational,
+    /// `J > ceiling` here.
+    pub better: Rational,
+    /// `J = N/D` along the parameter: coefficients of `N` and `D`, ascending.
+    pub quotient: [Vec<Rational>; 2],
+    /// A bound of the degrees of `N` and `D`.
+    pub degree: usize,
+}
+
+/// A start from which ascent with small steps stays below a better policy.
+pub fn trap(name: &str, claim: &str, trap: &Trap) -> Certificate {
+    let rest = json!({
+        "problem": trap.problem,
+        "state": trap.parameter.0,
+        "action": trap.parameter.1,
+        "start": trap.start.to_string(),
+        "low": trap.low.to_string(),
+        "high": trap.high.as_ref().map(ToString::to_string),
+        "ceiling": trap.ceiling.to_string(),
+        "better": trap.better.to_string(),
+        "numerator": strings(&trap.quotient[0]),
+        "denominator": strings(&trap.quotient[1]),
+        "degree": trap.degree,
+    });
+    certificate(name, claim, "trap", rest)
+}
+
+/// A stable policy and a better one: their problems, values `J`, and `Q[s,a]` at
+/// the stable one, row by row.
+pub fn stable_point(
+    name: &str,
+    problems: [&Value; 2],
+    values: [&Rational; 2],
+    action_values: &[Vec<Rational>],
+) -> Certificate {
+    let rest = json!({
+        "problem": problems[0],
+        "better": problems[1],
+        "value": values[0].to_string(),
+        "better_value": values[1].to_string(),
+        "action_values": action_values.iter().map(|row| strings(row)).collect::<Vec<_>>(),
+    });
+    certificate(name, "PS", "stable-point", rest)
+}

@@ -14,6 +14,12 @@ mod repeated_retraining;
 mod smoothness;
 mod smoothness_entropy;
 mod smoothness_resolvent;
+mod ascent;
+mod convergence;
+mod performance_difference;
+mod policy_gradient;
+mod regularised;
+mod stability;
 pub mod theorem2;
 mod two_point;
 
@@ -47,6 +53,11 @@ pub static CLAIMS: &[&Claim] = &[
     &smoothness_entropy::L6,
     &smoothness_entropy::L6X,
     &smoothness::ME7,
+    &convergence::T3,
+    &ascent::T3M,
+    &convergence::T3B,
+    &regularised::T4,
+    &stability::PS,
 ];
 
 /// The claim with this id, in any case.
