@@ -1,7 +1,13 @@
 //! Evidence as files that anybody can check.
 
+use num_bigint::BigInt;
+use num_traits::{Signed, Zero};
 use pemdp::arithmetic::Rational;
 use serde_json::{Value, json};
+
+use crate::exact::pivots;
+use crate::family::Family;
+use crate::survey::Case;
 
 /// A refutation, or a statement at a point, in fractions: with everything that
 /// a checker needs to recompute it.
@@ -28,9 +34,7 @@ fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> Certificate 
     Certificate { name: name.to_owned(), document }
 }
 
-/// The gradient of a problem and what a formula gives for it; with entropy,
-/// coefficients over 1 and the logarithms of a coprime basis in ascending order,
-/// one gradient after the other.
+/// The gradient of a problem and what a formula gives for it.
 pub fn gradient(
     name: &str,
     claim: &str,
@@ -40,6 +44,21 @@ pub fn gradient(
 ) -> Certificate {
     let rest = json!({"problem": problem, "gradient": strings(truth), "as_printed": strings(formula)});
     certificate(name, claim, "gradient", rest)
+}
+
+/// The same with entropy: coefficients of 1 and of the logarithms of a coprime
+/// basis, one gradient after the other.
+pub fn regularised_gradient(
+    name: &str,
+    claim: &str,
+    problem: &Value,
+    basis: &[BigInt],
+    truth: &[Rational],
+    formula: &[Rational],
+) -> Certificate {
+    let mut certificate = gradient(name, claim, problem, truth, formula);
+    certificate.document["logarithms"] = basis.iter().map(ToString::to_string).collect();
+    certificate
 }
 
 /// Both sides of the performance difference lemma for two policies.
@@ -53,4 +72,69 @@ pub fn performance_difference(
     let sides =
         json!({"problem": problem, "other": other, "left": left.to_string(), "right": right.to_string()});
     certificate(name, "L1", "performance-difference", sides)
+}
+
+/// A constant `L` and the curvature of `J` at an instance without entropy.
+///
+/// Without a direction: `L I + H` and `L I - H` are positive semidefinite, by
+/// the pivots of `L D L^T`. With a direction `u`: `|u'Hu| > L u'u`, which
+/// refutes the constant. `None` where that is not so, and for `u = 0`.
+pub fn curvature(
+    name: &str,
+    claim: &str,
+    family: &Family,
+    constant: &Rational,
+    direction: Option<&[Rational]>,
+) -> Option<Certificate> {
+    let n = family.n_parameters();
+    let mut rest = json!({"problem": family.to_json(), "constant": constant.to_string()});
+    if let Some(direction) = direction {
+        // Of u and -u the one that begins with a positive entry.
+        let sign = direction.iter().find(|u| !u.is_zero())?.signum();
+        let direction: Vec<Rational> = direction.iter().map(|u| u * &sign).collect();
+        let product = family.hessian_product::<Rational>(&direction).ok()?;
+        let dot = |x: &[Rational]| -> Rational { direction.iter().zip(x).map(|(u, x)| u * x).sum() };
+        let (left, right) = (dot(&product).abs(), constant * dot(&direction));
+        if left <= right {
+            return None;
+        }
+        rest["holds"] = json!(false);
+        rest["direction"] = json!(strings(&direction));
+        rest["left"] = json!(left.to_string());
+        rest["right"] = json!(right.to_string());
+    } else {
+        let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
+        rest["holds"] = json!(true);
+        for (key, sign) in [("plus", 1), ("minus", -1)] {
+            let mut matrix: Vec<Rational> =
+                hessian.iter().map(|h| h * Rational::from_integer(sign.into())).collect();
+            for i in 0..n {
+                matrix[i * n + i] += constant;
+            }
+            rest[key] = json!(strings(&pivots(n, &matrix)?));
+        }
+    }
+    Some(certificate(name, claim, "curvature", rest))
+}
+
+/// `SubOpt <= sqrt(S A Cov) ||grad J||` refuted: the suboptimality of a
+/// problem's policy against a better policy of the same kind (a problem's
+/// `policy`), its coverage `max d^{pi*}_{pi}[s,a] / d^pi_pi[s,a]`, and
+/// `||grad J||^2`.
+pub fn bound_fails(
+    name: &str,
+    problem: &Value,
+    comparator: &Value,
+    suboptimality: &Rational,
+    coverage: &Rational,
+    gradient_norm_squared: &Rational,
+) -> Certificate {
+    let rest = json!({
+        "problem": problem,
+        "comparator": comparator,
+        "suboptimality": suboptimality.to_string(),
+        "coverage": coverage.to_string(),
+        "gradient_norm_squared": gradient_norm_squared.to_string(),
+    });
+    certificate(name, "L3", "bound-fails", rest)
 }
