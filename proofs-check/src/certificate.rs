@@ -28,10 +28,41 @@ fn strings(numbers: &[Rational]) -> Vec<String> {
 
 fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> Certificate {
     let mut document = json!({"format": CERTIFICATE_FORMAT, "claim": claim, "kind": kind});
-    if let (Value::Object(document), Value::Object(rest)) = (&mut document, rest) {
+    if let (Value::Object(document), Value::Object(rest)) = (&mut document, exact(rest)) {
         document.extend(rest);
     }
+    document["digest"] = digest(&document).into();
     Certificate { name: name.to_owned(), document }
+}
+
+/// Decimals, which problems written by hand may have, as fractions.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Array(entries) => entries.into_iter().map(exact).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, entry)| (key, exact(entry))).collect(),
+        Value::Number(ref number) => decimal(&number.to_string()).map_or(value, Value::String),
+        Value::String(ref text) => decimal(text).map_or(value, Value::String),
+        other => other,
+    }
+}
+
+/// A decimal `0.75` as a fraction `3/4`; none for anything else.
+fn decimal(text: &str) -> Option<String> {
+    let (whole, decimals) = text.split_once('.')?;
+    let numerator = format!("{whole}{decimals}").parse().ok()?;
+    let denominator = BigInt::from(10).pow(u32::try_from(decimals.len()).ok()?);
+    Some(Rational::new(numerator, denominator).to_string())
+}
+
+/// CRC-32 of the document as compact JSON with sorted keys, in hexadecimal: what
+/// nothing depends on, such as the weight of an only action, cannot be changed
+/// unnoticed either.
+fn digest(document: &Value) -> String {
+    let crc = document.to_string().bytes().fold(u32::MAX, |crc, byte| {
+        let shifted = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+        (0..8).fold(crc ^ u32::from(byte), shifted)
+    });
+    format!("{:08x}", !crc)
 }
 
 /// The gradient of a problem and what a formula gives for it.
@@ -56,9 +87,15 @@ pub fn regularised_gradient(
     truth: &[Rational],
     formula: &[Rational],
 ) -> Certificate {
-    let mut certificate = gradient(name, claim, problem, truth, formula);
-    certificate.document["logarithms"] = basis.iter().map(ToString::to_string).collect();
-    certificate
+    let logarithms: Vec<String> = basis.iter().map(ToString::to_string).collect();
+    let (truth, formula) = (strings(truth), strings(formula));
+    let rest = json!({
+        "problem": problem,
+        "logarithms": logarithms,
+        "gradient": truth,
+        "as_printed": formula,
+    });
+    certificate(name, claim, "gradient", rest)
 }
 
 /// Both sides of the performance difference lemma for two policies.
@@ -100,19 +137,20 @@ pub fn curvature(
         }
         rest["holds"] = json!(false);
         rest["direction"] = json!(strings(&direction));
-        rest["left"] = json!(left.to_string());
-        rest["right"] = json!(right.to_string());
+        rest["sides"] = json!([left.to_string(), right.to_string()]);
     } else {
         let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
         rest["holds"] = json!(true);
-        for (key, sign) in [("plus", 1), ("minus", -1)] {
+        let mut both = Vec::new();
+        for sign in [1, -1] {
             let mut matrix: Vec<Rational> =
                 hessian.iter().map(|h| h * Rational::from_integer(sign.into())).collect();
             for i in 0..n {
                 matrix[i * n + i] += constant;
             }
-            rest[key] = json!(strings(&pivots(n, &matrix)?));
+            both.push(strings(&pivots(n, &matrix)?));
         }
+        rest["pivots"] = json!(both);
     }
     Some(certificate(name, claim, "curvature", rest))
 }
@@ -137,4 +175,21 @@ pub fn bound_fails(
         "gradient_norm_squared": gradient_norm_squared.to_string(),
     });
     certificate(name, "L3", "bound-fails", rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_become_fractions() {
+        let rest = json!({"x": [0.75, "0.44", -1.5, 2, "-0.5", "3/4", "word", null]});
+        assert_eq!(exact(rest), json!({"x": ["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]}));
+    }
+
+    #[test]
+    fn digests_are_crc_32_of_sorted_compact_json() {
+        assert_eq!(digest(&json!(123_456_789)), "cbf43926", "the check value of CRC-32");
+        assert_eq!(json!({"b": 1, "a": [1, "x"]}).to_string(), r#"{"a":[1,"x"],"b":1}"#);
+    }
 }
