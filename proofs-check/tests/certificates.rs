@@ -132,6 +132,24 @@ fn a_constant_that_holds_is_not_refuted_and_the_other_way_round() {
     assert_eq!(certificate::curvature("x", "L5", &family, &q(-1, 1), Some(&vec![q(0, 1); 4])), None);
 }
 
+#[test]
+fn decimals_become_fractions_and_nothing_changes_unnoticed() {
+    let write = |x: Value| {
+        let problem = json!({"x": x});
+        certificate::performance_difference("x", &problem, &problem, &q(1, 2), &q(1, 2)).document
+    };
+    let written = write(json!([0.75, "0.44", -1.5, 2, "-0.5", "3/4", "word", null]));
+    assert_eq!(written["problem"]["x"], json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]));
+    assert_eq!(
+        written["digest"],
+        write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]))["digest"]
+    );
+    assert_ne!(
+        written["digest"],
+        write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "Word", null]))["digest"]
+    );
+}
+
 /// `UPDATE_SAMPLES=1 cargo test -p proofs-check --test certificates` rewrites them.
 #[test]
 fn the_samples_are_what_the_crate_writes() {
