@@ -1,10 +1,21 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change lands: formatting, lints, tests,
-# documentation. Needs only a Rust toolchain.
+# documentation, certificates. Needs a Rust toolchain and Python 3.9 or later.
 set -euo pipefail
 cd "$(dirname "$0")"
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+    echo "check.sh needs Python 3.9 or later as python3, for the checker of certificates" >&2
+    exit 1
+fi
 
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo test --workspace --locked
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+checker=proofs-check/checker
+python3 "$checker/check_certificates.py" "$checker"/samples/*.json
+python3 "$checker/test_check_certificates.py"
+# The certificates of a whole run:
+# cargo run --locked --bin pemdp -- check --out target/check && python3 "$checker/check_certificates.py" target/check/*.json

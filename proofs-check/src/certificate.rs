@@ -1,7 +1,13 @@
 //! Evidence as files that anybody can check.
 
+use num_bigint::BigInt;
+use num_traits::{Signed, Zero};
 use pemdp::arithmetic::Rational;
 use serde_json::{Value, json};
+
+use crate::exact::pivots;
+use crate::family::Family;
+use crate::survey::Case;
 
 /// A refutation, or a statement at a point, in fractions: with everything that
 /// a checker needs to recompute it.
@@ -22,15 +28,44 @@ fn strings(numbers: &[Rational]) -> Vec<String> {
 
 fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> Certificate {
     let mut document = json!({"format": CERTIFICATE_FORMAT, "claim": claim, "kind": kind});
-    if let (Value::Object(document), Value::Object(rest)) = (&mut document, rest) {
+    if let (Value::Object(document), Value::Object(rest)) = (&mut document, exact(rest)) {
         document.extend(rest);
     }
+    document["digest"] = digest(&document).into();
     Certificate { name: name.to_owned(), document }
 }
 
-/// The gradient of a problem and what a formula gives for it; with entropy,
-/// coefficients over 1 and the logarithms of a coprime basis in ascending order,
-/// one gradient after the other.
+/// Decimals, which problems written by hand may have, as fractions.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Array(entries) => entries.into_iter().map(exact).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, entry)| (key, exact(entry))).collect(),
+        Value::Number(ref number) => decimal(&number.to_string()).map_or(value, Value::String),
+        Value::String(ref text) => decimal(text).map_or(value, Value::String),
+        other => other,
+    }
+}
+
+/// A decimal `0.75` as a fraction `3/4`; none for anything else.
+fn decimal(text: &str) -> Option<String> {
+    let (whole, decimals) = text.split_once('.')?;
+    let numerator = format!("{whole}{decimals}").parse().ok()?;
+    let denominator = BigInt::from(10).pow(u32::try_from(decimals.len()).ok()?);
+    Some(Rational::new(numerator, denominator).to_string())
+}
+
+/// CRC-32 of the document as compact JSON with sorted keys, in hexadecimal: what
+/// nothing depends on, such as the weight of an only action, cannot be changed
+/// unnoticed either.
+fn digest(document: &Value) -> String {
+    let crc = document.to_string().bytes().fold(u32::MAX, |crc, byte| {
+        let shifted = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+        (0..8).fold(crc ^ u32::from(byte), shifted)
+    });
+    format!("{:08x}", !crc)
+}
+
+/// The gradient of a problem and what a formula gives for it.
 pub fn gradient(
     name: &str,
     claim: &str,
@@ -40,6 +75,93 @@ pub fn gradient(
 ) -> Certificate {
     let rest = json!({"problem": problem, "gradient": strings(truth), "as_printed": strings(formula)});
     certificate(name, claim, "gradient", rest)
+}
+
+/// The same with entropy: coefficients of 1 and of the logarithms of a coprime
+/// basis, one gradient after the other.
+pub fn regularised_gradient(
+    name: &str,
+    claim: &str,
+    problem: &Value,
+    basis: &[BigInt],
+    truth: &[Rational],
+    formula: &[Rational],
+) -> Certificate {
+    let logarithms: Vec<String> = basis.iter().map(ToString::to_string).collect();
+    let (truth, formula) = (strings(truth), strings(formula));
+    let rest = json!({
+        "problem": problem,
+        "logarithms": logarithms,
+        "gradient": truth,
+        "as_printed": formula,
+    });
+    certificate(name, claim, "gradient", rest)
+}
+
+/// A constant `L` and the curvature of `J` at an instance without entropy.
+///
+/// Without a direction: `L I + H` and `L I - H` are positive semidefinite, by
+/// the pivots of `L D L^T`. With a direction `u`: `|u'Hu| > L u'u`, which
+/// refutes the constant. `None` where that is not so, and for `u = 0`.
+pub fn curvature(
+    name: &str,
+    claim: &str,
+    family: &Family,
+    constant: &Rational,
+    direction: Option<&[Rational]>,
+) -> Option<Certificate> {
+    let n = family.n_parameters();
+    let mut rest = json!({"problem": family.to_json(), "constant": constant.to_string()});
+    if let Some(direction) = direction {
+        // Of u and -u the one that begins with a positive entry.
+        let sign = direction.iter().find(|u| !u.is_zero())?.signum();
+        let direction: Vec<Rational> = direction.iter().map(|u| u * &sign).collect();
+        let product = family.hessian_product::<Rational>(&direction).ok()?;
+        let dot = |x: &[Rational]| -> Rational { direction.iter().zip(x).map(|(u, x)| u * x).sum() };
+        let (left, right) = (dot(&product).abs(), constant * dot(&direction));
+        if left <= right {
+            return None;
+        }
+        rest["holds"] = json!(false);
+        rest["direction"] = json!(strings(&direction));
+        rest["sides"] = json!([left.to_string(), right.to_string()]);
+    } else {
+        let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
+        rest["holds"] = json!(true);
+        let mut both = Vec::new();
+        for sign in [1, -1] {
+            let mut matrix: Vec<Rational> =
+                hessian.iter().map(|h| h * Rational::from_integer(sign.into())).collect();
+            for i in 0..n {
+                matrix[i * n + i] += constant;
+            }
+            both.push(strings(&pivots(n, &matrix)?));
+        }
+        rest["pivots"] = json!(both);
+    }
+    Some(certificate(name, claim, "curvature", rest))
+}
+
+/// `SubOpt <= sqrt(S A Cov) ||grad J||` refuted: the suboptimality of a
+/// problem's policy against a better policy of the same kind (a problem's
+/// `policy`), its coverage `max d^{pi*}_{pi}[s,a] / d^pi_pi[s,a]`, and
+/// `||grad J||^2`.
+pub fn bound_fails(
+    name: &str,
+    problem: &Value,
+    comparator: &Value,
+    suboptimality: &Rational,
+    coverage: &Rational,
+    gradient_norm_squared: &Rational,
+) -> Certificate {
+    let rest = json!({
+        "problem": problem,
+        "comparator": comparator,
+        "suboptimality": suboptimality.to_string(),
+        "coverage": coverage.to_string(),
+        "gradient_norm_squared": gradient_norm_squared.to_string(),
+    });
+    certificate(name, "L3", "bound-fails", rest)
 }
 
 /// Both sides of the performance difference lemma for two policies.

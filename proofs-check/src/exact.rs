@@ -80,18 +80,23 @@ pub fn identity_margin(left: &[Rational], right: &[Rational]) -> f64 {
     -(difference / scale).approximate().max(f64::MIN_POSITIVE)
 }
 
-/// Whether a symmetric matrix (`n x n`, row by row) is positive semidefinite:
-/// `L D L^T` without square roots, a zero pivot only above a zero column.
+/// Whether a symmetric matrix (`n x n`, row by row) is positive semidefinite.
 pub fn is_semidefinite(n: usize, matrix: &[Rational]) -> bool {
+    pivots(n, matrix).is_some()
+}
+
+/// The pivots of a positive semidefinite matrix: `L D L^T` without square roots,
+/// a zero pivot only above a zero column. `None` for other matrices.
+pub fn pivots(n: usize, matrix: &[Rational]) -> Option<Vec<Rational>> {
     let mut m = matrix.to_vec();
     for k in 0..n {
         let pivot = m[k * n + k].clone();
         if pivot.is_negative() {
-            return false;
+            return None;
         }
         if pivot.is_zero() {
             if (k + 1..n).any(|i| !m[i * n + k].is_zero()) {
-                return false;
+                return None;
             }
             continue;
         }
@@ -106,7 +111,7 @@ pub fn is_semidefinite(n: usize, matrix: &[Rational]) -> bool {
             }
         }
     }
-    true
+    Some((0..n).map(|k| m[k * n + k].clone()).collect())
 }
 
 #[cfg(test)]

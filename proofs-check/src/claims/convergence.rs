@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::ascent::smoothness;
-use crate::pair::{Pair, world};
+use crate::pair::{Pair, World};
 use crate::certificate::{self, Trap};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
@@ -523,7 +523,7 @@ const BIAS: Bias = Bias { constant: (1, 1), power: 2, smallest: false, trivial: 
 /// `SubOpt`, `2 Rbar/(1-gamma)`, and the largest and smallest ratio of the
 /// occupancies of the comparator and of the policy where the policy is deployed.
 fn coverage(pair: &Pair) -> Option<(Rational, Rational, [Rational; 2])> {
-    let (own, other) = (world::<Rational>(&pair.family), world::<Rational>(&pair.swapped()));
+    let (own, other) = (World::<Rational>::of(&pair.family), World::<Rational>::of(&pair.swapped()));
     let zero = Rational::zero();
     let here = evaluate(&own.mdp, &own.policy, &zero).ok()?;
     let comparator = evaluate(&own.mdp, &other.policy, &zero).ok()?;

@@ -4,6 +4,7 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::mdp::Mdp;
 use pemdp::performative::Performance;
+use pemdp::policy::Policy;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -127,6 +128,21 @@ fn two_state() -> Family {
     )
 }
 
+/// T2a with a second action and entropy.
+fn two_actions() -> Family {
+    let q = |n| Rational::from_ratio(n, 1);
+    let mut family = Family::new(
+        Rational::from_ratio(1, 2),
+        vec![q(1), q(0)],
+        [1, 2, 1, 1].map(q).to_vec(),
+        vec![0, 1],
+        vec![q(1); 8],
+        [0, 1, 2, 0].map(q).to_vec(),
+    );
+    family.entropy = Rational::from_ratio(1, 2);
+    family
+}
+
 /// The true gradient and another one.
 type Sides = Option<(Vec<Rational>, Vec<Rational>)>;
 
@@ -193,6 +209,12 @@ enum Reading {
     Unregularised,
 }
 
+/// `pi(a|s)` at `s A + a`.
+fn probabilities(policy: &Policy<Rational>) -> Vec<Rational> {
+    let of_state = |s: usize| (0..policy.n_actions()).map(move |a| policy.probability(s, a).clone());
+    (0..policy.n_states()).flat_map(of_state).collect()
+}
+
 /// The true regularised gradient and a formula's, as coefficients over
 /// `{1, log b_1, ...}` for a coprime basis `b`: the values are linear in the
 /// rewards, and those are linear in the logarithms.
@@ -200,9 +222,8 @@ fn regularised_sides(family: &Family, reading: Reading) -> Sides {
     let (problem, policy) = (family.problem::<Rational>(), family.policy::<Rational>());
     let plain = pemdp::performative::PerformativeMdp { entropy: Rational::zero(), ..problem };
     let performance = plain.perform(&policy).ok()?;
-    let (n_states, n_actions) = (family.n_states(), family.n_actions);
-    let probabilities: Vec<Rational> =
-        (0..n_states * n_actions).map(|i| policy.probability(i / n_actions, i % n_actions).clone()).collect();
+    let n_actions = family.n_actions;
+    let probabilities = probabilities(&policy);
     let basis = coprime_basis(probabilities.iter());
     let powers: Vec<Vec<i64>> = probabilities.iter().map(|pi| exponents(pi, &basis)).collect();
     // The reward tables of the components: r, and -lambda times the exponents.
@@ -311,13 +332,16 @@ fn check_t2e(effort: &Effort) -> Finding {
     if let Some((case, by, _)) = printed.violation(|case| test_regularised(case, Reading::AsPrinted)) {
         finding.verdict = Verdict::Refuted;
         finding.notes.push(format!("Refuted most clearly by {by}."));
-        let regularised = Family { entropy: Rational::from_ratio(1, 2), ..two_state() };
-        for (name, family) in [("T2e", regularised), ("T2e-found", case.0)] {
+        // Where there is one action, or no weight, the entropy is not at stake.
+        let found = Some(case.0).filter(|f| f.n_actions > 1 && !f.entropy.is_zero());
+        for (name, family) in [("T2e", Some(two_actions())), ("T2e-found", found)] {
+            let Some(family) = family else { continue };
             if let Some((truth, formula)) = regularised_sides(&family, Reading::AsPrinted) {
-                finding.certificates.push(certificate::gradient(
+                finding.certificates.push(certificate::regularised_gradient(
                     name,
                     "T2e",
                     &family.to_json(),
+                    &coprime_basis(probabilities(&family.policy()).iter()),
                     &truth,
                     &formula,
                 ));

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Checks certificates of the theory suite (docs/certificates.md) and exits with 0: all hold, 1: one is false, 2: one
+cannot be read. Everything is computed again from the instance that a certificate carries, in exact fractions, by
+forward differentiation and plain elimination; no code is shared with the program that wrote it."""
+import json, math, sys, zlib  # one line: the whole is to stay short
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+class Wrong(Exception):
+    """A certificate of something false."""
+def require(condition, message, error=ValueError):
+    if not condition:
+        raise error(message)
+def equal(carried, found, what):
+    require(carried == found, f"{what} is not what the instance gives", Wrong)
+def fraction(text):
+    readable = type(text) is int or set(text) <= set("-/0123456789")
+    require(readable and str(Fraction(text)) == str(text), f"{str(text)[:40]!r} is not a fraction in lowest terms")
+    return Fraction(text)
+def array(entries, *shape):
+    """A nested list of this shape, each length a number or None for any, with its entries read."""
+    if not shape:
+        return fraction(entries)
+    require(isinstance(entries, list) and shape[0] in (None, len(entries)), "an array has another shape")
+    return [array(entry, *shape[1:]) for entry in entries]
+def fields(table, names, **optional):
+    """The values of these keys and of optional ones, which have defaults; no others may be there."""
+    table = {**optional, **table}
+    require(table.keys() == {*names.split(), *optional}, f"other keys than {names}")
+    return [table[name] for name in [*names.split(), *optional]]
+
+class Jet(dict):
+    """A power series in small variables up to second order: {(): value, (i,): derivative by variable i,
+    (i, j) with i <= j: coefficient of the product of two}."""
+    def __add__(self, other):
+        return Jet({key: self.get(key, 0) + part(other, *key) for key in {**self, **jet(other)}})
+    def __mul__(self, other):
+        terms = Jet()
+        for (one, c), (two, d) in product(self.items(), jet(other).items()):
+            if len(one) + len(two) <= 2:
+                key = tuple(sorted(one + two))
+                terms[key] = terms.get(key, 0) + c * d
+        return terms
+    def __truediv__(self, other):
+        inverse = Fraction(1) / part(other)
+        rest = jet(other) * inverse - 1
+        return self * inverse * (rest * rest - rest + 1)  # 1/(1+h) = 1 - h + h^2
+    __radd__, __rmul__ = __add__, __mul__
+    __sub__ = lambda self, other: self + -1 * other
+    __rsub__ = lambda self, other: -1 * self + other
+    __rtruediv__ = lambda self, other: jet(other) / self
+
+def jet(x):
+    return x if isinstance(x, Jet) else Jet({(): x})
+def part(x, *key):
+    return jet(x).get(key, 0)  # without a key the value
+def dot(x, y):
+    return sum(a * b for a, b in zip(x, y))
+def solve(matrix, right):
+    """The x with matrix x = right, by elimination; the diagonal of I - gamma P dominates."""
+    rows = [[*row, b] for row, b in zip(matrix, right)]
+    for k in range(len(rows)):
+        rows[k] = pivot = [x / rows[k][k] for x in rows[k]]
+        rows = [row if i == k else [x - row[k] * y for x, y in zip(row, pivot)] for i, row in enumerate(rows)]
+    return [row[-1] for row in rows]
+
+class Problem:
+    """An instance ("pemdp-problem/1", docs/oracle.md); a table over pairs (s,a) is a list, at i = s A + a."""
+    def __init__(self, document, regularised=False):
+        form, gamma, policy, self.environment, initial, entropy = fields(
+            document, "format gamma policy environment", initial=None, entropy=0)
+        self.kind, table = fields(policy, "kind values")
+        self.S, self.A, self.gamma, self.entropy = len(table), len(table[0]), fraction(gamma), fraction(entropy)
+        self.policy, self.initial = self.table(table), array(initial or [1] + [0] * (self.S - 1), self.S)
+        require(form == "pemdp-problem/1" and 0 <= self.gamma < 1, "not a pemdp-problem/1")
+        require(self.entropy > 0 if regularised else self.entropy == 0, "entropy is for T2e, and positive there")
+    def table(self, entries, *shape):
+        return sum(array(entries, self.S, self.A, *shape), [])
+    def by_state(self, entries):
+        return [entries[s * self.A:(s + 1) * self.A] for s in range(self.S)]
+    def world(self, policy=None, jets=False):
+        """pi[i], P[i][t], r[i] where a policy is deployed, by default its own; as jets for weights w exp(theta)."""
+        policy, weighted = policy or self.policy, {"weights": True, "probabilities": False}[self.kind]
+        require(min(policy) > 0 if weighted else not jets, "a weight is not positive, or jets of probabilities")
+        policy = [Jet({(): w, (i,): w, (i, i): w / 2}) for i, w in enumerate(policy)] if jets else policy
+        pi = [w / sum(row) for row in self.by_state(policy) for w in row] if weighted else policy
+        respond = {"exponential-family": self.family, "affine": self.affine, "loan": self.loan}
+        P, r = respond[self.environment["kind"]](policy, pi)
+        for row in [self.initial] + self.by_state(pi) + P:
+            require(min(map(part, row)) >= 0 and sum(map(part, row)) == 1, "a row is not a distribution")
+        return pi, P, r
+    def family(self, weights, _):
+        """P proportional to base w^psi[t], r = base + logistic w/(1+w)."""
+        _, psi, base, reward = fields(self.environment, "kind psi base_weights reward")
+        fixed, slope, clip, logistic = fields(reward, "base slope clip", logistic=[[0] * self.A] * self.S)
+        integers = len(psi) == self.S and all(type(p) is int and abs(p) < 1000 for p in psi)
+        require(self.kind == "weights" and integers and [slope, clip] == [0, None], "another kind of family")
+        P = [[h * math.prod([w] * (p - min(psi))) for h, p in zip(row, psi)]
+             for w, row in zip(weights, self.table(base, self.S))]
+        r = [x + c * w / (1 + w) for x, c, w in zip(self.table(fixed), self.table(logistic), weights)]
+        return [[x / sum(row) for x in row] for row in P], r
+    def affine(self, _, pi):
+        """P = transitions + slopes pi, r = rewards + slopes pi."""
+        names = "kind transitions rewards transition_slopes reward_slopes"
+        _, P, r, slopes, reward_slopes = fields(self.environment, names)
+        P, r, pi = map(self.by_state, (self.table(P, self.S), self.table(r), pi))
+        for s, a, t, s_2, a_2, m in slopes:
+            P[s][a][t] += fraction(m) * pi[s_2][a_2]
+        for s, a, s_2, a_2, m in reward_slopes:
+            r[s][a] += fraction(m) * pi[s_2][a_2]
+        return sum(P, []), sum(r, [])
+    def loan(self, _, pi):
+        """A loan is repaid with probability q = q0 - c pi(approve)."""
+        _, form, *numbers = fields(self.environment, "kind form q0 c gain loss")
+        q_0, c, gain, loss = array(numbers, 4)
+        q = q_0 - c * pi[0]
+        lent = [[0, q, 1 - q, 0], [0, 0, 0, 1]] + [[1, 0, 0, 0]] * 6
+        return {"bandit": ([[1], [1]], [gain * q - loss * (1 - q), 0]),
+                "mdp": (lent, [0, 0, gain, gain, -loss, -loss, 0, 0])}[form]
+    def evaluate(self, pi, P, r):
+        """J = rho . V, V = (I - gamma P_pi)^-1 r_pi, r + gamma P V - V, and d[s] pi(a|s), not normalised."""
+        matrix = [[(s == t) - self.gamma * dot(x, column) for t, column in enumerate(zip(*y))]
+                  for s, (x, y) in enumerate(zip(self.by_state(pi), self.by_state(P)))]
+        V = solve(matrix, [dot(*rows) for rows in zip(self.by_state(pi), self.by_state(r))])
+        A = [x + self.gamma * dot(row, V) - V[i // self.A] for i, (x, row) in enumerate(zip(r, P))]
+        d = solve(zip(*matrix), self.initial)
+        return dot(self.initial, V), V, A, [d[i // self.A] * x for i, x in enumerate(pi)]
+    def gradient(self, policy=None):
+        J = self.evaluate(*self.world(policy, jets=True))[0]
+        return [part(J, i) for i in range(len(self.policy))]
+
+def two_policies(first, second):
+    require({**first, "policy": 0} == {**second, "policy": 0}, "not two policies of one problem")
+    return Problem(first), Problem(second)
+
+def logarithm(x, basis, n):
+    """log x, with a variable n + k in place of log basis[k]."""
+    value, terms = Fraction(part(x)), Jet()
+    for k, b in enumerate(basis):
+        up, down = (max(e for e in range(y.bit_length()) if y % b**e == 0) for y in value.as_integer_ratio())
+        terms[n + k,] = up - down
+    equal(math.prod(Fraction(b) ** terms[n + k,] for k, b in enumerate(basis)), value, "the basis")
+    return terms + (x / value - 1) - (x / value - 1) * (x / value - 1) / 2
+
+def check_gradient(document, claim):
+    """grad J is not E sum_t gamma^t [A (grad log pi + grad log P) + grad r - lambda grad log pi], the formula
+    as printed; with entropy coefficient by coefficient of 1 and the logarithms of a coprime basis."""
+    names, regularised = "problem gradient as_printed", claim == "T2e"
+    document, truth, printed, *basis = fields(document, names + " logarithms" * regularised)
+    problem, basis = Problem(document, regularised), [int(str(b)) for row in array(basis, None, None) for b in row]
+    require(math.lcm(*basis) == math.prod(basis) and [1, *basis] == sorted({1, *basis}), "no coprime basis")
+    (pi, P, r), (pi_0, P_0, r_0), weight = problem.world(jets=True), problem.world(), problem.entropy
+    n, formula = len(pi), [0] * len(pi)
+    soft, soft_0 = ([x - weight * logarithm(p, basis, n) if weight else x for x, p in zip(*pair)]
+                    for pair in ((r, pi), (r_0, pi_0)))
+    J, (*_, A, d) = problem.evaluate(pi, P, soft)[0], problem.evaluate(pi_0, P_0, soft_0)
+    for i, j in product(range(n), range(n)):
+        score = part(pi[j], i) / pi_0[j]
+        scores = score + sum(part(p, i) for p in P[j])  # P grad log P = grad P
+        formula[i] += d[j] * (A[j] * scores + part(r[j], i) - weight * score)
+    keys = [()] + [(n + k,) for k in range(len(basis))]
+    found = [part(J, i, *key) for key in keys for i in range(n)]
+    formula = [part(x, *key) for key in keys for x in formula]
+    equal(array([truth, printed], 2, len(found)), [found, formula], "a gradient")
+    require(found != formula, "the printed formula is right here", Wrong)
+
+def check_performance_difference(document, _):
+    """J(pi) - J(pi') = sum d^pi_{pi'} [A^{pi'}_{pi'} + (r_pi - r_pi') + gamma (P_pi - P_pi') V^pi_pi]."""
+    first, second, left, right = fields(document, "problem other left right")
+    one, two = two_policies(first, second)
+    (pi, P, r), (pi_2, P_2, r_2) = one.world(), two.world()
+    (J, V, *_), (J_2, _, A, _) = one.evaluate(pi, P, r), two.evaluate(pi_2, P_2, r_2)
+    terms = [A[i] + r[i] - r_2[i] + one.gamma * (dot(P[i], V) - dot(P_2[i], V)) for i in range(len(r))]
+    equal(array([left, right], 2), [J - J_2, dot(one.evaluate(pi, P_2, r)[3], terms)], "a side")
+    require(left == right, "the sides differ", Wrong)
+
+def pivots(rows):
+    """The pivots of L D L^T for a symmetric matrix, which must be positive semidefinite."""
+    found = []
+    while rows:
+        (pivot, *tail), *rest = rows
+        require(pivot > 0 or pivot == 0 and not any(tail), "a matrix is not semidefinite", Wrong)
+        found.append(pivot)
+        rows = [[x - (row[0] * y / pivot if pivot else 0) for x, y in zip(row[1:], tail)] for row in rest]
+    return found
+
+def check_curvature(document, _):
+    """L I + H and L I - H are semidefinite, H the Hessian of J; or |u'Hu| > L u'u."""
+    names = {"pivots": None, "direction": None, "sides": None}
+    document, constant, holds, carried, u, sides = fields(document, "problem constant holds", **names)
+    problem, L = Problem(document), fraction(constant)
+    J, n = problem.evaluate(*problem.world(jets=True))[0], range(len(problem.policy))
+    H = [[part(J, min(i, j), max(i, j)) * (1 + (i == j)) for j in n] for i in n]
+    if holds is True:
+        found = [pivots([[L * (i == j) + sign * H[i][j] for j in n] for i in n]) for sign in (1, -1)]
+        equal([u, sides, array(carried, 2, len(n))], [None, None, found], "the pivots")
+    else:
+        u = array(u, len(n))
+        found = [abs(dot(u, [dot(row, u) for row in H])), L * dot(u, u)]
+        equal([holds, carried, array(sides, 2)], [False, None, found], "a side")
+        require(next(filter(None, u)) > 0 and found[0] > found[1], "the direction does not refute", Wrong)
+
+def check_bound_fails(document, _):
+    """SubOpt > 0 and SubOpt^2 > S A Cov ||grad J||^2, against L3 without its bias."""
+    first, policy, *numbers = fields(document, "problem comparator suboptimality coverage gradient_norm_squared")
+    (one, two), (gap, coverage, norm) = two_policies(first, {**first, "policy": policy}), array(numbers, 3)
+    (pi, P, r), better = one.world(), two.world()
+    (J, *_, d), d_2, gradient = one.evaluate(pi, P, r), one.evaluate(better[0], P, r)[3], one.gradient()
+    found = [two.evaluate(*better)[0] - J, max(x / y for x, y in zip(d_2, d) if y), dot(gradient, gradient)]
+    equal([gap, coverage, norm], found, "the suboptimality, the coverage or the gradient's norm")
+    require(gap > 0 and gap**2 > len(pi) * coverage * norm, "the bound holds", Wrong)
+
+def value_at(p, x):
+    return sum(c * x**k for k, c in enumerate(p))
+def roots(p, low, high):
+    """How many roots p (coefficients, ascending) has in (low, high], by Sturm's theorem; high None is infinity."""
+    chain = [p, [k * c for k, c in enumerate(p)][1:]]
+    while chain[-1]:
+        rest, divisor = chain[-2:]
+        while rest and (len(rest) >= len(divisor) or not rest[-1]):
+            shifted = [0] * (len(rest) - len(divisor)) + divisor
+            rest = [x - rest[-1] / divisor[-1] * y for x, y in zip(rest, shifted)][:-1]
+        chain.append([-x for x in rest])
+    signs = [[y for q in chain if q for y in [q[-1] if x is None else value_at(q, x)] if y] for x in (low, high)]
+    changes = [sum(y * z < 0 for y, z in zip(row, row[1:])) for row in signs]
+    return changes[0] - changes[1]
+
+def check_trap(document, _):
+    """Ascent with small steps stays in [low, high], where J = N/D < ceiling < J(better), as J rises at low and falls
+    at high; J(w) is J with the weight w of a state's action, and nothing else moves."""
+    document, s, a, *numbers, high, N, D, degree = fields(
+        document, "problem state action start low ceiling better high numerator denominator degree")
+    problem, (start, low, ceiling, better) = Problem(document), array(numbers, 4)
+    i, N, D, high = s * problem.A + a, array(N, None), array(D, None), high and fraction(high)
+    at = lambda w: problem.policy[:i] + [w] + problem.policy[i + 1:]
+    J = lambda w: problem.evaluate(*problem.world(at(w)))[0]
+    # The degrees of the quotient J are at most 2 S + max psi - min psi, so it is N/D where this many values are equal.
+    psi = problem.environment.get("psi", [0])
+    points = [Fraction(w) for w in range(1, 2 * problem.S + max(psi) - min(psi) + len(D) + 1)]
+    equal([value_at(N, w) for w in points], [J(w) * value_at(D, w) for w in points], "the quotient")
+    require(len(N) <= len(D) <= degree + 1 and D[0] > 0 == roots(D, 0, None), "the quotient has poles", Wrong)
+    require(problem.policy[i] == start > low >= 0 and (high is None or start < high), "start is not inside", Wrong)
+    kept = (low == 0 or problem.gradient(at(low))[i] > 0) and (high is None or problem.gradient(at(high))[i] < 0)
+    below = [ceiling * x - y for x, y in zip(D, N + [0] * len(D))]
+    require(value_at(below, low) > 0 == roots(below, low, high), "J reaches the ceiling", Wrong)
+    require(kept and J(better) > ceiling, "ascent may leave the interval, or J(better) is no better", Wrong)
+    moves = problem.by_state(problem.gradient())
+    alone = not any(map(any, moves[:s] + moves[s + 1:])) and 0 <= a < problem.A <= 2
+    require(alone and (problem.A == 1 or sum(moves[s]) == 0), "more than one parameter moves", Wrong)
+
+def check_stable_point(document, _):
+    """Q <= V where a policy is deployed, so it is stable; another one has a larger J where it is deployed."""
+    first, second, *numbers, table = fields(document, "problem better value better_value action_values")
+    (one, two), (value, better) = two_policies(first, second), array(numbers, 2)
+    J, V, A, _ = one.evaluate(*one.world())
+    found = [J, two.evaluate(*two.world())[0], [x + V[i // one.A] for i, x in enumerate(A)]]
+    equal([value, better, one.table(table)], found, "a value")
+    require(max(A) <= 0 and value < better, "it is not stable, or not worse", Wrong)
+
+def check_cycle(document, _):
+    """One state, two actions, rewards that differ by a - b p for p = pi(0): each of two policies maximises
+    <d, r> - lambda/2 |d|^2, d = (p, 1-p)/(1-gamma), with the rewards at the other."""
+    *numbers, advantage, cycle = fields(document, "gamma regularisation advantage cycle")
+    (gamma, weight), (a, b), cycle = array(numbers, 2), array(advantage, 2), array(cycle, 2)
+    require(0 <= gamma < 1 and weight > 0 and 0 <= min(cycle) < max(cycle) <= 1, "no bandit, or no cycle")
+    for p, other in (cycle, cycle[::-1]):
+        slope = a - b * p - weight * (2 * other - 1) / (1 - gamma)
+        require(slope == 0 or other == (slope > 0), "a policy is not the best response to the other", Wrong)
+
+CHECKS = {"gradient": (check_gradient, "T2 T2e"), "performance-difference": (check_performance_difference, "L1"),
+          "curvature": (check_curvature, "L5 L5x L5t L6 ME7"), "bound-fails": (check_bound_fails, "L3"),
+          "trap": (check_trap, "T3"), "stable-point": (check_stable_point, "PS"), "cycle": (check_cycle, "RR")}
+
+def digest(document):  # so that what nothing depends on cannot be changed unnoticed either
+    return f"{zlib.crc32(json.dumps(document, sort_keys=True, separators=(',', ':')).encode()):08x}"
+
+def check(path):
+    document = json.loads(Path(path).read_text("utf-8"), parse_float=fraction, parse_constant=fraction)
+    equal(document.pop("digest"), digest(document), "the digest")
+    form, claim, kind = (document.pop(name) for name in ("format", "claim", "kind"))
+    check_kind, claims = CHECKS[kind]
+    require(form == "pemdp-certificate/1" and claim in claims.split(), "an unknown format or claim")
+    check_kind(document, claim)
+    return f"{claim}: {' '.join(check_kind.__doc__.split())}"
+
+def main(paths):
+    getattr(sys, "set_int_max_str_digits", abs)(0)  # fractions may be long
+    status = 0 if paths else 2
+    for path in paths:
+        try:
+            verdict = f"ok {Path(path).stem}: {check(path)}"
+        except Exception as error:  # whatever an unreadable certificate does, it is refused
+            status = max(status, 1 if isinstance(error, Wrong) else 2)
+            verdict = f"FAILED {Path(path).stem}: {error if isinstance(error, Wrong) else repr(error)}"
+        print(" ".join(verdict.split())[:240])
+    return status
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

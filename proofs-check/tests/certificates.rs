@@ -1,0 +1,176 @@
+//! Certificates are files of fractions, and the checker's samples are what the
+//! crate writes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::{env, fs};
+
+use pemdp::arithmetic::{Field, Rational};
+use proofs_check::certificate::{self, CERTIFICATE_FORMAT, Certificate};
+use proofs_check::claims::CLAIMS;
+use proofs_check::family::{Family, first_state};
+use proofs_check::suite::{Settings, Work, run};
+use proofs_check::survey::Case;
+use serde_json::{Value, json};
+
+/// Samples of each kind.
+const SAMPLES: usize = 2;
+
+fn q(n: i64, d: i64) -> Rational {
+    Rational::from_ratio(n, d)
+}
+
+/// What a small run of all claims writes.
+fn written() -> Vec<Certificate> {
+    let settings = Settings { seed: 0, work: Work::Instances(20), mutants: false };
+    let report = run(CLAIMS, &settings, |_| {}, &AtomicBool::new(false));
+    report.entries.into_iter().flat_map(|entry| entry.finding.certificates).collect()
+}
+
+/// Two states, two actions, a responding reward.
+fn responding() -> Family {
+    let integers = |entries: &[i64]| entries.iter().map(|&n| q(n, 1)).collect::<Vec<_>>();
+    let base = integers(&[1, 2, 3, 1, 1, 1, 2, 5]);
+    let weights = integers(&[1, 2, 3, 1]);
+    let rewards = integers(&[1, -1, 0, 2]);
+    let mut family = Family::new(q(1, 2), vec![q(1, 3), q(2, 3)], weights, vec![0, 1], base, rewards);
+    family.amplitudes = integers(&[1, -2, 3, 1]);
+    family
+}
+
+/// Certificates of kinds that hold at any instance.
+fn examples() -> Vec<Certificate> {
+    let family = responding();
+    let direction = [q(-1, 1), q(1, 1), q(2, 1), q(-2, 1)];
+    // One state, rewards (1, 0), pi = (1/100, 99/100) against (99/100, 1/100).
+    let bandit = Family::new(
+        q(1, 2),
+        first_state(1),
+        vec![q(1, 1), q(99, 1)],
+        vec![0],
+        vec![q(1, 1); 2],
+        vec![q(1, 1), q(0, 1)],
+    );
+    let comparator = json!({"kind": "weights", "values": [["99", "1"]]});
+    let norm = q(2 * 99 * 99, 5000 * 5000);
+    vec![
+        certificate::curvature("curvature", "L5", &family, &q(10, 1), None).unwrap(),
+        certificate::curvature("curvature-fails", "L5", &family, &q(1, 10), Some(&direction)).unwrap(),
+        certificate::bound_fails("bound-fails", &bandit.to_json(), &comparator, &q(49, 25), &q(99, 1), &norm),
+    ]
+}
+
+fn kind(certificate: &Certificate) -> String {
+    certificate.document["kind"].as_str().unwrap().to_owned()
+}
+
+/// The smallest certificates of each kind, but none that a search found: those
+/// change with the search.
+fn samples() -> Vec<Certificate> {
+    let mut by_kind: BTreeMap<String, Vec<Certificate>> = BTreeMap::new();
+    for certificate in examples().into_iter().chain(written()) {
+        if !certificate.name.ends_with("-found") {
+            by_kind.entry(kind(&certificate)).or_default().push(certificate);
+        }
+    }
+    for certificates in by_kind.values_mut() {
+        certificates.sort_by_key(|certificate| certificate.document.to_string().len());
+        certificates.truncate(SAMPLES);
+    }
+    by_kind.into_values().flatten().collect()
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("checker/samples")
+}
+
+/// Every leaf is a fraction in lowest terms as a string, a word, a small
+/// integer, a truth value or null.
+fn assert_well_formed(name: &str, value: &Value) {
+    let safe = |c: u8| c.is_ascii_alphanumeric() || b"-/".contains(&c);
+    match value {
+        Value::Array(entries) => entries.iter().for_each(|entry| assert_well_formed(name, entry)),
+        Value::Object(entries) => entries.values().for_each(|entry| assert_well_formed(name, entry)),
+        Value::Number(n) => assert!(n.is_i64(), "{name}: {n} is not an integer"),
+        Value::String(s) => match s.parse::<Rational>() {
+            Ok(q) => assert_eq!(&q.to_string(), s, "{name}: not in lowest terms"),
+            Err(_) => assert!(s.bytes().all(safe), "{name}: {s}"),
+        },
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+#[test]
+fn certificates_are_fractions_in_files_of_their_own() {
+    let certificates = written();
+    assert!(!certificates.is_empty());
+    let mut names = BTreeSet::new();
+    for certificate in &certificates {
+        let (name, document) = (&certificate.name, &certificate.document);
+        assert_eq!(document["format"], CERTIFICATE_FORMAT);
+        let claim = document["claim"].as_str().unwrap();
+        assert!(name.starts_with(claim) && CLAIMS.iter().any(|c| c.id == claim), "{name}: {claim}");
+        let safe = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+        assert!(!name.is_empty() && name.bytes().all(safe), "{name} is not safe as a file name");
+        assert!(names.insert(name.to_ascii_lowercase()), "{name} twice, at least where case is ignored");
+        let mut rest = document.clone();
+        assert_eq!(rest.as_object_mut().unwrap().remove("digest").unwrap().as_str().unwrap().len(), 8);
+        assert_well_formed(name, &rest);
+        let text = serde_json::to_string(document).unwrap();
+        assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), document);
+    }
+}
+
+#[test]
+fn a_constant_that_holds_is_not_refuted_and_the_other_way_round() {
+    let (family, direction) = (responding(), [q(1, 1), q(0, 1), q(0, 1), q(0, 1)]);
+    assert_eq!(certificate::curvature("x", "L5", &family, &q(10, 1), Some(&direction)), None);
+    assert_eq!(certificate::curvature("x", "L5", &family, &q(1, 10), None), None);
+    assert_eq!(certificate::curvature("x", "L5", &family, &q(-1, 1), Some(&vec![q(0, 1); 4])), None);
+}
+
+#[test]
+fn decimals_become_fractions_and_nothing_changes_unnoticed() {
+    let write = |x: Value| {
+        let problem = json!({"x": x});
+        certificate::performance_difference("x", &problem, &problem, &q(1, 2), &q(1, 2)).document
+    };
+    let written = write(json!([0.75, "0.44", -1.5, 2, "-0.5", "3/4", "word", null]));
+    assert_eq!(written["problem"]["x"], json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]));
+    assert_eq!(
+        written["digest"],
+        write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]))["digest"]
+    );
+    assert_ne!(
+        written["digest"],
+        write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "Word", null]))["digest"]
+    );
+}
+
+/// `UPDATE_SAMPLES=1 cargo test -p proofs-check --test certificates` rewrites them.
+#[test]
+fn the_samples_are_what_the_crate_writes() {
+    let samples = samples();
+    let path = |certificate: &Certificate| directory().join(format!("{}.json", certificate.name));
+    if env::var_os("UPDATE_SAMPLES").is_some() {
+        fs::remove_dir_all(directory()).unwrap();
+        fs::create_dir(directory()).unwrap();
+        for certificate in &samples {
+            let text = serde_json::to_string_pretty(&certificate.document).unwrap();
+            fs::write(path(certificate), text + "\n").unwrap();
+        }
+    }
+    for certificate in &samples {
+        let text = fs::read_to_string(path(certificate)).unwrap_or_default();
+        let stored = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        assert_eq!(stored, certificate.document, "{}: see UPDATE_SAMPLES", certificate.name);
+    }
+    assert_eq!(
+        fs::read_dir(directory()).unwrap().count(),
+        samples.len(),
+        "samples of nothing: see UPDATE_SAMPLES"
+    );
+}
