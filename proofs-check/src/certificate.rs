@@ -177,26 +177,6 @@ pub fn performance_difference(
     certificate(name, "L1", "performance-difference", sides)
 }
 
-/// A policy and a comparator for which `SubOpt <= sqrt(|S||A| Cov) ||grad J||`
-/// fails.
-pub fn bound_fails(
-    name: &str,
-    problem: &Value,
-    comparator: &Value,
-    suboptimality: &Rational,
-    coverage: &Rational,
-    squared_gradient: &Rational,
-) -> Certificate {
-    let rest = json!({
-        "problem": problem,
-        "comparator": comparator,
-        "suboptimality": suboptimality.to_string(),
-        "coverage": coverage.to_string(),
-        "gradient_norm_squared": squared_gradient.to_string(),
-    });
-    certificate(name, "L3", "bound-fails", rest)
-}
-
 /// Two policies with all entries at least `delta`, that of the problem and
 /// `other[s A + a]`, whose values differ by at least `difference`, more than the
 /// `bound` of a Lipschitz statement.

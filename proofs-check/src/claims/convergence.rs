@@ -12,11 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::ascent::smoothness;
-use crate::pair::{Pair, World};
 use crate::certificate::{self, Trap};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{Family, first_state};
+use crate::pair::{Pair, World};
 use crate::survey::{Case, Outcome, refute, survey};
 
 /// Convergence to performatively optimal policies.

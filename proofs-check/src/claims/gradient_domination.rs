@@ -221,7 +221,7 @@ fn bound_fails(name: &str, pair: &Pair) -> Option<certificate::Certificate> {
     Some(certificate::bound_fails(
         name,
         &pair.family.to_json(),
-        &pair.swapped().to_json()["policy"]["values"],
+        &pair.swapped().to_json()["policy"],
         &parts.suboptimality,
         &parts.coverage,
         &parts.squared_gradient,

@@ -1,24 +1,22 @@
 //! The registry: one file a claim, in the order of `docs/claims.md`.
 
 mod adjoint_gradient;
+mod ascent;
 mod classical;
+mod convergence;
 mod curvature_order;
 mod empirical;
-mod gradient_domination;
 mod gradient_dominance;
+mod gradient_domination;
 mod lipschitz;
 mod performance_difference;
 mod policy_gradient;
 mod policy_lower_bound;
+mod regularised;
 mod repeated_retraining;
 mod smoothness;
 mod smoothness_entropy;
 mod smoothness_resolvent;
-mod ascent;
-mod convergence;
-mod performance_difference;
-mod policy_gradient;
-mod regularised;
 mod stability;
 pub mod theorem2;
 mod two_point;
@@ -33,31 +31,31 @@ pub static CLAIMS: &[&Claim] = &[
     &adjoint_gradient::T2X,
     &gradient_domination::L3,
     &gradient_domination::L3X,
-    &curvature_order::L5S,
-    &classical::AG1,
-    &classical::AG2,
-    &classical::ME8,
-    &empirical::LR,
-    &empirical::AB,
-    &empirical::EX,
-    &empirical::EN,
-    &gradient_dominance::CH1,
-    &policy_lower_bound::CH2,
-    &lipschitz::CH3,
-    &two_point::CH4,
-    &repeated_retraining::RR,
     &smoothness::L5,
     &smoothness::L5X,
     &smoothness::L5T,
     &smoothness_resolvent::L5C,
+    &curvature_order::L5S,
     &smoothness_entropy::L6,
     &smoothness_entropy::L6X,
-    &smoothness::ME7,
     &convergence::T3,
     &ascent::T3M,
     &convergence::T3B,
     &regularised::T4,
     &stability::PS,
+    &gradient_dominance::CH1,
+    &policy_lower_bound::CH2,
+    &lipschitz::CH3,
+    &two_point::CH4,
+    &repeated_retraining::RR,
+    &classical::AG1,
+    &classical::AG2,
+    &smoothness::ME7,
+    &classical::ME8,
+    &empirical::LR,
+    &empirical::AB,
+    &empirical::EX,
+    &empirical::EN,
 ];
 
 /// The claim with this id, in any case.
