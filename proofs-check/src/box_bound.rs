@@ -249,10 +249,10 @@ fn look(family: &Family, sides: &[Interval], limit: &Between, largest: &mut f64)
         if size > limit.high.approximate() {
             let there: Vec<Interval> = point.iter().copied().map(Interval::point).collect();
             let matrix = hessian(family, &there).and_then(|entries| Symmetric::new(n, &entries));
-            if let Some(Outcome::Decided(margin)) = matrix.map(|matrix| matrix.at_most(limit)) {
-                if margin < 0.0 {
-                    return Look::Beyond { point, margin };
-                }
+            if let Some(Outcome::Decided(margin)) = matrix.map(|matrix| matrix.at_most(limit))
+                && margin < 0.0
+            {
+                return Look::Beyond { point, margin };
             }
         }
     }

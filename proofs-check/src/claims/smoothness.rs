@@ -346,8 +346,8 @@ impl Case for Classical {
     }
 }
 
-/// The Hessian of `J` in fractions.
-fn hessian(family: &Family) -> Option<Symmetric> {
+/// The Hessian of `J` without entropy in fractions.
+pub(super) fn hessian(family: &Family) -> Option<Symmetric> {
     let entries = family.hessian::<Rational>(Family::hessian_product).ok()?;
     Symmetric::new(family.n_parameters(), &entries)
 }

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use super::smoothness::{Constants, Curved, l5x};
+use super::smoothness::{Constants, Curved, hessian, l5x};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::Between;
 use crate::family::{Family, first_state};
@@ -130,8 +130,13 @@ fn bound(family: &Family, additions: Additions) -> Between {
 
 fn test(case: &Regularised, bound: impl Fn(&Family) -> Between) -> Outcome {
     let Regularised(family) = case;
-    let entries = family.hessian::<Ball>(Family::regularised_hessian_product);
-    let hessian = entries.ok().and_then(|entries| Symmetric::new(family.n_parameters(), &entries));
+    let enclosed = || {
+        let entries = family.hessian::<Ball>(Family::regularised_hessian_product).ok()?;
+        Symmetric::new(family.n_parameters(), &entries)
+    };
+    // One action has no entropy, and a Hessian of 0 is only seen in fractions.
+    let still = || hessian(&Family { entropy: Rational::zero(), ..family.clone() });
+    let hessian = if family.n_actions == 1 { still() } else { enclosed() };
     hessian.map_or(Outcome::Undecided, |hessian| hessian.at_most(&bound(family)))
 }
 
