@@ -20,8 +20,7 @@ pub static T3M: Claim = Claim {
     source: "[derived]; what remains of [PePG, T3]",
     hypotheses: "softmax policies, exponential-family transitions, |r'| <= L_r, |r''| <= C2_r",
     expected: Verdict::Proved,
-    finding: "The descent lemma with the proved smoothness constant. The constant is safe: values gain about twice what \
-              is promised where it is tight.",
+    finding: "The descent lemma with the proved smoothness constant.",
     repair: None,
     theory: "theory/convergence.md",
     check,
