@@ -16,8 +16,9 @@ use crate::oracle::{Base, EnvironmentSpec, OracleError, PolicySpec, Problem};
 use crate::performative::{PerformanceError, PerformativeMdp};
 use crate::policy::Policy;
 
-/// The largest degree of numerator and denominator.
-pub const MAX_DEGREE: usize = 160;
+/// The largest degree of numerator and denominator: there a landscape takes some
+/// seconds.
+pub const MAX_DEGREE: usize = 64;
 /// Critical points are refined to a relative width of `2^-BITS`.
 const BITS: u32 = 96;
 

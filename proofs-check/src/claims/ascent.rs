@@ -20,8 +20,7 @@ pub static T3M: Claim = Claim {
     source: "[derived]; what remains of [PePG, T3]",
     hypotheses: "softmax policies, exponential-family transitions, |r'| <= L_r, |r''| <= C2_r",
     expected: Verdict::Proved,
-    finding: "The descent lemma with the proved smoothness constant. The constant is safe: values gain about twice what \
-              is promised where it is tight.",
+    finding: "The descent lemma with the proved smoothness constant.",
     repair: None,
     theory: "theory/convergence.md",
     check,
@@ -107,7 +106,7 @@ fn sides<T: Transcendental>(family: &Family, rule: Rule) -> Option<Vec<(T, T)>> 
 fn test(family: &Family, rule: Rule) -> Outcome {
     let Ok((_, exact)) = family.value_and_gradient::<Rational>() else { return Outcome::Undecided };
     if exact.iter().all(Zero::is_zero) {
-        return Outcome::Decided(0.0); // nothing moves
+        return Outcome::OutOfScope; // nothing moves: both sides are 0
     }
     let Some(sides) = sides::<Ball>(family, rule) else { return Outcome::Undecided };
     let mut least = f64::INFINITY;
@@ -147,8 +146,13 @@ fn check(effort: &Effort) -> Finding {
     if let Some(margin) = survey.margin() {
         finding.notes.push(format!(
             "{STEPS} steps each, in enclosures: the gain of a step and the rate; smallest margin {margin:.3} of the \
-             larger side (0 where the gradient is 0)."
+             larger side. {} instances have gradient 0 and do not move.",
+            survey.out_of_scope
         ));
+    }
+    if let Some((picture, note)) = super::convergence::rate() {
+        finding.pictures.push(picture);
+        finding.notes.push(note);
     }
     finding
 }

@@ -3,7 +3,10 @@
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::evaluate;
-use pemdp::optimum::{Basin, CriticalPoint, Landscape, LandscapeError, Polynomial, value_and_determinant};
+use pemdp::optimum::{
+    Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, Polynomial, simplest_between,
+    value_and_determinant,
+};
 use pemdp::oracle::{Problem, Reading, examples};
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
@@ -204,9 +207,8 @@ fn test_t3(line: &Line, claim: Convergence) -> Outcome {
     // At or next to a critical point, or constant.
     let Some(basin) = landscape.basin(&start) else { return Outcome::OutOfScope };
     let (supremum, end) = landscape.supremum();
-    let attained = matches!(end, pemdp::optimum::End::Critical(_));
-    let has_maxima =
-        landscape.critical_points.iter().any(|c| c.extremum == pemdp::optimum::Extremum::Maximum);
+    let attained = matches!(end, End::Critical(_));
+    let has_maxima = landscape.critical_points.iter().any(|c| c.extremum == Extremum::Maximum);
     if (claim.attained && !attained) || (claim.without_maxima && has_maxima) {
         return Outcome::OutOfScope;
     }
@@ -279,7 +281,7 @@ fn trap(json: Value, landscape: &Landscape, start: &Rational) -> Option<(Trap, B
         start: start.clone(),
         low: basin.low.clone(),
         high: basin.high.clone(),
-        ceiling: pemdp::optimum::simplest_between(&basin.supremum[1], &landscape.at(&better)),
+        ceiling: simplest_between(&basin.supremum[1], &landscape.at(&better)),
         better,
         quotient: [&landscape.numerator, &landscape.denominator].map(|p| p.coefficients().to_vec()),
         degree: landscape.degree_bound,
@@ -290,7 +292,7 @@ fn trap(json: Value, landscape: &Landscape, start: &Rational) -> Option<(Trap, B
 /// Whether a trap is one: the steps of ascent know no larger curvature, the
 /// slopes keep it inside, the ceiling holds, and the better policy exceeds it in
 /// the model itself.
-fn is_trap(trap: &Trap, landscape: &Landscape, example: &Example) -> bool {
+fn is_trap(trap: &Trap, landscape: &Landscape, curvature: &Rational) -> bool {
     let slope = |w: &Rational| landscape.slope_sign(w);
     let inside = trap.low < trap.start && trap.high.as_ref().is_none_or(|high| &trap.start < high);
     let mut better = trap.problem.clone();
@@ -303,7 +305,7 @@ fn is_trap(trap: &Trap, landscape: &Landscape, example: &Example) -> bool {
         && (trap.low.is_zero() || slope(&trap.low).is_gt())
         && trap.high.as_ref().is_none_or(|high| slope(high).is_lt())
         && landscape.is_below(&trap.ceiling, &trap.low, trap.high.as_ref())
-        && landscape.curvature_is_below(&example.curvature)
+        && landscape.curvature_is_below(curvature)
         && value.is_some_and(|value| value > trap.ceiling)
 }
 
@@ -330,8 +332,9 @@ struct Ascent {
     value: f64,
     /// Steps that lowered the value by more than rounding.
     descents: u64,
-    /// `theta` after 1, 10, 100, ... steps.
-    decades: Vec<(u64, f64)>,
+    /// Steps, `theta` and the smallest `|grad|^2` before them, after 1, 2, 4, ...
+    /// steps.
+    samples: Vec<(u64, f64, f64)>,
 }
 
 const TOLERANCE: f64 = 1e-6;
@@ -358,17 +361,17 @@ fn ascend(landscape: &Landscape, example: &Example) -> Ascent {
     let mut theta = example.start.approximate().ln();
     let (mut value, mut slope) = at(theta);
     let mut ascent =
-        Ascent { path: vec![(theta, value)], steps: 0, theta, value, descents: 0, decades: Vec::new() };
-    let mut decade = 1;
+        Ascent { path: vec![(theta, value)], steps: 0, theta, value, descents: 0, samples: Vec::new() };
+    let mut least = f64::INFINITY;
     while norm * slope.abs() > TOLERANCE && ascent.steps < MOST_STEPS {
+        least = least.min((norm * slope).powi(2));
         theta += step * slope;
         let last = value;
         (value, slope) = at(theta);
         ascent.steps += 1;
         ascent.descents += u64::from(value < last - 1e-12 * last.abs());
-        if ascent.steps == decade {
-            ascent.decades.push((decade, theta));
-            decade *= 10;
+        if ascent.steps.is_power_of_two() {
+            ascent.samples.push((ascent.steps, theta, least));
         }
         if ascent.path.last().is_none_or(|(x, _)| (x - theta).abs() > 0.15) {
             ascent.path.push((theta, value));
@@ -413,12 +416,68 @@ fn picture(example: &Example, landscape: &Landscape, ascent: &Ascent, gap: f64) 
     }
 }
 
+/// Coverage along an ascent towards a deterministic policy, and slope 1.
+fn coverage_picture(example: &Example, points: Vec<(f64, f64)>) -> Picture {
+    let linear = points.last().map_or(0.0, |(steps, cov)| cov / steps);
+    let slope = points.iter().map(|(steps, _)| (*steps, linear * steps)).filter(|(_, y)| *y >= 1.0).collect();
+    Picture {
+        name: format!("T3-{}-coverage", example.name),
+        title: format!("Coverage along the ascent on example {}", example.name),
+        caption: "Cov of the optimal policy at each iterate: it grows linearly with the steps as the policy becomes \
+                  deterministic, so no number of steps satisfies a condition of the form T >= Cov^2 / eps^2."
+            .into(),
+        axes: ["steps".into(), "Cov".into()],
+        logarithmic: [true, true],
+        series: vec![
+            Series { label: "Cov".into(), points, style: Style::Line },
+            Series { label: "slope 1".into(), points: slope, style: Style::Dashed },
+        ],
+    }
+}
+
+/// `min |grad|^2` along the ascent of example A, and `2 L (V* - V_0)/T`, with a
+/// sentence that compares them.
+pub(super) fn rate() -> Option<(Picture, String)> {
+    let [example, ..] = examples_of_t3();
+    let (_, problem) = example.problem()?;
+    let landscape = Landscape::along(&problem, 0, 0).ok()?;
+    let ascent = ascend(&landscape, &example);
+    let supremum = landscape.supremum().0[0].approximate();
+    let gained = supremum - landscape.at(&example.start).approximate();
+    let bound = |steps: u64| 2.0 * example.curvature.approximate() * gained / steps as f64;
+    let (steps, _, least) = *ascent.samples.last()?;
+    let note = format!(
+        "On example A min |grad|^2 over {steps} steps is {least:.1e}, the bound 2 L (V* - V_0)/T {:.1e}.",
+        bound(steps)
+    );
+    let picture = Picture {
+        name: "T3m-rate".into(),
+        title: "Rate of monotone ascent on example A".into(),
+        caption: "Smallest squared gradient of the first T iterates, and its bound 2 L (V* - V_0)/T.".into(),
+        axes: ["T".into(), "min |grad|^2".into()],
+        logarithmic: [true, true],
+        series: vec![
+            Series {
+                label: "ascent".into(),
+                points: ascent.samples.iter().map(|s| (s.0 as f64, s.2)).collect(),
+                style: Style::Line,
+            },
+            Series {
+                label: "bound".into(),
+                points: ascent.samples.iter().map(|s| (s.0 as f64, bound(s.0))).collect(),
+                style: Style::Dashed,
+            },
+        ],
+    };
+    Some((picture, note))
+}
+
 /// One example: whether it refutes the claim, with certificate, picture, note.
 fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     let (json, problem) = example.problem()?;
     let landscape = Landscape::along(&problem, 0, 0).ok()?;
     let (trap, basin) = trap(json, &landscape, &example.start)?;
-    let holds = is_trap(&trap, &landscape, example) && moves_on_the_line(&problem)?;
+    let holds = is_trap(&trap, &landscape, &example.curvature) && moves_on_the_line(&problem)?;
     let ascent = ascend(&landscape, example);
     let supremum = landscape.supremum().0[0].approximate();
     let gap = supremum - basin.supremum[1].approximate();
@@ -444,13 +503,16 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
         let own = problem.rational_model().ok()?.1.probability(0, 0).approximate();
         let offset = (own / other).ln() - example.start.approximate().ln();
         let cov = |theta: f64| 1.0 + (-(theta + offset)).exp();
+        let points: Vec<(f64, f64)> =
+            ascent.samples.iter().map(|(steps, theta, _)| (*steps as f64, cov(*theta))).collect();
         let measured: Vec<String> =
-            ascent.decades.iter().map(|(t, theta)| format!("{:.3e} after {t}", cov(*theta))).collect();
+            points.iter().step_by(5).map(|(steps, cov)| format!("{cov:.3e} after {steps}")).collect();
         finding.notes.push(format!(
             "{}: Cov of the optimal policy grows without bound along the ascent: {} steps.",
             example.name,
             measured.join(", ")
         ));
+        finding.pictures.push(coverage_picture(example, points));
     } else {
         finding.notes.push(format!("{}: with one action Cov = 1 all along.", example.name));
     }
@@ -459,17 +521,25 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     Some(holds && inside)
 }
 
+/// The certificate of a line that was found.
+fn found(line: &Line) -> Option<certificate::Certificate> {
+    let landscape = landscape(&line.0, 0).ok()?;
+    let (trap, _) = trap(line.to_json(), &landscape, &line.0.weights[0])?;
+    is_trap(&trap, &landscape, &smoothness(&line.0)).then(|| certificate::trap("T3-found", "T3", &trap))
+}
+
 fn check_t3(effort: &Effort) -> Finding {
     let mut finding = Finding::new(Verdict::Supported, Evidence::Exact);
     let test = |line: &Line| test_t3(line, AS_STATED);
     let lines = survey(effort, "T3", test);
     lines.count_into(&mut finding);
     let trapped = lines.violation(test);
-    if let Some((_, by, margin)) = &trapped {
+    if let (Some((_, by, worst)), Some((line, _, _))) = (&lines.worst, &trapped) {
         finding.notes.push(format!(
-            "The largest loss of a limit of ascent is {:.1} % of 2 Rbar/(1-gamma), in {by}.",
-            -100.0 * margin
+            "The largest loss of a limit of ascent on random lines is {:.1} % of 2 Rbar/(1-gamma) ({by}).",
+            -100.0 * worst
         ));
+        finding.certificates.extend(found(line));
     }
     let executed: Vec<bool> =
         examples_of_t3().iter().map(|example| execute(example, &mut finding).unwrap_or(false)).collect();

@@ -50,6 +50,21 @@ impl Bandit {
     }
 }
 
+/// One action that pays 1 and `n - 1` that pay `1 - x lambda`, with `x` near the
+/// one that loses most.
+fn one_good_action(gamma: Rational, n: usize) -> Bandit {
+    let others = n as f64 - 1.0;
+    // The maximum of x others/(others + e^x): e^x (x - 1) = others, by Newton.
+    let mut x = 2.0 + others.ln_1p();
+    for _ in 0..60 {
+        x -= (x - 1.0 - others * (-x).exp()) / x;
+    }
+    let lambda = (1.0 - gamma.approximate()) / (1.0 + 2.0 * (n as f64).ln());
+    let other = Rational::one() - short_fraction(x * lambda);
+    let rewards = std::iter::once(Rational::one()).chain(std::iter::repeat_n(other, n - 1)).collect();
+    Bandit { gamma, rewards }
+}
+
 impl Case for Bandit {
     fn corners() -> Vec<Self> {
         let q = Rational::from_ratio;
@@ -192,7 +207,7 @@ fn test_entropy(family: &Family, claim: EntropyBounds) -> Outcome {
     let value = |entropy: Ball| {
         let problem = PerformativeMdp { entropy, ..family.problem::<Ball>() };
         let policy = family.policy::<Ball>().with_logarithms();
-        problem.perform(&policy).ok().map(|performance| performance.evaluation.value.clone())
+        problem.perform(&policy).ok().map(|performance| performance.evaluation.value)
     };
     let (Some(regularised), Some(plain)) = (value(lambda), value(Ball::zero())) else {
         return Outcome::Undecided;
@@ -231,6 +246,22 @@ fn check(effort: &Effort) -> Finding {
             -margin
         ));
     }
+    let measured = [(0, 1), (9, 10), (999, 1000)].iter().map(|&(n, d)| {
+        (format!("gamma = {}", Rational::from_ratio(n, d)), one_good_action(Rational::from_ratio(n, d), 2))
+    });
+    let many =
+        [10, 100, 1000].iter().map(|&n| (format!("{n} actions"), one_good_action(Rational::zero(), n)));
+    let losses: Vec<String> = measured
+        .chain(many)
+        .filter_map(|(what, bandit)| match test_bandit(&bandit, Allowed::Nothing) {
+            Outcome::Decided(margin) => Some(format!("{:.4} ({what})", -margin)),
+            _ => None,
+        })
+        .collect();
+    finding.notes.push(format!(
+        "Loss of the regularised optimum over Rmax with one good action: {}.",
+        losses.join(", ")
+    ));
     // Reading 2: up to the bias of the regularisation.
     let up_to = |bandit: &Bandit| test_bandit(bandit, Allowed::Bias(1, 1));
     let biased = attack(effort, "T4, bias", up_to, |b| rough_bandit(b, Allowed::Bias(1, 1)));
