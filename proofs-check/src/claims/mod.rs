@@ -42,6 +42,7 @@ pub static CLAIMS: &[&Claim] = &[
     &ascent::T3M,
     &convergence::T3B,
     &regularised::T4,
+    &regularised::T5,
     &stability::PS,
     &gradient_dominance::CH1,
     &policy_lower_bound::CH2,

@@ -13,23 +13,31 @@ use crate::family::Family;
 use crate::survey::{Case, Outcome, attack, random_fraction, refute, short_fraction, survey};
 
 /// Convergence with entropy.
-pub static T4: Claim = Claim {
-    id: "T4-5",
-    title: "Convergence with entropy",
-    statement: "with lambda = (1-gamma) Rmax/(1 + 2 log|A|), entropy-regularised gradient ascent converges to \
+pub static T4: Claim = with_entropy("T4", "Convergence with entropy", "[PePG, T4]");
+
+/// The rate with entropy. The transcription gives one text for both theorems,
+/// so they have one verdict.
+pub static T5: Claim = with_entropy("T5", "Rate of convergence with entropy", "[PePG, T5]");
+
+const fn with_entropy(id: &'static str, title: &'static str, source: &'static str) -> Claim {
+    Claim {
+        id,
+        title,
+        statement: "with lambda = (1-gamma) Rmax/(1 + 2 log|A|), entropy-regularised gradient ascent converges to \
                 performatively optimal policies at the rate of T3",
-    source: "[PePG, T4 and T5]",
-    hypotheses: "as for T3; the number of steps, the step, and the bias are not in the transcription",
-    expected: Verdict::Underspecified,
-    finding: "Missing: whether the loss is of the regularised or of the plain value, the bias, and the number of steps. \
+        source,
+        hypotheses: "as for T3; the number of steps, the step, and the bias are not in the transcription",
+        expected: Verdict::Underspecified,
+        finding: "Missing: whether the loss is of the regularised or of the plain value, the bias, and the number of steps. \
               For the plain value and every eps it is false: in a bandit the regularised optimum loses Rmax/9 at any \
               gamma, and this lambda does not vanish with eps. With a bias of lambda log|A|/(1-gamma), which is less \
               than Rmax/2, the optimum of the regularised value is near-optimal: that much is proved.",
-    repair: Some("State the value, the bias lambda log|A|/(1-gamma), and lambda -> 0 with eps."),
-    theory: "theory/convergence.md",
-    check,
-    mutants,
-};
+        repair: Some("State the value, the bias lambda log|A|/(1-gamma), and lambda -> 0 with eps."),
+        theory: "theory/convergence.md",
+        check,
+        mutants,
+    }
+}
 
 /// A bandit: one state, one reward for each action. Its regularised optimum is
 /// the softmax of `r/lambda`, the only stationary point.
