@@ -7,8 +7,7 @@ from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
-class Wrong(Exception):
-    """A certificate of something false."""
+class Wrong(Exception): pass  # a certificate of something false
 def require(condition, message, error=ValueError):
     if not condition:
         raise error(message)
@@ -31,8 +30,7 @@ def fields(table, names, **optional):
     return [table[name] for name in [*names.split(), *optional]]
 
 class Jet(dict):
-    """A power series in small variables up to second order: {(): value, (i,): derivative by variable i,
-    (i, j) with i <= j: coefficient of the product of two}."""
+    """A series to second order: {(): value, (i,): derivative by i, (i, j) with i <= j: coefficient of the product}."""
     def __add__(self, other):
         return Jet({key: self.get(key, 0) + part(other, *key) for key in {**self, **jet(other)}})
     def __mul__(self, other):
@@ -74,7 +72,7 @@ class Problem:
         self.S, self.A, self.gamma, self.entropy = len(table), len(table[0]), fraction(gamma), fraction(entropy)
         self.policy, self.initial = self.table(table), array(initial or [1] + [0] * (self.S - 1), self.S)
         require(form == "pemdp-problem/1" and 0 <= self.gamma < 1, "not a pemdp-problem/1")
-        require(self.entropy > 0 if regularised else self.entropy == 0, "entropy is for T2e, and positive there")
+        require(self.entropy > 0 if regularised else self.entropy == 0, "entropy is for T2e and CH3, positive there")
     def table(self, entries, *shape):
         return sum(array(entries, self.S, self.A, *shape), [])
     def by_state(self, entries):
@@ -102,13 +100,12 @@ class Problem:
         return [[x / sum(row) for x in row] for row in P], r
     def affine(self, _, pi):
         """P = transitions + slopes pi, r = rewards + slopes pi."""
-        names = "kind transitions rewards transition_slopes reward_slopes"
-        _, P, r, slopes, reward_slopes = fields(self.environment, names)
-        require(all(type(k) is int and k >= 0 for entry in slopes + reward_slopes for k in entry[:-1]), "an index")
+        _, P, r, dP, dr = fields(self.environment, "kind transitions rewards transition_slopes reward_slopes")
+        require(all(type(k) is int and k >= 0 for entry in dP + dr for k in entry[:-1]), "an index")
         P, r, pi = map(self.by_state, (self.table(P, self.S), self.table(r), pi))
-        for s, a, t, s_2, a_2, m in slopes:
+        for s, a, t, s_2, a_2, m in dP:
             P[s][a][t] += fraction(m) * pi[s_2][a_2]
-        for s, a, s_2, a_2, m in reward_slopes:
+        for s, a, s_2, a_2, m in dr:
             r[s][a] += fraction(m) * pi[s_2][a_2]
         return sum(P, []), sum(r, [])
     def loan(self, _, pi):
@@ -134,7 +131,6 @@ class Problem:
 def two_policies(first, second):
     require({**first, "policy": 0} == {**second, "policy": 0}, "not two policies of one problem")
     return Problem(first), Problem(second)
-
 def logarithm(x, basis, n):
     """log x, with a variable n + k in place of log basis[k]."""
     value, terms = Fraction(part(x)), Jet()
@@ -187,20 +183,13 @@ def pivots(rows):
     return found
 
 def check_curvature(document, _):
-    """L I + H and L I - H are semidefinite, H the Hessian of J; or |u'Hu| > L u'u."""
-    names = {"pivots": None, "direction": None, "sides": None}
-    document, constant, holds, carried, u, sides = fields(document, "problem constant holds", **names)
+    """L I + H and L I - H are semidefinite, H the Hessian of J."""
+    document, constant, carried = fields(document, "problem constant pivots")
     problem, L = Problem(document), fraction(constant)
     J, n = problem.evaluate(*problem.world(jets=True))[0], range(len(problem.policy))
     H = [[part(J, min(i, j), max(i, j)) * (1 + (i == j)) for j in n] for i in n]
-    if holds is True:
-        found = [pivots([[L * (i == j) + sign * H[i][j] for j in n] for i in n]) for sign in (1, -1)]
-        equal([u, sides, array(carried, 2, len(n))], [None, None, found], "the pivots")
-    else:
-        u = array(u, len(n))
-        found = [abs(dot(u, [dot(row, u) for row in H])), L * dot(u, u)]
-        equal([holds, carried, array(sides, 2)], [False, None, found], "a side")
-        require(next(filter(None, u)) > 0 and found[0] > found[1], "the direction does not refute", Wrong)
+    found = [pivots([[L * (i == j) + sign * H[i][j] for j in n] for i in n]) for sign in (1, -1)]
+    equal(array(carried, 2, len(n)), found, "the pivots")
 
 def check_bound_fails(document, _):
     """SubOpt > 0 and SubOpt^2 > S A Cov ||grad J||^2, against L3 without its bias."""
@@ -269,13 +258,25 @@ def check_cycle(document, _):
         slope = a - b * p - weight * (2 * other - 1) / (1 - gamma)
         require(slope == 0 or other == (slope > 0), "a policy is not the best response to the other", Wrong)
 
-CHECKS = {"gradient": (check_gradient, "T2 T2e"), "performance-difference": (check_performance_difference, "L1"),
-          "curvature": (check_curvature, "L5 L5x L5t L6 ME7"), "bound-fails": (check_bound_fails, "L3"),
-          "trap": (check_trap, "T3"), "stable-point": (check_stable_point, "PS"), "cycle": (check_cycle, "RR")}
+def check_lipschitz(document, _):
+    """J(pi') - J(pi) > 2 sqrt(A)/Delta |pi' - pi| for one state, gamma = 0, no rewards, entries >= Delta."""
+    first, other, *numbers = fields(document, "problem other difference bound_squared")
+    problem = Problem(first, True)
+    (pi, _, r), other, still = problem.world(), array(other, problem.A), not problem.environment["reward_slopes"]
+    n = math.lcm(*(p.denominator for p in pi + other))  # n H(pi) = -log prod pi^(n pi), log x >= 1 - 1/x
+    require(still and [problem.S, problem.gamma, *r] == [1, 0] + [0] * len(pi) and n < 100, "another setting")
+    one, two = (math.prod(p ** int(n * p) for p in row) for row in (pi, other))
+    distance = sum((p - q) ** 2 for p, q in zip(pi, other))
+    found = [problem.entropy * (1 - two / one) / n, 4 * len(pi) * distance / min(pi + other) ** 2]
+    equal(array(numbers, 2), found, "the difference or the bound")
+    require(min(pi + other) > 0 and sum(other) == 1 and found[0] > 0 and found[0] ** 2 > found[1], "the bound holds", Wrong)
 
+CHECKS = {"gradient": (check_gradient, "T2 T2e"), "performance-difference": (check_performance_difference, "L1"),
+          "curvature": (check_curvature, "L5x L5t L5s"), "bound-fails": (check_bound_fails, "L3"),
+          "trap": (check_trap, "T3"), "stable-point": (check_stable_point, "PS"), "cycle": (check_cycle, "RR"),
+          "lipschitz": (check_lipschitz, "CH3")}
 def digest(document):  # so that what nothing depends on cannot be changed unnoticed either
     return f"{zlib.crc32(json.dumps(document, sort_keys=True, separators=(',', ':')).encode()):08x}"
-
 def check(path):
     document = json.loads(Path(path).read_text("utf-8"), parse_float=fraction, parse_constant=fraction)
     equal(document.pop("digest"), digest(document), "the digest")
@@ -296,5 +297,4 @@ def main(paths):
             print(f"FAILED {Path(path).stem}: {error if isinstance(error, Wrong) else repr(error)[:200]}")
     return status
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__": sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,6 @@
 //! Evidence as files that anybody can check.
 
 use num_bigint::BigInt;
-use num_traits::{Signed, Zero};
 use pemdp::arithmetic::Rational;
 use serde_json::{Value, json};
 
@@ -98,47 +97,22 @@ pub fn regularised_gradient(
     certificate(name, claim, "gradient", rest)
 }
 
-/// A constant `L` and the curvature of `J` at an instance without entropy.
-///
-/// Without a direction: `L I + H` and `L I - H` are positive semidefinite, by
-/// the pivots of `L D L^T`. With a direction `u`: `|u'Hu| > L u'u`, which
-/// refutes the constant. `None` where that is not so, and for `u = 0`.
-pub fn curvature(
-    name: &str,
-    claim: &str,
-    family: &Family,
-    constant: &Rational,
-    direction: Option<&[Rational]>,
-) -> Option<Certificate> {
+/// A constant `L` such that `L I + H` and `L I - H` are positive semidefinite,
+/// `H` the Hessian of `J` at an instance without entropy, by the pivots of
+/// `L D L^T`. `None` where they are not.
+pub fn curvature(name: &str, claim: &str, family: &Family, constant: &Rational) -> Option<Certificate> {
     let n = family.n_parameters();
-    let mut rest = json!({"problem": family.to_json(), "constant": constant.to_string()});
-    if let Some(direction) = direction {
-        // Of u and -u the one that begins with a positive entry.
-        let sign = direction.iter().find(|u| !u.is_zero())?.signum();
-        let direction: Vec<Rational> = direction.iter().map(|u| u * &sign).collect();
-        let product = family.hessian_product::<Rational>(&direction).ok()?;
-        let dot = |x: &[Rational]| -> Rational { direction.iter().zip(x).map(|(u, x)| u * x).sum() };
-        let (left, right) = (dot(&product).abs(), constant * dot(&direction));
-        if left <= right {
-            return None;
+    let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
+    let mut both = Vec::new();
+    for sign in [1, -1] {
+        let mut matrix: Vec<Rational> =
+            hessian.iter().map(|h| h * Rational::from_integer(sign.into())).collect();
+        for i in 0..n {
+            matrix[i * n + i] += constant;
         }
-        rest["holds"] = json!(false);
-        rest["direction"] = json!(strings(&direction));
-        rest["sides"] = json!([left.to_string(), right.to_string()]);
-    } else {
-        let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
-        rest["holds"] = json!(true);
-        let mut both = Vec::new();
-        for sign in [1, -1] {
-            let mut matrix: Vec<Rational> =
-                hessian.iter().map(|h| h * Rational::from_integer(sign.into())).collect();
-            for i in 0..n {
-                matrix[i * n + i] += constant;
-            }
-            both.push(strings(&pivots(n, &matrix)?));
-        }
-        rest["pivots"] = json!(both);
+        both.push(strings(&pivots(n, &matrix)?));
     }
+    let rest = json!({"problem": family.to_json(), "constant": constant.to_string(), "pivots": both});
     Some(certificate(name, claim, "curvature", rest))
 }
 
@@ -177,23 +151,21 @@ pub fn performance_difference(
     certificate(name, "L1", "performance-difference", sides)
 }
 
-/// Two policies with all entries at least `delta`, that of the problem and
-/// `other[s A + a]`, whose values differ by at least `difference`, more than the
-/// `bound` of a Lipschitz statement.
+/// Two policies of one state with entropy alone, that of the problem and
+/// `other[a]`, whose values differ by at least `difference`, more than the root
+/// of `squared_bound` that a Lipschitz statement gives.
 pub fn lipschitz(
     name: &str,
     problem: &Value,
     other: &[Rational],
-    delta: &Rational,
     difference: &Rational,
-    bound: &Rational,
+    squared_bound: &Rational,
 ) -> Certificate {
     let rest = json!({
         "problem": problem,
         "other": strings(other),
-        "delta": delta.to_string(),
-        "difference_at_least": difference.to_string(),
-        "bound_at_most": bound.to_string(),
+        "difference": difference.to_string(),
+        "bound_squared": squared_bound.to_string(),
     });
     certificate(name, "CH3", "lipschitz", rest)
 }

@@ -5,11 +5,12 @@ use pemdp::arithmetic::{Ball, Field, Rational};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::certificate;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::curvature::{Ruin, Shape, exponent, largest_curvature};
 use crate::exact::{Between, is_semidefinite};
 use crate::family::Family;
-use crate::survey::{Outcome, attack};
+use crate::survey::{Case, Outcome, attack};
 
 /// The order of the smoothness constant.
 pub static L5S: Claim = Claim {
@@ -187,6 +188,15 @@ fn check(effort: &Effort) -> Finding {
     finding.notes.push(
         "Where rewards do not respond, the matrix inequalities of both lemmas were decided too, by exact L D L^T.".into(),
     );
+    // A point-wise certificate at a responding instance, with the bound's fraction from below.
+    if let Some(family) = Family::corners().get(4) {
+        finding.certificates.extend(certificate::curvature(
+            "L5s",
+            "L5s",
+            family,
+            &bound_of(family, &AS_STATED).low,
+        ));
+    }
     let walks: Vec<Ruin> = HORIZONS.into_par_iter().map(Ruin::worst).collect();
     let curvatures: Vec<Ball> = walks.par_iter().map(Ruin::curvature).collect();
     if walks.iter().any(|walk| ruin_margin(walk, &AS_STATED) < 0.0) {
@@ -321,8 +331,6 @@ fn describe(walk: &Ruin) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::Effort;
-    use crate::survey::Case;
 
     /// `J` as the mean over all rooted forests: every way to give each state one
     /// edge, `(a, t)` or `(a, killed)`, without a cycle.

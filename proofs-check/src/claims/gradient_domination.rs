@@ -213,7 +213,7 @@ fn bandit() -> Pair {
     let ones = || vec![q(1, 1), q(1, 1)];
     let weights = vec![q(1, 1), q(99, 1)];
     let family = Family::new(q(9, 10), vec![q(1, 1)], weights, vec![0], ones(), vec![q(1, 1), q(0, 1)]);
-    Pair { family, other: vec![q(1_000_000, 1), q(1, 1)] }
+    Pair { family, other: vec![q(999_999, 1), q(1, 1)] }
 }
 
 fn bound_fails(name: &str, pair: &Pair) -> Option<certificate::Certificate> {

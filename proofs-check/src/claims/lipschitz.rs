@@ -1,13 +1,12 @@
 //! CH3: Lipschitz constants of the value and of its gradient on
 //! `{pi >= Delta}`.
 
-use num_traits::Zero;
+use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
 
 use crate::affine_case::{AffineCase, centred, margin, root};
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
-use crate::exact::Between;
 use crate::survey::{Outcome, attack, refute};
 
 /// Lipschitz constants on the interior.
@@ -177,22 +176,28 @@ fn rough(case: &AffineCase, form: Form) -> Option<f64> {
     if in_scope(case, form) { least_margin::<f64>(case, form) } else { None }
 }
 
-/// Two policies whose values differ by more than the bound, with bounds in
-/// fractions: `lambda` times the difference of two entropies.
-fn counterexample() -> Option<(AffineCase, Rational, Rational)> {
+/// Two policies, a lower bound of the difference of their values and the square
+/// of the bound, in fractions: at gamma = 0, with entropy alone,
+/// `J = lambda H(pi)`, `n H(pi) = -log prod pi^(n pi)`, and `log x >= 1 - 1/x`.
+fn counterexample() -> (AffineCase, Rational, Rational) {
     let quarter = |n| Rational::from_ratio(n, 4);
     let case = AffineCase {
         policy: vec![quarter(1), quarter(3)],
         other: vec![quarter(2), quarter(2)],
         ..AffineCase::entropy_alone(Rational::from_integer(100.into()))
     };
-    let difference = case.local::<Ball>(true)?.value - case.local::<Ball>(false)?.value;
-    let lower = difference.lower();
+    let product = |policy: &[Rational]| -> Rational {
+        // All entries are quarters.
+        let factor = |p: &Rational| (1..=4).find(|&k| *p == quarter(k)).map(|k| p.power(k));
+        policy.iter().filter_map(factor).product()
+    };
+    let ratio = product(&case.other) / product(&case.policy);
+    let difference = &case.entropy * (Rational::one() - ratio) * quarter(1);
     let distance = case.policy.iter().zip(&case.other).map(|(x, y)| (x - y) * (x - y)).sum::<Rational>();
     // gamma = 0 and nothing responds: L = 2 sqrt A.
     let delta = case.smallest_probability();
-    let bound = Between::sqrt(&(distance * Rational::from_integer(8.into()) / (&delta * &delta))).high;
-    (lower.is_finite()).then(|| (case, Rational::from_f64(lower), bound))
+    let bound = distance * Rational::from_integer(8.into()) / (&delta * &delta);
+    (case, difference, bound)
 }
 
 fn check(effort: &Effort) -> Finding {
@@ -207,23 +212,16 @@ fn check(effort: &Effort) -> Finding {
             case.entropy
         ));
     }
-    if let Some((case, difference, bound)) =
-        counterexample().filter(|(_, difference, bound)| difference > bound)
-    {
+    let (case, difference, bound) = counterexample();
+    if difference.is_positive() && &difference * &difference > bound {
         finding.verdict = Verdict::Refuted;
         finding.notes.push(format!(
-            "gamma = 0, S = 1, A = 2, r = 0, lambda = 100: V(1/2,1/2) - V(1/4,3/4) = {:.2} against {:.2}.",
+            "gamma = 0, S = 1, A = 2, r = 0, lambda = 100: V(1/2,1/2) - V(1/4,3/4) is at least {:.2}, the bound {:.2}.",
             difference.approximate(),
-            bound.approximate()
+            bound.approximate().sqrt()
         ));
-        finding.certificates.push(certificate::lipschitz(
-            "CH3",
-            &case.problem_json(),
-            &case.other,
-            &case.smallest_probability(),
-            &difference,
-            &bound,
-        ));
+        let problem = case.problem_json();
+        finding.certificates.push(certificate::lipschitz("CH3", &problem, &case.other, &difference, &bound));
     }
     for (name, form) in [
         ("For lambda <= 2e the first inequality", Form { moderate_entropy: true, ..VALUE }),

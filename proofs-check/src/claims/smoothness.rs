@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::box_bound::{BoxVerdict, decide_on_box};
+use crate::certificate;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{self, Family, first_state};
@@ -418,6 +419,11 @@ fn check_l5x(effort: &Effort) -> Finding {
         }
     }
     finding.evidence = Evidence::Enclosed;
+    // A point-wise certificate at an instance whose rewards respond.
+    if let Some(family) = Family::corners().get(5) {
+        let bound = l5x(&Constants::everywhere(family)).low;
+        finding.certificates.extend(certificate::curvature("L5x", "L5x", family, &bound));
+    }
     finding
 }
 
