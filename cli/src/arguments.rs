@@ -117,13 +117,13 @@ pub struct CheckArguments {
     #[arg(long)]
     pub list: bool,
     /// Draw this many random instances for each claim; reproducible to the byte
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_INSTANCES))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_INSTANCES), allow_negative_numbers = true)]
     pub instances: Option<u64>,
     /// Draw instances for about this long in all; mutants take a little more [default: 45]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "instances", allow_negative_numbers = true)]
     pub budget: Option<f64>,
     /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Leave out the wrong versions of the claims
     #[arg(long)]

@@ -9,8 +9,8 @@ use super::{Picture, PictureError, Series, Style};
 
 /// Width and height in pixels; the SVG scales.
 const SIZE: (u32, u32) = (860, 500);
-/// The colours of Okabe and Ito, which stay apart for most readers.
-const COLOURS: [RGBColor; 7] = [
+/// The colours of Okabe and Ito, which stay apart for most readers, and a grey.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -18,6 +18,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(60, 60, 60),
+    RGBColor(148, 148, 148),
 ];
 
 impl Picture {

@@ -77,7 +77,10 @@ fn check_t2(effort: &Effort) -> Finding {
     printed.count_into(&mut finding);
     if let Some((family, by, margin)) = printed.violation(|family| test(family, Weighting::AsPrinted)) {
         finding.verdict = Verdict::Refuted;
-        finding.notes.push(format!("Refuted most clearly by {by} (relative difference {:.3}).", -margin));
+        finding.notes.push(format!(
+            "Refuted most clearly by {by}; shrunk to T2-found.json it is still off by {:.3}.",
+            -margin
+        ));
         for (name, family) in [("T2", two_state()), ("T2-found", family)] {
             if let Some((truth, formula)) = sides::<Rational>(&family, Weighting::AsPrinted) {
                 finding.certificates.push(certificate::gradient(

@@ -472,7 +472,7 @@ fn check_l5t(effort: &Effort) -> Finding {
 
 /// How the ladders' curvature grows with the horizon, beside both bounds.
 fn orders() -> Picture {
-    let horizons: Vec<f64> = (0..=24).map(|i| 10f64.powf(f64::from(i) / 3.0)).collect();
+    let horizons: Vec<f64> = (1..=24).map(|i| 10f64.powf(f64::from(i) / 3.0)).collect();
     let curvature = |n: usize, horizon: f64| {
         let gamma = Rational::from_f64(1.0 - horizon.recip());
         let family = ladder_at(n, gamma);
