@@ -50,11 +50,12 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     };
     let report = run_suite(&claims, &settings, began, interrupts.flag());
     progress.finish_and_clear();
+    let text = if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report) };
+    print(&text)?;
+    // After printing: what was found is not lost with a file that cannot be written.
     if let Some(directory) = &arguments.out {
         write_report(directory, &report).with_context(|| directory.display().to_string())?;
     }
-    let text = if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report) };
-    print(&text)?;
     Ok(match (report.interrupted, report.is_as_expected()) {
         (true, _) => Status::Interrupted,
         (false, true) => Status::Fine,

@@ -25,7 +25,7 @@ pub static L5C: Claim = Claim {
     hypotheses: "pi, P and r twice differentiable along a line; C1_pi >= sum_a |pi'(a|s)|, C1_P >= sum_t |P'(t|s,a)|, \
                  C2 the same for second derivatives, C_r suprema of absolute values",
     expected: Verdict::Proved,
-    finding: "Proved. Order three, and the constant of order three is attained: two states that pay 1/2 and -1/2 and \
+    finding: "Order three, and its constant is attained: two states that pay 1/2 and -1/2 and \
               are kept with probability theta, at theta = 1.",
     repair: None,
     theory: "theory/smoothness.md",
