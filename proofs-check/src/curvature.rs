@@ -2,12 +2,13 @@
 //! worst Hessian, and the exponents that they show.
 
 use cmaes::{CMAESOptions, DVector};
-use nalgebra::{DMatrix, SymmetricEigen};
 use pemdp::arithmetic::{Dual, Field, Transcendental};
 use pemdp::environments::RationalFamily;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::spectral::norm;
 
 /// A walk on `1..=n` between absorbing ends, actions left and right, one policy
 /// everywhere; reward 1 a step at the right end, 0 elsewhere: `Rbar = 1/2`.
@@ -145,7 +146,7 @@ impl Shape {
             let gradient = problem.perform(&policy).ok()?.gradient.total();
             hessian.extend(gradient.into_iter().map(|g| g.map_or(f64::NAN, |g| g.derivative)));
         }
-        largest_curvature(rows, &hessian)
+        Some(norm(rows, &hessian).0).filter(|size| size.is_finite())
     }
 
     /// The largest curvature that an evolution strategy finds, and where.
@@ -162,17 +163,6 @@ impl Shape {
             None => (0.0, origin),
         }
     }
-}
-
-/// The largest absolute eigenvalue of a symmetric matrix in doubles.
-pub fn largest_curvature(n: usize, hessian: &[f64]) -> Option<f64> {
-    if hessian.iter().any(|x| !x.is_finite()) {
-        return None;
-    }
-    let matrix = DMatrix::from_row_slice(n, n, hessian);
-    let symmetric = (&matrix + matrix.transpose()) * 0.5;
-    let eigen = SymmetricEigen::try_new(symmetric, 1e-14, 1000)?;
-    Some(eigen.eigenvalues.iter().fold(0.0, |m: f64, x| m.max(x.abs())))
 }
 
 /// The slope of `log y` against `log x` by least squares, with the half width of

@@ -4,9 +4,9 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
 use pemdp::policy::Policy;
 
+use super::smoothness::{Constants, l5x};
 use super::theorem2::{Weighting, gradient};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
-use crate::exact::Between;
 use crate::family::Family;
 use crate::survey::{Outcome, attack, refute};
 
@@ -30,19 +30,10 @@ pub static T3M: Claim = Claim {
 /// Steps of each ascent.
 const STEPS: usize = 4;
 
-/// An upper bound, to 40 digits, of
-/// `2 Rbar I/(1-gamma)^2 + 2 L_r sqrt(I)/(1-gamma)^(3/2) + C2_r/(1-gamma)`,
-/// `I = 1/2 + gamma B^2/4`: no Hessian of the value has a larger norm
+/// The constant of L5x, from above: no Hessian of the value has a larger norm
 /// (`docs/theory/smoothness.md`).
 pub(super) fn smoothness(family: &Family) -> Rational {
-    let q = Rational::from_ratio;
-    let (b, horizon) = (family.psi_range(), family.horizon());
-    let information = q(1, 2) + &family.gamma * q(b * b, 4);
-    // sqrt(I)/(1-gamma)^(3/2) = sqrt(I/(1-gamma))/(1-gamma)
-    let root = Between::sqrt(&(&information * &horizon)).high;
-    q(2, 1) * family.reward_half_range() * information * &horizon * &horizon
-        + q(2, 1) * family.reward_slope() * root * &horizon
-        + family.reward_curvature() * horizon
+    l5x(&Constants::everywhere(family)).high
 }
 
 /// The statement, or a wrong version.

@@ -5,11 +5,13 @@ use pemdp::arithmetic::{Ball, Field, Rational};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::smoothness::Constants;
 use crate::certificate;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
-use crate::curvature::{Ruin, Shape, exponent, largest_curvature};
+use crate::curvature::{Ruin, Shape, exponent};
 use crate::exact::{Between, is_semidefinite};
 use crate::family::Family;
+use crate::spectral::{Symmetric, norm};
 use crate::survey::{Case, Outcome, attack};
 
 /// The order of the smoothness constant.
@@ -45,41 +47,25 @@ fn q(n: i64, d: i64) -> Rational {
     Rational::from_ratio(n, d)
 }
 
-/// The bound, from its parts.
-fn bound(
-    horizon: &Rational,
-    range: &Rational,
-    half_range: &Rational,
-    slope: &Rational,
-    curvature: &Rational,
-    version: &Version,
-) -> Between {
-    let gamma = Rational::one() - horizon.recip();
-    let information = q(1, 2) + gamma * range * range * q(1, 4);
-    let to_three_halves = if version.order_one {
-        Between::exactly(horizon.clone())
-    } else {
-        Between::sqrt(&(horizon * horizon * horizon))
+/// The bound of the theorem.
+fn bound(c: &Constants, version: &Version) -> Between {
+    let horizon = c.horizon();
+    let to_three_halves = match version.order_one {
+        true => Between::exactly(horizon.clone()),
+        false => Between::sqrt(&horizon.power(3)),
     };
     let product = |x: &Between, y: &Between| Between { low: &x.low * &y.low, high: &x.high * &y.high };
     let constant = Between::exactly(q(3, 1)).plus(&Between::sqrt(&q(8, 1)));
-    let root = Between::sqrt(&(&information * q(2, 1)));
-    let of_range = product(&constant, &root).times(&((Rational::one() + range) * half_range));
-    let of_slope = Between::sqrt(&information).times(&(slope * q(2, 1)));
+    let root = Between::sqrt(&(c.information() * q(2, 1)));
+    let of_range = product(&constant, &root).times(&((Rational::one() + &c.psi_range) * &c.half_range));
+    let of_slope = Between::sqrt(&c.information()).times(&(&c.slope * q(2, 1)));
     let leading = product(&of_range.plus(&of_slope), &to_three_halves);
-    let rest = (range * range * half_range * q(1, 2) + curvature) * horizon;
+    let rest = (c.psi_range.power(2) * &c.half_range * q(1, 2) + &c.curvature) * horizon;
     leading.plus(&Between::exactly(rest)).times(&q(1, version.divisor))
 }
 
-fn bound_of(family: &Family, version: &Version) -> Between {
-    bound(
-        &family.horizon(),
-        &Rational::from_integer(family.psi_range().into()),
-        &family.reward_half_range(),
-        &family.reward_slope(),
-        &family.reward_curvature(),
-        version,
-    )
+fn bound_of(family: &Family) -> Between {
+    bound(&Constants::everywhere(family), &AS_STATED)
 }
 
 /// `T Rbar ((1+B)^2 |S| + B^2/2)`, the bound of Lemma 2 where rewards do not
@@ -123,50 +109,48 @@ fn dominates(n: usize, bound: &[Rational], hessian: &[Rational]) -> bool {
     is_semidefinite(n, &sum(1)) && is_semidefinite(n, &sum(-1))
 }
 
-/// The theorem and, where rewards do not respond, both lemmas: matrix
-/// inequalities in fractions. The size of the margin is measured in doubles,
-/// against the smaller of the bounds.
+/// The theorem and, where rewards do not respond, both lemmas. The margin is
+/// that of the smaller bound of the norm.
 fn test(family: &Family) -> Outcome {
     let n = family.n_parameters();
-    let Ok(hessian) = family.hessian::<Rational>(Family::hessian_product) else { return Outcome::Undecided };
-    let multiple = |constant: &Rational| -> Vec<Rational> {
-        (0..n * n).map(|i| if i % (n + 1) == 0 { constant.clone() } else { q(0, 1) }).collect()
-    };
-    let mut constant = bound_of(family, &AS_STATED).low;
-    let mut holds = dominates(n, &multiple(&constant), &hessian);
+    let Ok(entries) = family.hessian::<Rational>(Family::hessian_product) else { return Outcome::Undecided };
+    let mut bound = bound_of(family);
     if family.reward_slope().is_zero() {
+        match score_form(family) {
+            None => return Outcome::Undecided,
+            Some(scores) if !dominates(n, &scores, &entries) => return Outcome::Decided(-1.0),
+            Some(_) => {}
+        }
         let trees = tree_bound(family);
-        let Some(scores) = score_form(family) else { return Outcome::Undecided };
-        holds &= dominates(n, &multiple(&trees), &hessian) && dominates(n, &scores, &hessian);
-        constant = constant.min(trees);
+        if trees < bound.low {
+            bound = Between::exactly(trees);
+        }
     }
-    if !holds {
-        return Outcome::Decided(-1.0);
-    }
-    if constant.is_zero() {
-        return Outcome::Decided(1.0); // nothing to earn: both sides are 0
-    }
-    let doubles: Vec<f64> = hessian.iter().map(Field::approximate).collect();
-    match largest_curvature(n, &doubles) {
-        Some(largest) => Outcome::Decided((1.0 - largest / constant.approximate()).max(0.0)),
-        None => Outcome::Undecided,
-    }
+    Symmetric::new(n, &entries).map_or(Outcome::Undecided, |hessian| hessian.at_most(&bound))
 }
 
 fn rough(family: &Family) -> Option<f64> {
     let n = family.n_parameters();
     let hessian = family.hessian::<f64>(Family::hessian_product).ok()?;
-    let bound = bound_of(family, &AS_STATED).low.approximate();
+    let bound = bound_of(family).low.approximate();
     let responds = !family.reward_slope().is_zero();
     let bound = if responds { bound } else { bound.min(tree_bound(family).approximate()) };
-    Some(1.0 - largest_curvature(n, &hessian)? / bound)
+    Some(1.0 - norm(n, &hessian).0 / bound)
 }
 
 /// The curvature of a walk against the bound; negative margins refute.
 fn ruin_margin(ruin: &Ruin, version: &Version) -> f64 {
     let curvature = ruin.curvature::<Ball>();
-    let zero = q(0, 1);
-    let bound = bound(&q(ruin.horizon, 1), &zero, &q(1, 2), &zero, &zero, version);
+    let constants = Constants {
+        half_range: q(1, 2),
+        slope: q(0, 1),
+        curvature: q(0, 1),
+        psi_range: q(0, 1),
+        gamma: q(ruin.horizon - 1, ruin.horizon),
+        n_states: ruin.n + 2,
+        n_actions: 2,
+    };
+    let bound = bound(&constants, version);
     let certain = curvature.lower().max(-curvature.upper());
     let excess = Rational::from_f64(certain) - &bound.high;
     if excess.is_positive() {
@@ -190,12 +174,7 @@ fn check(effort: &Effort) -> Finding {
     );
     // A point-wise certificate at a responding instance, with the bound's fraction from below.
     if let Some(family) = Family::corners().get(4) {
-        finding.certificates.extend(certificate::curvature(
-            "L5s",
-            "L5s",
-            family,
-            &bound_of(family, &AS_STATED).low,
-        ));
+        finding.certificates.extend(certificate::curvature("L5s", "L5s", family, &bound_of(family).low));
     }
     let walks: Vec<Ruin> = HORIZONS.into_par_iter().map(Ruin::worst).collect();
     let curvatures: Vec<Ball> = walks.par_iter().map(Ruin::curvature).collect();

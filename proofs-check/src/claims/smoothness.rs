@@ -135,12 +135,12 @@ impl Constants {
         }
     }
 
-    fn horizon(&self) -> Rational {
+    pub fn horizon(&self) -> Rational {
         (Rational::one() - &self.gamma).recip()
     }
 
     /// `I = 1/2 + gamma B^2/4`.
-    fn information(&self) -> Rational {
+    pub fn information(&self) -> Rational {
         q(1, 2) + &self.gamma * self.psi_range.power(2) / q(4, 1)
     }
 
