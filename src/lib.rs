@@ -32,6 +32,7 @@
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
+//! | ascent, retraining, and how they end | [`algorithms`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
 //! | pictures | [`report`] |
@@ -53,6 +54,7 @@
 //! # Ok::<(), pemdp::oracle::OracleError>(())
 //! ```
 
+pub mod algorithms;
 pub mod arithmetic;
 pub mod environments;
 pub mod evaluate;

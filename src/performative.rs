@@ -84,11 +84,31 @@ impl<T: Field> PerformativeMdp<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn perform<'a>(&'a self, policy: &'a Policy<T>) -> Result<Performance<'a, T>, PerformanceError> {
+        self.perform_regularised(policy, &self.entropy)
+    }
+
+    /// The same with another entropy weight.
+    ///
+    /// # Errors
+    /// As [`PerformativeMdp::perform`].
+    pub fn perform_regularised<'a>(
+        &'a self,
+        policy: &'a Policy<T>,
+        entropy: &T,
+    ) -> Result<Performance<'a, T>, PerformanceError> {
         let induced = self.response.induce(policy)?;
         let mdp = Mdp::new(induced.kernel, induced.rewards, self.initial.clone(), self.gamma.clone())?;
-        let evaluation = evaluate(&mdp, policy, &self.entropy)?;
+        let evaluation = evaluate(&mdp, policy, entropy)?;
         let pullback = induced.pullback;
-        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, &self.entropy);
+        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, entropy);
         Ok(Performance { mdp, evaluation, gradient, kinks: induced.kinks, pullback })
+    }
+
+    /// The same with the response replaced by a smooth one within order
+    /// `temperature`; none where the response has no kinks to smooth.
+    pub fn smoothed(&self, temperature: &T) -> Option<Self> {
+        let response = self.response.smoothed(temperature)?;
+        let (initial, gamma, entropy) = (self.initial.clone(), self.gamma.clone(), self.entropy.clone());
+        Some(Self { response, initial, gamma, entropy })
     }
 }

@@ -28,6 +28,13 @@ pub trait Response<T: Field>: Send + Sync {
     /// Whether the rows of `P` and of `r` of this state can depend on the
     /// policy at all.
     fn responds(&self, state: usize) -> Responds;
+
+    /// A response without kinks that tends to this one as `temperature > 0`
+    /// tends to 0; `None` where this one has none.
+    fn smoothed(&self, temperature: &T) -> Option<Box<dyn Response<T>>> {
+        let _ = temperature;
+        None
+    }
 }
 
 /// Which parts of a state's row depend on the policy.

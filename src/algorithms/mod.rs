@@ -1,0 +1,234 @@
+//! Algorithms that look for good policies in performative environments, one
+//! file each, all measured by the exact value of every iterate in the
+//! environment that the iterate induces itself.
+//!
+//! What an algorithm saw (a model of the past, a sample, a smoothed response)
+//! stays inside it. What a [`Trajectory`] reports was evaluated exactly.
+
+mod ascent;
+mod parameters;
+mod pepg;
+mod run;
+mod settings;
+mod trajectory;
+
+pub use ascent::{Method, Terms};
+pub use parameters::Parameters;
+pub use pepg::Pepg;
+pub use run::Run;
+pub use settings::{Check, Setting, SettingError};
+pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::arithmetic::Dual;
+use crate::mdp::ModelError;
+use crate::oracle::{EnvironmentSpec, Problem};
+use crate::performative::{PerformanceError, PerformativeMdp};
+use crate::policy::Policy;
+
+/// Why an algorithm could not run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AlgorithmError {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No algorithm has this name.
+    #[error("no algorithm is called '{name}'; there are: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The algorithm does not apply to this problem.
+    #[error("{algorithm} does not apply: {why}")]
+    NotApplicable {
+        /// Its name.
+        algorithm: &'static str,
+        /// What stands in its way.
+        why: String,
+    },
+    /// A policy on the way could not be evaluated.
+    #[error(transparent)]
+    Performance(#[from] PerformanceError),
+    /// A best response or a projection was not found.
+    #[error("{what} was not solved: {status}")]
+    Subproblem {
+        /// Which problem.
+        what: &'static str,
+        /// What the solver said.
+        status: String,
+    },
+}
+
+impl From<ModelError> for AlgorithmError {
+    fn from(error: ModelError) -> Self {
+        Self::Performance(error.into())
+    }
+}
+
+impl From<crate::linear::SolveError> for AlgorithmError {
+    fn from(error: crate::linear::SolveError) -> Self {
+        Self::Performance(error.into())
+    }
+}
+
+impl From<crate::response::ResponseError> for AlgorithmError {
+    fn from(error: crate::response::ResponseError) -> Self {
+        Self::Performance(error.into())
+    }
+}
+
+/// What an algorithm starts from.
+pub struct Task {
+    /// The true environment. Its entropy weight is that of the problem.
+    pub environment: PerformativeMdp<f64>,
+    /// The same in dual numbers, for exact products with the Hessian.
+    pub tangent: PerformativeMdp<Dual<f64>>,
+    /// The policy deployed first.
+    pub start: Policy<f64>,
+    /// The best policy known, against which coverage is measured.
+    pub comparator: Option<Policy<f64>>,
+}
+
+impl Task {
+    /// The task of improving on the policy of a problem.
+    ///
+    /// # Errors
+    /// [`AlgorithmError`] for a problem that is one point and not a model.
+    ///
+    /// ```
+    /// use pemdp::algorithms::Task;
+    /// use pemdp::oracle::{Problem, Reading, examples};
+    /// let loan = examples::EXAMPLES.iter().find(|example| example.name == "loan").unwrap();
+    /// let task = Task::new(&Problem::from_json(loan.json, Reading::Doubles)?)?;
+    /// assert_eq!(task.start.n_actions(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(problem: &Problem) -> Result<Self, AlgorithmError> {
+        if let EnvironmentSpec::Explicit { .. } = problem.environment {
+            let why = "environment.kind is \"explicit\", which gives the environment at one policy only; \
+                       expected one that responds to every policy";
+            return Err(AlgorithmError::NotApplicable { algorithm: "solve", why: why.to_owned() });
+        }
+        Ok(Self {
+            environment: problem.model()?,
+            tangent: problem.model()?,
+            start: problem.deployed_policy()?,
+            comparator: None,
+        })
+    }
+
+    /// The same environment from another policy.
+    #[must_use]
+    pub fn starting_from(self, start: Policy<f64>) -> Self {
+        Self { start, ..self }
+    }
+
+    /// The same with a policy to measure coverage against.
+    #[must_use]
+    pub fn compared_with(self, comparator: Policy<f64>) -> Self {
+        Self { comparator: Some(comparator), ..self }
+    }
+}
+
+/// An algorithm with its settings.
+pub trait Algorithm: Send + Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Its settings, all of them.
+    fn settings(&self) -> Value;
+
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first that does not.
+    fn check(&self) -> Result<(), SettingError>;
+
+    /// Runs it: every iterate goes to [`Run::record`], at least one; the last one
+    /// recorded is the result.
+    ///
+    /// # Errors
+    /// [`AlgorithmError`] where it does not apply or a policy could not be
+    /// evaluated. Not converging is no error.
+    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError>;
+}
+
+/// Makes an algorithm from its settings by name.
+pub type Build = fn(&Map<String, Value>) -> Result<Box<dyn Algorithm>, SettingError>;
+
+/// An algorithm as listed: its name, what it does, how to make it.
+pub struct Entry {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// Source, with a key of `docs/notation.md`.
+    pub source: &'static str,
+    /// The settings with their meaning; defaults are those of `build` on an
+    /// empty map.
+    pub settings: &'static [Setting],
+    /// Makes it from the settings that differ from the defaults.
+    pub build: Build,
+}
+
+/// All algorithms.
+pub static ALGORITHMS: &[Entry] = &[pepg::ENTRY, pepg::WITHOUT_PERFORMATIVE_TERMS];
+
+/// The algorithm of this name with these settings, checked.
+///
+/// # Errors
+/// [`AlgorithmError`] for an unknown name or a setting that makes no sense.
+///
+/// ```
+/// use pemdp::algorithms::algorithm;
+/// use serde_json::json;
+/// let settings = json!({"step": -0.1});
+/// let error = algorithm("pepg", settings.as_object().unwrap()).err().unwrap();
+/// assert_eq!(error.to_string(), "step is -0.1, expected a number above 0");
+/// ```
+pub fn algorithm(name: &str, settings: &Map<String, Value>) -> Result<Box<dyn Algorithm>, AlgorithmError> {
+    let Some(entry) = ALGORITHMS.iter().find(|entry| entry.name == name) else {
+        let known: Vec<&str> = ALGORITHMS.iter().map(|entry| entry.name).collect();
+        return Err(AlgorithmError::Unknown { name: name.to_owned(), known: known.join(", ") });
+    };
+    let algorithm = (entry.build)(settings)?;
+    algorithm.check()?;
+    Ok(algorithm)
+}
+
+/// Runs an algorithm. `observer` sees every iterate as it is measured and can
+/// end the run; what was measured until then is kept.
+///
+/// # Errors
+/// As [`Algorithm::run`].
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use pemdp::algorithms::{Pepg, Stop, Task, solve};
+/// use pemdp::oracle::{Problem, Reading, examples};
+/// let loan = examples::EXAMPLES.iter().find(|example| example.name == "loan").unwrap();
+/// let task = Task::new(&Problem::from_json(loan.json, Reading::Doubles)?)?;
+/// let settings = Pepg { step: 1.0, iterations: 2000, ..Pepg::default() };
+/// let trajectory = solve(&settings, &task, 0, &mut |_| ControlFlow::Continue(()))?;
+/// // The optimum approves with probability 1/4, the stable policy with 1/2.
+/// assert!((trajectory.policy.probability(0, 0) - 0.25).abs() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn solve(
+    algorithm: &dyn Algorithm,
+    task: &Task,
+    seed: u64,
+    observer: &mut dyn FnMut(&Iterate) -> std::ops::ControlFlow<()>,
+) -> Result<Trajectory, AlgorithmError> {
+    algorithm.check()?;
+    let mut run = Run::new(task, ChaCha8Rng::seed_from_u64(seed), observer);
+    let stop = algorithm.run(task, &mut run)?;
+    Ok(run.into_trajectory(algorithm, seed, stop))
+}

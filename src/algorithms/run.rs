@@ -1,0 +1,302 @@
+//! A run while it lasts: measures iterates and keeps what was measured.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
+use super::{Algorithm, AlgorithmError, Task};
+use crate::linear::{Factorisation, Lu, Rows};
+use crate::mdp::Mdp;
+use crate::performative::Performance;
+use crate::policy::{Parametrisation, Policy};
+
+/// The longest period that is recognised.
+const LONGEST_PERIOD: usize = 64;
+/// An action with at least this probability counts as chosen for certain.
+const CERTAIN: f64 = 1.0 - 1e-6;
+
+/// What an algorithm reports to.
+pub struct Run<'a> {
+    /// The source of all its random choices.
+    pub rng: ChaCha8Rng,
+    /// The cost so far; algorithms add to it, measuring does not.
+    pub cost: Cost,
+    /// Value in the environment that the algorithm acts in, where that is
+    /// another one; goes with the next iterate.
+    pub experienced_value: Option<f64>,
+    start: &'a Policy<f64>,
+    comparator: Option<&'a Policy<f64>>,
+    observer: &'a mut dyn FnMut(&Iterate) -> ControlFlow<()>,
+    iterates: Vec<Iterate>,
+    recent: VecDeque<Policy<f64>>,
+    before: Option<Snapshot>,
+    best: Option<(f64, Policy<f64>)>,
+}
+
+/// What the next iterate is compared with.
+struct Snapshot {
+    position: Vec<f64>,
+    rewards: Vec<f64>,
+    rows: Rows<f64>,
+    gradient: Vec<f64>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        task: &'a Task,
+        rng: ChaCha8Rng,
+        observer: &'a mut dyn FnMut(&Iterate) -> ControlFlow<()>,
+    ) -> Self {
+        Self {
+            rng,
+            cost: Cost::default(),
+            experienced_value: None,
+            start: &task.start,
+            comparator: task.comparator.as_ref(),
+            observer,
+            iterates: Vec::new(),
+            recent: VecDeque::new(),
+            before: None,
+            best: None,
+        }
+    }
+
+    /// Measures an iterate: `performance` is that of `policy` in the true
+    /// environment that it induces. Breaks where the run is to end.
+    ///
+    /// # Errors
+    /// [`AlgorithmError`] where the comparator cannot be evaluated here.
+    pub fn record(
+        &mut self,
+        policy: &Policy<f64>,
+        performance: &Performance<'_, f64>,
+    ) -> Result<ControlFlow<Stop>, AlgorithmError> {
+        let (mdp, evaluation) = (&performance.mdp, &performance.evaluation);
+        let terms = &performance.gradient;
+        let policy_term =
+            terms.policy.iter().zip(&terms.entropy).map(|(p, e)| p.map_or(f64::INFINITY, |p| p + e));
+        let gradient = gradient(performance);
+        let snapshot = Snapshot {
+            position: position(policy),
+            rewards: rewards(mdp),
+            rows: mdp.kernel().rows().clone(),
+            gradient: gradient.clone(),
+        };
+        let value = evaluation.occupancy.iter().zip(&snapshot.rewards).map(|(d, r)| d * r).sum();
+        let iterate = Iterate {
+            iteration: self.iterates.len(),
+            value,
+            regularised_value: evaluation.value,
+            gradient_norm: tangent_norm(policy, gradient),
+            cost: self.cost,
+            gradient_norms: GradientNorms {
+                policy: tangent_norm(policy, policy_term.collect()),
+                transition: tangent_norm(policy, terms.transition.clone()),
+                reward: tangent_norm(policy, terms.reward.clone()),
+            },
+            policy_entropy: policy_entropy(policy, &evaluation.state_occupancy),
+            coverage: match self.comparator {
+                Some(comparator) => Some(coverage(mdp, comparator, &evaluation.occupancy)?),
+                None => None,
+            },
+            kinks: performance.kinks.len(),
+            sensitivity: self.before.as_ref().map(|before| snapshot.sensitivity(before)),
+            experienced_value: self.experienced_value.take(),
+        };
+        self.before = Some(snapshot);
+        if self.best.as_ref().is_none_or(|(best, _)| iterate.value > *best) {
+            self.best = Some((iterate.value, policy.clone()));
+        }
+        self.recent.push_front(policy.clone());
+        self.recent.truncate(LONGEST_PERIOD + 1);
+        let flow = (self.observer)(&iterate);
+        self.iterates.push(iterate);
+        Ok(match flow {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(()) => ControlFlow::Break(Stop::Interrupted),
+        })
+    }
+
+    /// The last iterate that was measured.
+    pub fn last(&self) -> Option<&Iterate> {
+        self.iterates.last()
+    }
+
+    /// Whether the last recorded policy is that of an earlier iterate, entry by
+    /// entry within `tolerance`: converged if it is the one before, else a cycle.
+    pub fn recurrence(&self, tolerance: f64) -> Option<Stop> {
+        let last = self.recent.front()?;
+        let distance = |other: &Policy<f64>| {
+            let pairs = probabilities(last).zip(probabilities(other));
+            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+        };
+        let mut earlier = self.recent.iter().skip(1).enumerate();
+        let (back, size) = earlier.find_map(|(i, other)| {
+            let size = distance(other);
+            (size <= tolerance).then_some((i + 1, size))
+        })?;
+        Some(match back {
+            1 => Stop::Converged { measure: "the largest change of a probability", size },
+            period => Stop::Cycle { period },
+        })
+    }
+
+    /// Convergence of ascent, told apart from a limit at infinity.
+    pub(super) fn stationary(&self, policy: &Policy<f64>, gradient_norm: f64) -> Stop {
+        let deterministic_states = (0..policy.n_states())
+            .filter(|&s| policy.n_actions() > 1 && largest_probability(policy, s) >= CERTAIN)
+            .count();
+        if deterministic_states > 0 {
+            Stop::Limit { gradient_norm, deterministic_states }
+        } else {
+            Stop::Converged { measure: "the gradient norm", size: gradient_norm }
+        }
+    }
+
+    pub(super) fn into_trajectory(mut self, algorithm: &dyn Algorithm, seed: u64, stop: Stop) -> Trajectory {
+        let policy = self.recent.pop_front().unwrap_or_else(|| self.start.clone());
+        let shape = (policy.n_states(), policy.n_actions());
+        Trajectory {
+            algorithm: algorithm.name(),
+            settings: algorithm.settings(),
+            seed,
+            warnings: warnings(&self.iterates, stop, shape),
+            iterates: self.iterates,
+            stop,
+            best_policy: self.best.map_or_else(|| policy.clone(), |(_, policy)| policy),
+            policy,
+        }
+    }
+}
+
+impl Snapshot {
+    fn sensitivity(&self, before: &Self) -> Sensitivity {
+        let distance =
+            |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+        let step = distance(&self.position, &before.position);
+        let reward = self.rewards.iter().zip(&before.rewards).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+        let row = |i: usize| {
+            let mut difference = vec![0.0; self.rows.width()];
+            self.rows.row(i).for_each(|(t, p)| difference[t] += p);
+            before.rows.row(i).for_each(|(t, p)| difference[t] -= p);
+            difference.iter().map(|x| x.abs()).sum::<f64>()
+        };
+        let transition = (0..self.rows.len()).map(row).fold(0.0, f64::max);
+        let per_step = |x: f64| if step > 0.0 { x / step } else { 0.0 };
+        Sensitivity {
+            reward: per_step(reward),
+            transition: per_step(transition),
+            smoothness: per_step(distance(&self.gradient, &before.gradient)),
+            step,
+        }
+    }
+}
+
+/// The exact gradient, infinite where it is.
+pub(super) fn gradient(performance: &Performance<'_, f64>) -> Vec<f64> {
+    performance.gradient.total().into_iter().map(|g| g.unwrap_or(f64::INFINITY)).collect()
+}
+
+/// `r[s,a]`, flat.
+pub(super) fn rewards(mdp: &Mdp<f64>) -> Vec<f64> {
+    (0..mdp.n_states() * mdp.n_actions())
+        .map(|i| *mdp.reward(i / mdp.n_actions(), i % mdp.n_actions()))
+        .collect()
+}
+
+/// `pi(a|s)`, flat.
+pub(super) fn probabilities(policy: &Policy<f64>) -> impl Iterator<Item = f64> + '_ {
+    let n_actions = policy.n_actions();
+    (0..policy.n_states() * n_actions).map(move |i| *policy.probability(i / n_actions, i % n_actions))
+}
+
+fn largest_probability(policy: &Policy<f64>, state: usize) -> f64 {
+    (0..policy.n_actions()).map(|a| *policy.probability(state, a)).fold(0.0, f64::max)
+}
+
+/// The parameters, or the probabilities where these are the parameters.
+fn position(policy: &Policy<f64>) -> Vec<f64> {
+    match policy.parametrisation() {
+        Parametrisation::Softmax { logits } => logits.clone(),
+        Parametrisation::LogLinear { theta, .. } => theta.clone(),
+        Parametrisation::Weights { values } => values.iter().map(|w| w.ln()).collect(),
+        Parametrisation::Probabilities => probabilities(policy).collect(),
+    }
+}
+
+/// 2-norm of a vector over the parameters; for probabilities without each
+/// state's mean, which no change of a distribution feels.
+fn tangent_norm(policy: &Policy<f64>, mut vector: Vec<f64>) -> f64 {
+    if !policy.is_normalised_by_construction() {
+        for row in vector.chunks_mut(policy.n_actions()) {
+            let mean = row.iter().sum::<f64>() / row.len() as f64;
+            row.iter_mut().for_each(|x| *x -= mean);
+        }
+    }
+    let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+    if norm.is_nan() { f64::INFINITY } else { norm }
+}
+
+/// `sum_s d[s] H(pi(.|s)) / sum_s d[s]`.
+fn policy_entropy(policy: &Policy<f64>, state_occupancy: &[f64]) -> f64 {
+    let entropy = |s: usize| {
+        let terms = (0..policy.n_actions()).map(|a| *policy.probability(s, a)).filter(|pi| *pi > 0.0);
+        -terms.map(|pi| pi * pi.ln()).sum::<f64>()
+    };
+    let total: f64 = state_occupancy.iter().sum();
+    let weighted = state_occupancy.iter().enumerate().map(|(s, d)| d * entropy(s)).sum::<f64>();
+    (weighted / total).max(0.0)
+}
+
+/// `max d^{pi*}_{pi}/d^{pi}_{pi}` over state-action pairs that `pi*` visits.
+fn coverage(mdp: &Mdp<f64>, comparator: &Policy<f64>, occupancy: &[f64]) -> Result<f64, AlgorithmError> {
+    let states = Lu::new(mdp.resolvent(comparator)?)?.solve_transposed(mdp.initial());
+    let ratio = |(i, visits): (usize, &f64)| {
+        let wanted =
+            states[i / mdp.n_actions()] * comparator.probability(i / mdp.n_actions(), i % mdp.n_actions());
+        if wanted <= 0.0 { 0.0 } else { wanted / visits }
+    };
+    Ok(occupancy.iter().enumerate().map(ratio).fold(0.0, f64::max))
+}
+
+/// Where what is usually guaranteed does not hold on this run.
+fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize)) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let kinked = iterates.iter().filter(|iterate| iterate.kinks > 0).count();
+    if kinked > 0 {
+        warnings.push(format!(
+            "the response is not differentiable at {kinked} of {} iterates: smoothness, and every step size or rate that rests on it, fails there",
+            iterates.len()
+        ));
+    }
+    if let Some(last) = iterates.last()
+        && let Some(coverage) = last.coverage
+    {
+        let factor = coverage / 2.0 * ((shape.0 * shape.1) as f64).sqrt();
+        if coverage.is_infinite() {
+            warnings.push("the last policy never takes a state and action that the best policy known takes: coverage is infinite and gradient domination says nothing".to_owned());
+        } else if factor >= 100.0 {
+            warnings.push(format!(
+                "coverage is {coverage:.3e} at the last iterate: gradient domination bounds the loss by {factor:.3e} times the gradient norm, plus a bias that grows in the same way"
+            ));
+        }
+    }
+    if let Stop::Cycle { period } = stop {
+        warnings.push(format!("the iteration does not contract: it cycles with period {period}"));
+    } else if let Some(expansion) = expansion(iterates) {
+        warnings.push(format!(
+            "the environment's sensitivity is too strong for a contraction near the end: one step was {expansion:.3} times the step before"
+        ));
+    }
+    warnings
+}
+
+/// The ratio of the last two steps where iterates moved apart at the end.
+fn expansion(iterates: &[Iterate]) -> Option<f64> {
+    let steps: Vec<f64> =
+        iterates.iter().rev().take(2).filter_map(|i| i.sensitivity.map(|s| s.step)).collect();
+    let [last, before] = steps[..] else { return None };
+    (before > 0.0 && last > before).then(|| last / before)
+}
