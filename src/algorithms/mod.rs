@@ -105,8 +105,8 @@ impl Task {
     /// ```
     /// use pemdp::algorithms::Task;
     /// use pemdp::oracle::{Problem, Reading, examples};
-    /// let loan = examples::EXAMPLES.iter().find(|example| example.name == "loan").unwrap();
-    /// let task = Task::new(&Problem::from_json(loan.json, Reading::Doubles)?)?;
+    /// let loan = examples::example("loan").unwrap().to_json();
+    /// let task = Task::new(&Problem::from_json(&loan, Reading::Doubles)?)?;
     /// assert_eq!(task.start.n_actions(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -213,8 +213,8 @@ pub fn algorithm(name: &str, settings: &Map<String, Value>) -> Result<Box<dyn Al
 /// use std::ops::ControlFlow;
 /// use pemdp::algorithms::{Pepg, Stop, Task, solve};
 /// use pemdp::oracle::{Problem, Reading, examples};
-/// let loan = examples::EXAMPLES.iter().find(|example| example.name == "loan").unwrap();
-/// let task = Task::new(&Problem::from_json(loan.json, Reading::Doubles)?)?;
+/// let loan = examples::example("loan").unwrap().to_json();
+/// let task = Task::new(&Problem::from_json(&loan, Reading::Doubles)?)?;
 /// let settings = Pepg { step: 1.0, iterations: 2000, ..Pepg::default() };
 /// let trajectory = solve(&settings, &task, 0, &mut |_| ControlFlow::Continue(()))?;
 /// // The optimum approves with probability 1/4, the stable policy with 1/2.
