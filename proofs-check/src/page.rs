@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
-use pemdp::report::{Picture, PictureError, Series, Style};
+use pemdp::report::{Picture, PictureError, Series, Style, escaped, page};
 
 use crate::claim::Finding;
 use crate::documentation::FAIRNESS;
 use crate::suite::{Entry, Report};
-
-const STYLE: &str = include_str!("page.css");
 
 impl Report {
     /// The pictures of all claims and of the report itself, as file names and
@@ -51,39 +49,36 @@ impl Report {
     /// # Errors
     /// [`PictureError`] for a picture that cannot be drawn.
     pub fn to_html(&self) -> Result<String, PictureError> {
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>pemdp: claims and verdicts</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <h1>Claims about performative reinforcement learning</h1>\n\
+        let mut body = format!(
+            "<h1>Claims about performative reinforcement learning</h1>\n\
              <p class=\"lead\">What holds, what does not, and how that is known. Identities were decided in exact \
              fractions, inequalities attacked by search, and every refutation is a file that a program of its own \
              re-verifies.</p>\n<p>{}</p>\n",
             escaped(FAIRNESS)
         );
         if self.interrupted {
-            page.push_str("<p class=\"warning\">This run was interrupted: claims are missing.</p>\n");
+            body.push_str("<p class=\"warning\">This run was interrupted: claims are missing.</p>\n");
         }
-        self.summary(&mut page);
+        self.summary(&mut body);
         if let Some(margins) = self.margins() {
-            figure(&mut page, &margins)?;
+            body.push_str(&margins.to_figure()?);
         }
         for entry in &self.entries {
-            section(&mut page, entry)?;
+            section(&mut body, entry)?;
         }
-        self.mutants(&mut page);
+        self.mutants(&mut body);
         let drawn: Vec<String> =
             self.entries.iter().map(|entry| format!("{} {}", entry.claim.id, entry.drawn)).collect();
         let _ = write!(
-            page,
+            body,
             "<h2>Reproducing it</h2>\n<p>pemdp {}, seed {}. Random instances a claim: {}. The same seed and \
              <code>--instances</code> give the same report, byte for byte. <code>--out</code> writes the certificates \
-             beside this page.</p>\n</main>\n</body>\n</html>\n",
+             beside this page.</p>\n",
             env!("CARGO_PKG_VERSION"),
             self.seed,
             escaped(&drawn.join(", ")),
         );
-        Ok(page)
+        Ok(page("pemdp: claims and verdicts", &body))
     }
 
     fn summary(&self, page: &mut String) {
@@ -187,7 +182,7 @@ fn section(page: &mut String, entry: &Entry) -> Result<(), PictureError> {
         page.push_str("</ul>\n");
     }
     for picture in &finding.pictures {
-        figure(page, picture)?;
+        page.push_str(&picture.to_figure()?);
     }
     for certificate in &finding.certificates {
         let text = serde_json::to_string_pretty(&certificate.document).unwrap_or_default();
@@ -206,17 +201,6 @@ fn section(page: &mut String, entry: &Entry) -> Result<(), PictureError> {
     Ok(())
 }
 
-fn figure(page: &mut String, picture: &Picture) -> Result<(), PictureError> {
-    let _ = writeln!(
-        page,
-        "<figure>\n<figcaption><b>{}</b></figcaption>\n{}\n<figcaption>{}</figcaption>\n</figure>",
-        escaped(&picture.title),
-        picture.to_svg()?,
-        escaped(&picture.caption)
-    );
-    Ok(())
-}
-
 fn badge(finding: &Finding) -> String {
     format!("<span class=\"badge {0}\">{0}</span>", finding.verdict.word())
 }
@@ -224,11 +208,6 @@ fn badge(finding: &Finding) -> String {
 /// A margin in three digits.
 fn short(x: f64) -> String {
     if x == 0.0 || (0.001..10.0).contains(&x.abs()) { format!("{x:.3}") } else { format!("{x:.1e}") }
-}
-
-/// Text as HTML shows it.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -239,8 +218,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     #[test]
-    fn text_cannot_become_markup() {
-        assert_eq!(escaped("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
+    fn margins_have_three_digits() {
         assert_eq!([0.0, 0.5, -2e-7].map(short), ["0.000", "0.500", "-2.0e-7"]);
     }
 

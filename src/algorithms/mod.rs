@@ -137,6 +137,22 @@ impl Task {
     }
 }
 
+/// What the guarantee of an algorithm rests on, as far as a run can refute it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Guarantee {
+    /// Nothing that is measured.
+    None,
+    /// Monotone ascent: the step is at most 1/L, L the smoothness constant
+    /// (`docs/theory/convergence.md`).
+    Ascent {
+        /// The step size.
+        step: f64,
+    },
+    /// Contraction: each step is shorter than the one before
+    /// (`docs/theory/retraining.md`).
+    Contraction,
+}
+
 /// An algorithm with its settings.
 pub trait Algorithm: Send + Sync {
     /// Its name on the command line.
@@ -144,6 +160,11 @@ pub trait Algorithm: Send + Sync {
 
     /// Its settings, all of them.
     fn settings(&self) -> Value;
+
+    /// What its guarantee of convergence rests on.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::None
+    }
 
     /// Whether the settings make sense.
     ///

@@ -11,7 +11,7 @@ use super::parameters::Parameters;
 use super::run::Run;
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Task};
+use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
 use crate::evaluate::Evaluation;
 use crate::performative::PerformativeMdp;
 use crate::policy::Policy;
@@ -107,6 +107,11 @@ impl Algorithm for Pepg {
 
     fn settings(&self) -> Value {
         to_json(self)
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        let is_ascent = self.method == Method::Plain && self.terms == Terms::All && self.smoothing.is_none();
+        if is_ascent { Guarantee::Ascent { step: self.step } } else { Guarantee::None }
     }
 
     fn check(&self) -> Result<(), SettingError> {

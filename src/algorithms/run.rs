@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use rand_chacha::ChaCha8Rng;
 
 use super::trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
-use super::{Algorithm, AlgorithmError, Task};
+use super::{Algorithm, AlgorithmError, Guarantee, Task};
 use crate::linear::{Factorisation, Lu, Rows};
 use crate::mdp::Mdp;
 use crate::performative::Performance;
@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
             algorithm: algorithm.name(),
             settings: algorithm.settings(),
             seed,
-            warnings: warnings(&self.iterates, stop, shape),
+            warnings: warnings(&self.iterates, stop, shape, algorithm.guarantee()),
             iterates: self.iterates,
             stop,
             best_policy: self.best.map_or_else(|| policy.clone(), |(_, policy)| policy),
@@ -262,7 +262,7 @@ fn coverage(mdp: &Mdp<f64>, comparator: &Policy<f64>, occupancy: &[f64]) -> Resu
 }
 
 /// Where what is usually guaranteed does not hold on this run.
-fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize)) -> Vec<String> {
+fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize), guarantee: Guarantee) -> Vec<String> {
     let mut warnings = Vec::new();
     let kinked = iterates.iter().filter(|iterate| iterate.kinks > 0).count();
     if kinked > 0 {
@@ -283,20 +283,33 @@ fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize)) -> Vec<Stri
             ));
         }
     }
-    if let Stop::Cycle { period } = stop {
-        warnings.push(format!("the iteration does not contract: it cycles with period {period}"));
-    } else if let Some(expansion) = expansion(iterates) {
-        warnings.push(format!(
-            "the environment's sensitivity is too strong for a contraction near the end: one step was {expansion:.3} times the step before"
-        ));
+    match guarantee {
+        Guarantee::None => {}
+        Guarantee::Ascent { step } => {
+            let smoothness =
+                iterates.iter().filter_map(|i| i.sensitivity.map(|s| s.smoothness)).fold(0.0, f64::max);
+            if step * smoothness > 1.0 {
+                warnings.push(format!(
+                    "the gradient changed by {smoothness:.3e} per unit of the parameters, so 1/L is at most {:.3e}: ascent with step {step} need not be monotone",
+                    1.0 / smoothness
+                ));
+            }
+        }
+        Guarantee::Contraction => {
+            if let Stop::Cycle { period } = stop {
+                warnings.push(format!("the environment responds too strongly for a contraction: the policies cycle with period {period}"));
+            } else if let Some(factor) = expansion(iterates) {
+                warnings.push(format!("the environment responds too strongly for a contraction: a step was {factor:.3} times the step before"));
+            }
+        }
     }
     warnings
 }
 
-/// The ratio of the last two steps where iterates moved apart at the end.
+/// The largest ratio of a step to the step before, where one is at least 1.
 fn expansion(iterates: &[Iterate]) -> Option<f64> {
-    let steps: Vec<f64> =
-        iterates.iter().rev().take(2).filter_map(|i| i.sensitivity.map(|s| s.step)).collect();
-    let [last, before] = steps[..] else { return None };
-    (before > 0.0 && last > before).then(|| last / before)
+    let steps: Vec<f64> = iterates.iter().filter_map(|i| i.sensitivity.map(|s| s.step)).collect();
+    let ratios = steps.windows(2).filter(|pair| pair[0] > 0.0).map(|pair| pair[1] / pair[0]);
+    let largest = ratios.fold(0.0, f64::max);
+    (largest >= 1.0).then_some(largest)
 }

@@ -1,8 +1,11 @@
-//! Pictures for reports: charts from data, as SVG.
+//! Pictures and pages for reports: charts from data as SVG, HTML around them.
 
 mod chart;
+mod page;
 
 use thiserror::Error;
+
+pub use page::{escaped, figure, page};
 
 /// A chart: what it shows is data, how it looks is the same for all.
 #[derive(Debug, Clone, PartialEq)]
