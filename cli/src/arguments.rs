@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use pemdp::algorithms::ALGORITHMS;
 
 /// The example on the first screen.
 const ONE_EXAMPLE: &str = "\
@@ -39,6 +40,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Run the theory suite: a verdict and its evidence for each claim
     Check(CheckArguments),
+    /// Run one algorithm and print its trajectory, every iterate evaluated exactly
+    Solve(SolveArguments),
 }
 
 /// How an answer is printed: JSON on a pipe and a table on a terminal, unless
@@ -134,6 +137,45 @@ pub struct CheckArguments {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `pemdp solve`.
+#[derive(Debug, Args)]
+#[command(after_help = algorithms())]
+pub struct SolveArguments {
+    /// Problem (pemdp-problem/1) whose policy is deployed first; - is standard input
+    #[arg(required_unless_present_any = ["example", "list"])]
+    pub file: Option<PathBuf>,
+    /// Start from the ready problem of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub example: Option<String>,
+    /// Which algorithm
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub algorithm: Option<String>,
+    /// Change a setting; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
+    /// List the algorithms with their settings
+    #[arg(long)]
+    pub list: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
+}
+
+/// The algorithms, for the help.
+fn algorithms() -> String {
+    let width = ALGORITHMS.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+    let mut text = "Algorithms (pemdp solve --list shows their settings and defaults):".to_owned();
+    for entry in ALGORITHMS {
+        text.push_str(&format!("\n  {:width$}  {}", entry.name, entry.about));
+        let names: Vec<&str> = entry.settings.iter().map(|setting| setting.name).collect();
+        text.push_str(&format!("\n  {:width$}  settings: {}", "", names.join(", ")));
+    }
+    text
 }
 
 /// More instances than anybody waits for.

@@ -15,6 +15,8 @@ mod lines;
 mod mistakes;
 mod numbers;
 mod output;
+mod progress;
+mod solve;
 mod verdict_table;
 mod verify;
 
@@ -59,5 +61,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Verify(arguments)) => verify::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Solve(arguments)) => solve::run(&arguments),
     }
 }

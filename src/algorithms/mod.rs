@@ -92,7 +92,9 @@ pub struct Task {
     pub tangent: PerformativeMdp<Dual<f64>>,
     /// The policy deployed first.
     pub start: Policy<f64>,
-    /// The best policy known, against which coverage is measured.
+    /// The best policy known, against which coverage is measured at every
+    /// iterate. Where there is none it is the best policy of the run itself, and
+    /// coverage is measured at up to a hundred iterates, afterwards.
     pub comparator: Option<Policy<f64>>,
 }
 
@@ -251,5 +253,5 @@ pub fn solve(
     algorithm.check()?;
     let mut run = Run::new(task, ChaCha8Rng::seed_from_u64(seed), observer);
     let stop = algorithm.run(task, &mut run)?;
-    Ok(run.into_trajectory(algorithm, seed, stop))
+    run.into_trajectory(algorithm, &task.environment, seed, stop)
 }

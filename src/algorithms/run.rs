@@ -9,7 +9,7 @@ use super::trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Traject
 use super::{Algorithm, AlgorithmError, Guarantee, Task};
 use crate::linear::{Factorisation, Lu, Rows};
 use crate::mdp::Mdp;
-use crate::performative::Performance;
+use crate::performative::{Performance, PerformativeMdp};
 use crate::policy::{Parametrisation, Policy};
 
 /// The longest period that is recognised.
@@ -32,6 +32,7 @@ pub struct Run<'a> {
     iterates: Vec<Iterate>,
     recent: VecDeque<Policy<f64>>,
     before: Option<Snapshot>,
+    thinned: Thinned,
     best: Option<(f64, Policy<f64>)>,
 }
 
@@ -59,6 +60,7 @@ impl<'a> Run<'a> {
             iterates: Vec::new(),
             recent: VecDeque::new(),
             before: None,
+            thinned: Thinned { policies: Vec::new(), stride: 1 },
             best: None,
         }
     }
@@ -109,6 +111,7 @@ impl<'a> Run<'a> {
         if self.best.as_ref().is_none_or(|(best, _)| iterate.value > *best) {
             self.best = Some((iterate.value, policy.clone()));
         }
+        self.thinned.push(iterate.iteration, policy);
         self.recent.push_front(policy.clone());
         self.recent.truncate(LONGEST_PERIOD + 1);
         let flow = (self.observer)(&iterate);
@@ -155,18 +158,58 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn into_trajectory(mut self, algorithm: &dyn Algorithm, seed: u64, stop: Stop) -> Trajectory {
+    pub(super) fn into_trajectory(
+        mut self,
+        algorithm: &dyn Algorithm,
+        environment: &PerformativeMdp<f64>,
+        seed: u64,
+        stop: Stop,
+    ) -> Result<Trajectory, AlgorithmError> {
         let policy = self.recent.pop_front().unwrap_or_else(|| self.start.clone());
+        let best_policy = self.best.take().map_or_else(|| policy.clone(), |(_, policy)| policy);
+        if self.comparator.is_none() {
+            let last = self.iterates.len().saturating_sub(1);
+            let kept =
+                self.thinned.policies.iter().filter(|(i, _)| *i != last).map(|(i, policy)| (*i, policy));
+            for (i, policy) in kept.chain([(last, &policy)]) {
+                let performance = environment.perform_regularised(policy, &0.0)?;
+                if let Some(iterate) = self.iterates.get_mut(i) {
+                    iterate.coverage =
+                        Some(coverage(&performance.mdp, &best_policy, &performance.evaluation.occupancy)?);
+                }
+            }
+        }
         let shape = (policy.n_states(), policy.n_actions());
-        Trajectory {
+        Ok(Trajectory {
             algorithm: algorithm.name(),
             settings: algorithm.settings(),
             seed,
             warnings: warnings(&self.iterates, stop, shape, algorithm.guarantee()),
             iterates: self.iterates,
             stop,
-            best_policy: self.best.map_or_else(|| policy.clone(), |(_, policy)| policy),
+            best_policy,
             policy,
+        })
+    }
+}
+
+/// Policies of evenly spaced iterates.
+struct Thinned {
+    policies: Vec<(usize, Policy<f64>)>,
+    stride: usize,
+}
+
+impl Thinned {
+    /// About half to all of so many are kept.
+    const KEPT: usize = 100;
+
+    fn push(&mut self, iteration: usize, policy: &Policy<f64>) {
+        if iteration.is_multiple_of(self.stride) {
+            self.policies.push((iteration, policy.clone()));
+        }
+        if self.policies.len() > Self::KEPT {
+            self.stride *= 2;
+            self.policies.retain(|(iteration, _)| iteration.is_multiple_of(self.stride));
         }
     }
 }

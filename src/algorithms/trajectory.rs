@@ -64,7 +64,7 @@ pub struct Iterate {
     /// Mean entropy of the policy over its own normalised occupancy, in nats.
     pub policy_entropy: f64,
     /// `max_{s,a} d^{pi*}_{pi}(s,a)/d^{pi}_{pi}(s,a)`, both in the environment of
-    /// this iterate, `pi*` the best policy known; none without one.
+    /// this iterate, `pi*` the best policy known ([`Task::comparator`](super::Task)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<f64>,
     /// Places where the response is not differentiable here.

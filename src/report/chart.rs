@@ -8,9 +8,9 @@ use plotters::prelude::*;
 use super::{Picture, PictureError, Series, Style};
 
 /// Width and height in pixels; the SVG scales.
-const SIZE: (u32, u32) = (860, 500);
+pub(super) const SIZE: (u32, u32) = (860, 500);
 /// The colours of Okabe and Ito, which stay apart for most readers, and a grey.
-const COLOURS: [RGBColor; 8] = [
+pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -50,11 +50,12 @@ impl Picture {
             return Err(PictureError::Empty { name: self.name.clone() });
         };
         let mut svg = String::new();
+        let corner = emptiest_corner(&series, [&x, &y], self.logarithmic);
         let drawn = match self.logarithmic {
-            [false, false] => self.draw(&mut svg, &series, x, y),
-            [true, false] => self.draw(&mut svg, &series, x.log_scale(), y),
-            [false, true] => self.draw(&mut svg, &series, x, y.log_scale()),
-            [true, true] => self.draw(&mut svg, &series, x.log_scale(), y.log_scale()),
+            [false, false] => self.draw(&mut svg, &series, x, y, corner),
+            [true, false] => self.draw(&mut svg, &series, x.log_scale(), y, corner),
+            [false, true] => self.draw(&mut svg, &series, x, y.log_scale(), corner),
+            [true, true] => self.draw(&mut svg, &series, x.log_scale(), y.log_scale(), corner),
         };
         match drawn {
             Ok(()) => Ok(svg),
@@ -77,6 +78,7 @@ impl Picture {
         series: &[Series],
         x: X,
         y: Y,
+        corner: SeriesLabelPosition,
     ) -> Result<(), Box<dyn std::error::Error>>
     where
         X: AsRangedCoord<Value = f64>,
@@ -105,8 +107,15 @@ impl Picture {
             .x_labels(8)
             .y_labels(8)
             .draw()?;
-        for (i, series) in series.iter().enumerate() {
-            let colour = COLOURS[i % COLOURS.len()];
+        let mut colours = COLOURS.iter().cycle().copied();
+        let mut colour = BLACK;
+        let mut goes_on = false;
+        for series in series {
+            // A band has the colour of the curve that follows it.
+            if !goes_on {
+                colour = colours.next().unwrap_or(BLACK);
+            }
+            goes_on = series.style == Style::Band;
             let points = series.points.iter().copied();
             let annotation = match series.style {
                 Style::Line => chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?,
@@ -114,6 +123,10 @@ impl Picture {
                     chart.draw_series(DashedLineSeries::new(points, 7, 5, colour.stroke_width(2)))?
                 }
                 Style::Points => chart.draw_series(points.map(|p| Circle::new(p, 4, colour.filled())))?,
+                Style::Band => chart.draw_series(std::iter::once(Polygon::new(
+                    series.points.clone(),
+                    colour.mix(0.18).filled(),
+                )))?,
                 Style::Path => {
                     chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
                     chart.draw_series(points.map(|p| Circle::new(p, 3, colour.filled())))?
@@ -137,7 +150,7 @@ impl Picture {
         if series.iter().any(|series| !series.label.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
+                .position(corner)
                 .background_style(WHITE.mix(0.85))
                 .border_style(BLACK.mix(0.25))
                 .label_font(("sans-serif", 15))
@@ -146,6 +159,36 @@ impl Picture {
         root.present()?;
         Ok(())
     }
+}
+
+/// The corner whose quarter of the chart holds the fewest points.
+fn emptiest_corner(
+    series: &[Series],
+    ranges: [&Range<f64>; 2],
+    logarithmic: [bool; 2],
+) -> SeriesLabelPosition {
+    let share = |value: f64, axis: usize| {
+        let place = |v: f64| if logarithmic[axis] { v.ln() } else { v };
+        let (low, high) = (place(ranges[axis].start), place(ranges[axis].end));
+        (place(value) - low) / (high - low)
+    };
+    // A point of a long curve counts for little, so that each curve counts once.
+    let mut weights = [0.0; 4];
+    for series in series {
+        for point in &series.points {
+            let (right, top) = (share(point.0, 0) > 0.55, share(point.1, 1) > 0.55);
+            weights[usize::from(right) + 2 * usize::from(top)] += 1.0 / series.points.len() as f64;
+        }
+    }
+    let [lower_left, lower_right, upper_left, upper_right] = weights;
+    let corners = [
+        (upper_left, SeriesLabelPosition::UpperLeft),
+        (upper_right, SeriesLabelPosition::UpperRight),
+        (lower_right, SeriesLabelPosition::LowerRight),
+        (lower_left, SeriesLabelPosition::LowerLeft),
+    ];
+    let emptiest = corners.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    emptiest.map_or(SeriesLabelPosition::UpperLeft, |(_, corner)| corner)
 }
 
 /// The range of an axis with a little room at both ends.
@@ -164,7 +207,7 @@ fn range(values: impl Iterator<Item = f64>, logarithmic: bool) -> Option<Range<f
 }
 
 /// A tick's label: short, without the noise of doubles.
-fn tick(x: &f64) -> String {
+pub(super) fn tick(x: &f64) -> String {
     let size = x.abs();
     if size == 0.0 || (0.001..100_000.0).contains(&size) {
         let text = format!("{x:.4}");
@@ -183,7 +226,7 @@ mod tests {
     use super::*;
 
     fn picture(logarithmic: [bool; 2], points: Vec<(f64, f64)>) -> Picture {
-        let styles = [Style::Line, Style::Dashed, Style::Points, Style::Path];
+        let styles = [Style::Band, Style::Line, Style::Dashed, Style::Points, Style::Path];
         let series = styles.map(|style| Series { label: "a < b".into(), points: points.clone(), style });
         Picture {
             name: "test".into(),

@@ -1,10 +1,14 @@
 //! Pictures and pages for reports: charts from data as SVG, HTML around them.
 
 mod chart;
+mod grid;
+mod landscape;
 mod page;
 
 use thiserror::Error;
 
+pub use grid::{Cell, Grid};
+pub use landscape::Landscape;
 pub use page::{escaped, figure, page};
 
 /// A chart: what it shows is data, how it looks is the same for all.
@@ -47,6 +51,9 @@ pub enum Style {
     Points,
     /// A line with dots at its points, for paths and measured sequences.
     Path,
+    /// The inside of the polygon of the points, pale, in the colour of the series
+    /// that follows: a band of confidence around a curve.
+    Band,
 }
 
 /// Why a picture could not be drawn.

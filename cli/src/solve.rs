@@ -1,0 +1,160 @@
+//! `pemdp solve`: one algorithm on one problem.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, anyhow, bail};
+use pemdp::algorithms::{ALGORITHMS, Algorithm, Entry, Iterate, Task, Trajectory, algorithm, solve};
+use pemdp::oracle::{Problem, Reading};
+use serde_json::{Map, Value};
+
+use crate::answer_table::table;
+use crate::arguments::SolveArguments;
+use crate::example;
+use crate::input::Input;
+use crate::layout::laid_out;
+use crate::numbers::significant;
+use crate::output::{Interrupts, Status, heading, print, wants_table};
+use crate::progress;
+
+/// A table shows about this many iterates.
+const ITERATES_SHOWN: usize = 20;
+
+/// Runs an algorithm and prints its trajectory.
+///
+/// # Errors
+/// An invalid problem or setting, before any work.
+pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
+    if arguments.list {
+        print(&if arguments.style.json { listed_as_json()? } else { listed()? })?;
+        return Ok(Status::Fine);
+    }
+    let Some(name) = &arguments.algorithm else { bail!("expected --algorithm NAME; --list lists them") };
+    let algorithm = algorithm(name, &settings(&arguments.set)?)?;
+    let (name, bytes) = match (&arguments.example, &arguments.file) {
+        (Some(name), _) => (format!("example {name}"), example::named(name)?.to_json().into_bytes()),
+        (None, Some(path)) => {
+            let input = Input::named(path);
+            (input.name(), input.read()?)
+        }
+        (None, None) => bail!("expected FILE or --example NAME"),
+    };
+    let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
+    let task = Task::new(&problem).with_context(|| name.clone())?;
+    let trajectory = run_showing_progress(&*algorithm, &task, arguments.seed).with_context(|| name)?;
+    if wants_table(arguments.style) {
+        print(&shown(&trajectory))?;
+    } else {
+        print(&laid_out(&trajectory.to_json())?)?;
+    }
+    let interrupted = trajectory.stop == pemdp::algorithms::Stop::Interrupted;
+    Ok(if interrupted { Status::Interrupted } else { Status::Fine })
+}
+
+fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> anyhow::Result<Trajectory> {
+    let steps = algorithm.settings().get("iterations").and_then(Value::as_u64).unwrap_or(0);
+    let bar = progress::bar(steps, "iterations");
+    let interrupts = Interrupts::gather();
+    let trajectory = solve(algorithm, task, seed, &mut |iterate: &Iterate| {
+        bar.set_position(iterate.iteration as u64);
+        bar.set_message(format!("value {}", significant(iterate.value, 6)));
+        if interrupts.flag().load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    bar.finish_and_clear();
+    Ok(trajectory?)
+}
+
+/// Settings from `name=value`, a value being JSON where it can be read so and
+/// text otherwise.
+fn settings(given: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let mut settings = Map::new();
+    for pair in given {
+        let (name, value) =
+            pair.split_once('=').with_context(|| anyhow!("--set {pair}: expected NAME=VALUE"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        if settings.insert(name.to_owned(), value).is_some() {
+            bail!("--set {pair}: {name} is set twice");
+        }
+    }
+    Ok(settings)
+}
+
+fn listed() -> anyhow::Result<String> {
+    let mut text = String::new();
+    for entry in ALGORITHMS {
+        let _ = writeln!(text, "{}\n  {}; {}", heading(entry.name), entry.about, entry.source);
+        let defaults = defaults(entry)?;
+        let width = entry.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
+        for setting in entry.settings {
+            let default = &defaults[setting.name];
+            let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let _ = writeln!(text, "    {:width$}  {} [default: {default}]", setting.name, setting.about);
+        }
+    }
+    Ok(text)
+}
+
+fn defaults(entry: &Entry) -> anyhow::Result<Value> {
+    Ok((entry.build)(&Map::new())?.settings())
+}
+
+fn listed_as_json() -> anyhow::Result<String> {
+    let listed = |entry: &Entry| -> anyhow::Result<Value> {
+        let settings: Map<String, Value> =
+            entry.settings.iter().map(|setting| (setting.name.to_owned(), setting.about.into())).collect();
+        Ok(serde_json::json!({
+            "name": entry.name,
+            "about": entry.about,
+            "source": entry.source,
+            "settings": settings,
+            "defaults": defaults(entry)?,
+        }))
+    };
+    laid_out(&ALGORITHMS.iter().map(listed).collect::<anyhow::Result<Vec<_>>>()?)
+}
+
+/// The trajectory as a table.
+fn shown(trajectory: &Trajectory) -> String {
+    let iterates = &trajectory.iterates;
+    let last = iterates.len().saturating_sub(1);
+    let every = (last / ITERATES_SHOWN).max(1);
+    let is_shown = |iterate: &&Iterate| iterate.iteration.is_multiple_of(every) || iterate.iteration == last;
+    let rows = iterates.iter().filter(is_shown).map(row).collect();
+    let columns = [
+        "iterate",
+        "value",
+        "regularised",
+        "||gradient||",
+        "policy entropy",
+        "deployments",
+        "samples",
+        "kinks",
+    ];
+    let mut text = table(&columns, rows, 0);
+    let _ = writeln!(text, "\n{}: {}", heading(trajectory.stop.word()), trajectory.stop.reason());
+    if let Some(best) = trajectory.best() {
+        let _ = writeln!(text, "largest value {} at iterate {}", significant(best.value, 9), best.iteration);
+    }
+    for warning in &trajectory.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+fn row(iterate: &Iterate) -> Vec<String> {
+    vec![
+        iterate.iteration.to_string(),
+        significant(iterate.value, 8),
+        significant(iterate.regularised_value, 8),
+        significant(iterate.gradient_norm, 3),
+        significant(iterate.policy_entropy, 3),
+        iterate.cost.deployments.to_string(),
+        iterate.cost.samples.to_string(),
+        iterate.kinks.to_string(),
+    ]
+}
