@@ -33,6 +33,7 @@
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
+//! | the papers' experiments | [`experiments`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
 //! | pictures | [`report`] |
@@ -58,6 +59,7 @@ pub mod algorithms;
 pub mod arithmetic;
 pub mod environments;
 pub mod evaluate;
+pub mod experiments;
 pub mod gradient;
 pub mod linear;
 pub mod mdp;

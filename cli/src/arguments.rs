@@ -42,6 +42,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Run one algorithm and print its trajectory, every iterate evaluated exactly
     Solve(SolveArguments),
+    /// Reproduce a named experiment of the literature on the true environment, or list them
+    Experiment(ExperimentArguments),
 }
 
 /// How an answer is printed: JSON on a pipe and a table on a terminal, unless
@@ -161,6 +163,25 @@ pub struct SolveArguments {
     /// List the algorithms with their settings
     #[arg(long)]
     pub list: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
+}
+
+/// Arguments of `pemdp experiment`.
+#[derive(Debug, Args)]
+pub struct ExperimentArguments {
+    /// Which experiment; all names with their settings are listed where it is left out
+    pub name: Option<String>,
+    /// Write NAME.csv, NAME.json, NAME.html and pictures into this directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Change a setting; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of every random choice; runs that differ in their seed count up from it
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,

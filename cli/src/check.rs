@@ -1,22 +1,22 @@
 //! `pemdp check`: the claims with their verdicts and the evidence.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use proofs_check::claim::Claim;
 use proofs_check::claims::{CLAIMS, claim};
 use proofs_check::suite::{Entry, Report, Settings, Work, run as run_suite};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use crate::answer_table::table;
 use crate::arguments::CheckArguments;
 use crate::layout::laid_out;
 use crate::numbers::significant;
-use crate::output::{Interrupts, Status, heading, print, whole};
+use crate::output::{Interrupts, Status, heading, print};
+use crate::write::{writable, write_whole};
 
 /// Seconds that a run takes about, mutants apart.
 const DEFAULT_BUDGET: f64 = 45.0;
@@ -146,13 +146,6 @@ fn complaint(entry: &Entry) -> String {
     format!("{}: {}", claim.id, faults.join("; "))
 }
 
-/// Makes the directory and a file in it.
-fn writable(directory: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(directory)?;
-    NamedTempFile::new_in(directory)?;
-    Ok(())
-}
-
 /// The page, the report as JSON, pictures and certificates.
 fn write_report(directory: &Path, report: &Report) -> anyhow::Result<()> {
     let mut files = vec![
@@ -166,22 +159,6 @@ fn write_report(directory: &Path, report: &Report) -> anyhow::Result<()> {
     for (name, text) in files {
         write_whole(&directory.join(&name), text.as_bytes()).with_context(|| name)?;
     }
-    Ok(())
-}
-
-/// Writes a file under a temporary name and renames it.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let _whole = whole();
-    let directory = path.parent().ok_or_else(|| anyhow!("has no directory"))?;
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(bytes)?;
-    // Temporary files are private; a report is as readable as any new file.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path)?;
     Ok(())
 }
 

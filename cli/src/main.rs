@@ -9,6 +9,7 @@ mod arguments;
 mod check;
 mod eval;
 mod example;
+mod experiment;
 mod input;
 mod layout;
 mod lines;
@@ -19,6 +20,7 @@ mod progress;
 mod solve;
 mod verdict_table;
 mod verify;
+mod write;
 
 use std::process::ExitCode;
 
@@ -62,5 +64,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Verify(arguments)) => verify::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Solve(arguments)) => solve::run(&arguments),
+        Some(Command::Experiment(arguments)) => experiment::run(&arguments),
     }
 }

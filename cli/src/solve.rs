@@ -71,7 +71,10 @@ fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> an
 
 /// Settings from `name=value`, a value being JSON where it can be read so and
 /// text otherwise.
-fn settings(given: &[String]) -> anyhow::Result<Map<String, Value>> {
+///
+/// # Errors
+/// What has no `=`, and what is set twice.
+pub fn settings(given: &[String]) -> anyhow::Result<Map<String, Value>> {
     let mut settings = Map::new();
     for pair in given {
         let (name, value) =

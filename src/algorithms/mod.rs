@@ -16,6 +16,7 @@ pub use ascent::{Method, Terms};
 pub use parameters::Parameters;
 pub use pepg::Pepg;
 pub use run::Run;
+pub(crate) use settings::from_map;
 pub use settings::{Check, Setting, SettingError};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
 

@@ -76,7 +76,7 @@ impl Check {
 }
 
 /// The settings with defaults for what is not given.
-pub(super) fn from_map<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, SettingError> {
+pub(crate) fn from_map<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, SettingError> {
     serde_json::from_value(Value::Object(settings.clone())).map_err(|e| SettingError::Form(e.to_string()))
 }
 

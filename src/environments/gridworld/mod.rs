@@ -300,6 +300,20 @@ impl<T: Transcendental> Pullback<T> for GridworldPullback<'_, T> {
     }
 }
 
+/// The probability that the response overrides the learner's move in a state, from
+/// the induced kernel; 0 in the terminal state.
+///
+/// Two moves to different cells differ in their rows by exactly the probability
+/// that they are left alone: `P(n(s,a)|s,a) - P(n(s,a)|s,a') = xi(4|s)`.
+pub fn intervention(kernel: &Kernel<f64>, state: usize) -> f64 {
+    if state == TERMINAL {
+        return 0.0;
+    }
+    let target = neighbour(state, 0);
+    let other = (1..N_ACTIONS).find(|&a| neighbour(state, a) != target).unwrap_or(0);
+    1.0 - (kernel.probability(state, 0, target) - kernel.probability(state, other, target))
+}
+
 /// The initial distribution: uniform over the 15 states of the first row and
 /// the first column.
 pub fn initial<T: Field>() -> Vec<T> {
