@@ -32,6 +32,7 @@
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
+//! | best responses in a fixed MDP | [`planning`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
@@ -64,6 +65,7 @@ pub mod mdp;
 pub mod optimum;
 pub mod oracle;
 pub mod performative;
+pub mod planning;
 pub mod policy;
 pub mod report;
 pub mod response;
