@@ -26,11 +26,15 @@ pub struct Run<'a> {
     /// Value in the environment that the algorithm acts in, where that is
     /// another one; goes with the next iterate.
     pub experienced_value: Option<f64>,
+    /// What besides the policy decides the iterates that follow (an environment
+    /// in force, an occupancy), where there is such a thing; goes with the next
+    /// iterate. A recurrence repeats it too.
+    pub memory: Vec<f64>,
     start: &'a Policy<f64>,
     comparator: Option<&'a Policy<f64>>,
     observer: &'a mut dyn FnMut(&Iterate) -> ControlFlow<()>,
     iterates: Vec<Iterate>,
-    recent: VecDeque<Policy<f64>>,
+    recent: VecDeque<(Policy<f64>, Vec<f64>)>,
     before: Option<Snapshot>,
     best: Option<(f64, Policy<f64>)>,
 }
@@ -53,6 +57,7 @@ impl<'a> Run<'a> {
             rng,
             cost: Cost::default(),
             experienced_value: None,
+            memory: Vec::new(),
             start: &task.start,
             comparator: task.comparator.as_ref(),
             observer,
@@ -109,7 +114,7 @@ impl<'a> Run<'a> {
         if self.best.as_ref().is_none_or(|(best, _)| iterate.value > *best) {
             self.best = Some((iterate.value, policy.clone()));
         }
-        self.recent.push_front(policy.clone());
+        self.recent.push_front((policy.clone(), std::mem::take(&mut self.memory)));
         self.recent.truncate(LONGEST_PERIOD + 1);
         let flow = (self.observer)(&iterate);
         self.iterates.push(iterate);
@@ -124,18 +129,16 @@ impl<'a> Run<'a> {
         self.iterates.last()
     }
 
-    /// Whether the last recorded policy is that of an earlier iterate, entry by
-    /// entry within `tolerance`: converged if it is the one before, else a cycle.
+    /// Whether the last recorded policy, and the memory with it, is that of an
+    /// earlier iterate, entry by entry within `tolerance`: converged if it is the
+    /// one before, else a cycle.
     pub fn recurrence(&self, tolerance: f64) -> Option<Stop> {
-        let last = self.recent.front()?;
-        let distance = |other: &Policy<f64>| {
-            let pairs = probabilities(last).zip(probabilities(other));
-            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
-        };
+        let (last, memory) = self.recent.front()?;
         let mut earlier = self.recent.iter().skip(1).enumerate();
-        let (back, size) = earlier.find_map(|(i, other)| {
-            let size = distance(other);
-            (size <= tolerance).then_some((i + 1, size))
+        let (back, size) = earlier.find_map(|(i, (other, then))| {
+            let size = largest_difference(probabilities(last), probabilities(other));
+            let change = largest_difference(memory.iter().copied(), then.iter().copied());
+            (size <= tolerance && change <= tolerance).then_some((i + 1, size))
         })?;
         Some(match back {
             1 => Stop::Converged { measure: "the largest change of a probability", size },
@@ -156,7 +159,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn into_trajectory(mut self, algorithm: &dyn Algorithm, seed: u64, stop: Stop) -> Trajectory {
-        let policy = self.recent.pop_front().unwrap_or_else(|| self.start.clone());
+        let policy = self.recent.pop_front().map_or_else(|| self.start.clone(), |(policy, _)| policy);
         let shape = (policy.n_states(), policy.n_actions());
         Trajectory {
             algorithm: algorithm.name(),
@@ -210,6 +213,10 @@ pub(super) fn rewards(mdp: &Mdp<f64>) -> Vec<f64> {
 pub(super) fn probabilities(policy: &Policy<f64>) -> impl Iterator<Item = f64> + '_ {
     let n_actions = policy.n_actions();
     (0..policy.n_states() * n_actions).map(move |i| *policy.probability(i / n_actions, i % n_actions))
+}
+
+fn largest_difference(xs: impl Iterator<Item = f64>, ys: impl Iterator<Item = f64>) -> f64 {
+    xs.zip(ys).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
 }
 
 fn largest_probability(policy: &Policy<f64>, state: usize) -> f64 {
