@@ -14,6 +14,9 @@ use crate::policy::{Parametrisation, Policy};
 
 /// The longest period that is recognised.
 const LONGEST_PERIOD: usize = 64;
+/// A cycle that contracts by less than this share of its steps in each period
+/// cannot be told from one that does not.
+const STANDING: f64 = 1e-6;
 /// An action with at least this probability counts as chosen for certain.
 const CERTAIN: f64 = 1.0 - 1e-6;
 
@@ -131,15 +134,22 @@ impl<'a> Run<'a> {
 
     /// Whether the last recorded policy, and the memory with it, is that of an
     /// earlier iterate, entry by entry within `tolerance`: converged if it is the
-    /// one before, else a cycle.
+    /// one before, else a cycle. Iterates that alternate while they converge are
+    /// no cycle: it must return to within a millionth of its last step.
     pub fn recurrence(&self, tolerance: f64) -> Option<Stop> {
         let (last, memory) = self.recent.front()?;
-        let mut earlier = self.recent.iter().skip(1).enumerate();
-        let (back, size) = earlier.find_map(|(i, (other, then))| {
-            let size = largest_difference(probabilities(last), probabilities(other));
-            let change = largest_difference(memory.iter().copied(), then.iter().copied());
-            (size <= tolerance && change <= tolerance).then_some((i + 1, size))
-        })?;
+        let distance = |(other, _): &(Policy<f64>, Vec<f64>)| {
+            largest_difference(probabilities(last), probabilities(other))
+        };
+        let step = distance(self.recent.get(1)?);
+        let recurs = |back: usize, entry: &(Policy<f64>, Vec<f64>)| {
+            let size = distance(entry);
+            let change = largest_difference(memory.iter().copied(), entry.1.iter().copied());
+            let stands = back == 1 || size <= STANDING * step;
+            (size <= tolerance && change <= tolerance && stands).then_some((back, size))
+        };
+        let mut earlier = self.recent.iter().enumerate().skip(1);
+        let (back, size) = earlier.find_map(|(back, entry)| recurs(back, entry))?;
         Some(match back {
             1 => Stop::Converged { measure: "the largest change of a probability", size },
             period => Stop::Cycle { period },

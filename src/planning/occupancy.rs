@@ -12,8 +12,11 @@ use crate::policy::Policy;
 
 /// Tolerance of the interior-point method.
 const TOLERANCE: f64 = 1e-12;
-/// Newton steps after it.
-const POLISHING: usize = 20;
+/// Newton steps after it that may improve nothing: one finds the entries that
+/// are positive, the next solves for them.
+const IN_VAIN: usize = 2;
+/// Solves after which polishing ends in any case.
+const MOST_SOLVES: u64 = 50;
 /// An occupancy that is only known to this share of the largest total
 /// `1/(1-gamma)` is not a solution.
 const ACCEPTABLE: f64 = 1e-6;
@@ -48,7 +51,9 @@ pub fn is_terminal(mdp: &Mdp<f64>, state: usize) -> bool {
 ///
 /// The retraining step of [Mandal2023]. An interior-point method finds which
 /// entries are positive; Newton steps on these solve the optimality conditions
-/// to rounding error.
+/// to rounding error. Where the conditions of an entry hold with equality on both
+/// sides (`d = 0` and multiplier 0), the last digits can be missing, and the
+/// bound says how many.
 ///
 /// # Errors
 /// [`PlanningError`] for `lambda <= 0` or where the solver failed.
@@ -142,16 +147,17 @@ impl<'a> Program<'a> {
         }
         let (mut guess, status) = self.interior_point()?;
         let mut best = self.certified(&guess)?;
-        let mut solves = 2;
-        for _ in 0..POLISHING {
+        let (mut solves, mut in_vain) = (2, 0);
+        while in_vain < IN_VAIN && solves < MOST_SOLVES {
             let Some(next) = self.newton(&guess) else { break };
             guess = next;
             let polished = self.certified(&guess)?;
             solves += 2;
-            if polished.distance_bound >= best.distance_bound {
-                break;
+            if polished.distance_bound < best.distance_bound {
+                best = polished;
+            } else {
+                in_vain += 1;
             }
-            best = polished;
         }
         let distance = best.distance_bound;
         if distance <= ACCEPTABLE / contraction_gap(self.mdp) {

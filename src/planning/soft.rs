@@ -49,7 +49,7 @@ pub fn soft_response(mdp: &Mdp<f64>, lambda: f64) -> Result<SoftResponse, Planni
     }
     let (n_states, n_actions) = (mdp.n_states(), mdp.n_actions());
     let mut logits = vec![0.0; n_states * n_actions];
-    let mut before = f64::INFINITY;
+    let (mut before, mut converged) = (f64::INFINITY, false);
     let mut solves = 0;
     loop {
         solves += 1;
@@ -61,11 +61,14 @@ pub fn soft_response(mdp: &Mdp<f64>, lambda: f64) -> Result<SoftResponse, Planni
             .zip(&evaluation.state_values)
             .map(|(row, v)| lambda * log_sum_exp(row) - v)
             .fold(0.0, f64::max);
-        let nearly = NEARLY * magnitude(&evaluation.state_values).max(lambda);
-        if violation == 0.0 || (violation <= nearly && violation >= before) || solves == ITERATIONS {
+        if converged || solves == ITERATIONS {
             let loss_bound = violation / contraction_gap(mdp);
             return Ok(SoftResponse { policy, evaluation, loss_bound, solves });
         }
+        // The violation is of second order in the error of the policy, so that one
+        // more step is needed when it is down to rounding error.
+        let nearly = NEARLY * magnitude(&evaluation.state_values).max(lambda);
+        converged = violation == 0.0 || (violation <= nearly && violation >= before);
         (logits, before) = (improved, violation);
     }
 }
