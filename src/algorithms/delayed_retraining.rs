@@ -9,7 +9,7 @@ use super::settings::{Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
 
-/// Delayed repeated retraining (DRR) [Rank2024] in an environment that responds
+/// Delayed repeated retraining (DRR) \[Rank2024\] in an environment that responds
 /// gradually: each policy is deployed for `k` rounds, after each of which the
 /// environment is `M_{t+1} = (1-w) M_t + w M(pi_t)`; the next policy is the best
 /// response in the last of these. It starts as what the first policy induces.

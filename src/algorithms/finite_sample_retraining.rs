@@ -9,7 +9,7 @@ use super::settings::{Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
 
-/// Repeated retraining from finite samples (RPO-FS) [Mandal2023]: in each round the
+/// Repeated retraining from finite samples (RPO-FS) \[Mandal2023\]: in each round the
 /// model is estimated from trajectories of the deployed policy in the environment
 /// that it induces, and the best response in the model is deployed next.
 ///

@@ -9,7 +9,7 @@ use super::settings::{Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
 
-/// Mixed delayed repeated retraining (MDRR) [Rank2024]: as
+/// Mixed delayed repeated retraining (MDRR) \[Rank2024\]: as
 /// [`super::DelayedRetraining`], but trained on the samples of all `k` rounds,
 /// those of round `j` weighted `v^j`.
 ///

@@ -12,7 +12,7 @@ use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
 use crate::planning::{is_terminal, nearest_occupancy};
 
-/// Repeated gradient ascent [Mandal2023]: with `P_t`, `r_t` the environment that
+/// Repeated gradient ascent \[Mandal2023\]: with `P_t`, `r_t` the environment that
 /// the policy of `d_t` induces,
 /// `d_{t+1} = Proj(d_t + step (r_t - lambda d_t))`, the projection on the
 /// occupancies of `P_t`, not normalised and without terminal states; `d_0` is the

@@ -9,11 +9,11 @@ use super::settings::{Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
 
-/// Repeated retraining [Mandal2023]: `pi_{t+1}` is the best response, with a
+/// Repeated retraining \[Mandal2023\]: `pi_{t+1}` is the best response, with a
 /// regulariser, in the environment that `pi_t` induces, observed exactly. Its fixed
 /// points are the stable policies, which need not be good ones.
 ///
-/// With `shift` below 1 the environment responds gradually [Rank2024]: it is
+/// With `shift` below 1 the environment responds gradually \[Rank2024\]: it is
 /// `M_{t+1} = (1-w) M_t + w M(pi_t)` when `pi_{t+1}` is trained, and starts as what
 /// the first policy induces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -49,7 +49,7 @@ pub fn is_terminal(mdp: &Mdp<f64>, state: usize) -> bool {
 /// `s`, `t` are the states that are not terminal ([`is_terminal`]); `d` is not
 /// normalised.
 ///
-/// The retraining step of [Mandal2023]. An interior-point method finds which
+/// The retraining step of \[Mandal2023\]. An interior-point method finds which
 /// entries are positive; Newton steps on these solve the optimality conditions
 /// to rounding error. Where the conditions of an entry hold with equality on both
 /// sides (`d = 0` and multiplier 0), the last digits can be missing, and the
