@@ -32,6 +32,7 @@
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
+//! | best responses in a fixed MDP | [`planning`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
 //! | the papers' experiments | [`experiments`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
@@ -66,6 +67,7 @@ pub mod mdp;
 pub mod optimum;
 pub mod oracle;
 pub mod performative;
+pub mod planning;
 pub mod policy;
 pub mod report;
 pub mod response;

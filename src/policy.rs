@@ -82,6 +82,16 @@ impl<T: Field> Policy<T> {
         Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation }
     }
 
+    /// The policy that takes `choice[s] < n_actions` in state `s`, with its
+    /// probabilities as parameters.
+    pub(crate) fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
+        let indicator = |a: usize, taken: usize| if a == taken { T::one() } else { T::zero() };
+        let row = |&taken: &usize| (0..n_actions).map(move |a| indicator(a, taken));
+        let probabilities = choice.iter().flat_map(row).collect();
+        let parametrisation = Parametrisation::Probabilities;
+        Self { n_states: choice.len(), n_actions, probabilities, logarithms: Vec::new(), parametrisation }
+    }
+
     /// Number of states S.
     pub fn n_states(&self) -> usize {
         self.n_states

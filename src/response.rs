@@ -29,6 +29,15 @@ pub trait Response<T: Field>: Send + Sync {
     /// policy at all.
     fn responds(&self, state: usize) -> Responds;
 
+    /// Whether a best response in the induced MDP is what retraining does here;
+    /// if not, why.
+    ///
+    /// # Errors
+    /// The reason.
+    fn retrainable(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
     /// A response without kinks that tends to this one as `temperature > 0`
     /// tends to 0; `None` where this one has none.
     fn smoothed(&self, temperature: &T) -> Option<Box<dyn Response<T>>> {

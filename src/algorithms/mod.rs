@@ -6,15 +6,27 @@
 //! stays inside it. What a [`Trajectory`] reports was evaluated exactly.
 
 mod ascent;
+mod delayed_retraining;
+mod finite_sample_retraining;
+mod mixed_delayed_retraining;
 mod parameters;
 mod pepg;
+mod repeated_gradient_ascent;
+mod repeated_retraining;
+mod retraining;
 mod run;
 mod settings;
 mod trajectory;
 
 pub use ascent::{Method, Terms};
+pub use delayed_retraining::DelayedRetraining;
+pub use finite_sample_retraining::FiniteSampleRetraining;
+pub use mixed_delayed_retraining::MixedDelayedRetraining;
 pub use parameters::Parameters;
 pub use pepg::Pepg;
+pub use repeated_gradient_ascent::RepeatedGradientAscent;
+pub use repeated_retraining::RepeatedRetraining;
+pub use retraining::Regulariser;
 pub use run::Run;
 pub(crate) use settings::from_map;
 pub use settings::{Check, Setting, SettingError};
@@ -29,6 +41,7 @@ use crate::arithmetic::Dual;
 use crate::mdp::ModelError;
 use crate::oracle::{EnvironmentSpec, Problem};
 use crate::performative::{PerformanceError, PerformativeMdp};
+use crate::planning::PlanningError;
 use crate::policy::Policy;
 
 /// Why an algorithm could not run.
@@ -70,6 +83,16 @@ pub enum AlgorithmError {
 impl From<ModelError> for AlgorithmError {
     fn from(error: ModelError) -> Self {
         Self::Performance(error.into())
+    }
+}
+
+impl From<PlanningError> for AlgorithmError {
+    fn from(error: PlanningError) -> Self {
+        match error {
+            PlanningError::Model(error) => error.into(),
+            PlanningError::Solve(error) => error.into(),
+            error => Self::Subproblem { what: "the regularised best response", status: error.to_string() },
+        }
     }
 }
 
@@ -203,7 +226,15 @@ pub struct Entry {
 }
 
 /// All algorithms.
-pub static ALGORITHMS: &[Entry] = &[pepg::ENTRY, pepg::WITHOUT_PERFORMATIVE_TERMS];
+pub static ALGORITHMS: &[Entry] = &[
+    pepg::ENTRY,
+    pepg::WITHOUT_PERFORMATIVE_TERMS,
+    repeated_retraining::ENTRY,
+    repeated_gradient_ascent::ENTRY,
+    finite_sample_retraining::ENTRY,
+    delayed_retraining::ENTRY,
+    mixed_delayed_retraining::ENTRY,
+];
 
 /// The algorithm of this name with these settings, checked.
 ///

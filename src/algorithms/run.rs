@@ -14,6 +14,9 @@ use crate::policy::{Parametrisation, Policy};
 
 /// The longest period that is recognised.
 const LONGEST_PERIOD: usize = 64;
+/// A cycle that contracts by less than this share of its steps in each period
+/// cannot be told from one that does not.
+const STANDING: f64 = 1e-6;
 /// An action with at least this probability counts as chosen for certain.
 const CERTAIN: f64 = 1.0 - 1e-6;
 
@@ -26,11 +29,15 @@ pub struct Run<'a> {
     /// Value in the environment that the algorithm acts in, where that is
     /// another one; goes with the next iterate.
     pub experienced_value: Option<f64>,
+    /// What besides the policy decides the iterates that follow (an environment
+    /// in force, an occupancy), where there is such a thing; goes with the next
+    /// iterate. A recurrence repeats it too.
+    pub memory: Vec<f64>,
     start: &'a Policy<f64>,
     comparator: Option<&'a Policy<f64>>,
     observer: &'a mut dyn FnMut(&Iterate) -> ControlFlow<()>,
     iterates: Vec<Iterate>,
-    recent: VecDeque<Policy<f64>>,
+    recent: VecDeque<(Policy<f64>, Vec<f64>)>,
     before: Option<Snapshot>,
     thinned: Thinned,
     best: Option<(f64, Policy<f64>)>,
@@ -54,6 +61,7 @@ impl<'a> Run<'a> {
             rng,
             cost: Cost::default(),
             experienced_value: None,
+            memory: Vec::new(),
             start: &task.start,
             comparator: task.comparator.as_ref(),
             observer,
@@ -112,7 +120,7 @@ impl<'a> Run<'a> {
             self.best = Some((iterate.value, policy.clone()));
         }
         self.thinned.push(iterate.iteration, policy);
-        self.recent.push_front(policy.clone());
+        self.recent.push_front((policy.clone(), std::mem::take(&mut self.memory)));
         self.recent.truncate(LONGEST_PERIOD + 1);
         let flow = (self.observer)(&iterate);
         self.iterates.push(iterate);
@@ -127,19 +135,24 @@ impl<'a> Run<'a> {
         self.iterates.last()
     }
 
-    /// Whether the last recorded policy is that of an earlier iterate, entry by
-    /// entry within `tolerance`: converged if it is the one before, else a cycle.
+    /// Whether the last recorded policy, and the memory with it, is that of an
+    /// earlier iterate, entry by entry within `tolerance`: converged if it is the
+    /// one before, else a cycle. Iterates that alternate while they converge are
+    /// no cycle: it must return to within a millionth of its last step.
     pub fn recurrence(&self, tolerance: f64) -> Option<Stop> {
-        let last = self.recent.front()?;
-        let distance = |other: &Policy<f64>| {
-            let pairs = probabilities(last).zip(probabilities(other));
-            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+        let (last, memory) = self.recent.front()?;
+        let distance = |(other, _): &(Policy<f64>, Vec<f64>)| {
+            largest_difference(probabilities(last), probabilities(other))
         };
-        let mut earlier = self.recent.iter().skip(1).enumerate();
-        let (back, size) = earlier.find_map(|(i, other)| {
-            let size = distance(other);
-            (size <= tolerance).then_some((i + 1, size))
-        })?;
+        let step = distance(self.recent.get(1)?);
+        let recurs = |back: usize, entry: &(Policy<f64>, Vec<f64>)| {
+            let size = distance(entry);
+            let change = largest_difference(memory.iter().copied(), entry.1.iter().copied());
+            let stands = back == 1 || size <= STANDING * step;
+            (size <= tolerance && change <= tolerance && stands).then_some((back, size))
+        };
+        let mut earlier = self.recent.iter().enumerate().skip(1);
+        let (back, size) = earlier.find_map(|(back, entry)| recurs(back, entry))?;
         Some(match back {
             1 => Stop::Converged { measure: "the largest change of a probability", size },
             period => Stop::Cycle { period },
@@ -165,7 +178,7 @@ impl<'a> Run<'a> {
         seed: u64,
         stop: Stop,
     ) -> Result<Trajectory, AlgorithmError> {
-        let policy = self.recent.pop_front().unwrap_or_else(|| self.start.clone());
+        let policy = self.recent.pop_front().map_or_else(|| self.start.clone(), |(policy, _)| policy);
         let best_policy = self.best.take().map_or_else(|| policy.clone(), |(_, policy)| policy);
         if self.comparator.is_none() {
             let last = self.iterates.len().saturating_sub(1);
@@ -253,6 +266,10 @@ pub(super) fn rewards(mdp: &Mdp<f64>) -> Vec<f64> {
 pub(super) fn probabilities(policy: &Policy<f64>) -> impl Iterator<Item = f64> + '_ {
     let n_actions = policy.n_actions();
     (0..policy.n_states() * n_actions).map(move |i| *policy.probability(i / n_actions, i % n_actions))
+}
+
+fn largest_difference(xs: impl Iterator<Item = f64>, ys: impl Iterator<Item = f64>) -> f64 {
+    xs.zip(ys).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
 }
 
 fn largest_probability(policy: &Policy<f64>, state: usize) -> f64 {

@@ -58,6 +58,13 @@ impl<T: Field> Response<T> for Coin<T> {
     fn responds(&self, _state: usize) -> Responds {
         Responds { transitions: false, rewards: true }
     }
+
+    fn retrainable(&self) -> Result<(), &'static str> {
+        Err(
+            "the loss is not linear in pi: both actions always have the same reward, so that every policy is \
+             a best response",
+        )
+    }
 }
 
 /// `dr / dpi(0) = mu - (1 - 2 epsilon) theta = -dr / dpi(1)`, for both actions.

@@ -53,26 +53,34 @@ impl Default for Settings {
     }
 }
 
-/// Names in tables and in the registry.
+/// Names in tables and in the registry; repeated retraining is delayed retraining
+/// without delay.
 const ALGORITHMS: [(&str, &str); 3] =
-    [("RR", "repeated-retraining"), ("DRR", "delayed-retraining"), ("MDRR", "mixed-delayed-retraining")];
+    [("RR", "delayed-retraining"), ("DRR", "delayed-retraining"), ("MDRR", "mixed-delayed-retraining")];
+
+/// Deployments a retraining.
+fn delay(settings: &Settings, name: &str) -> usize {
+    if name == "RR" { 1 } else { settings.delay }
+}
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
     let settings: Settings = from_map(given)?;
     Check::at_least_one("seeds", settings.seeds as usize)?;
     Check::at_least_one("rounds", settings.rounds)?;
     Check::at_least_one("trajectories", settings.trajectories)?;
+    Check::at_least_one("delay", settings.delay)?;
     let mut jobs = Vec::new();
     for &shift in &settings.shift {
         Check::that(shift > 0.0 && shift <= 1.0, "shift", shift, "above 0 and at most 1")?;
         for (name, algorithm) in ALGORITHMS {
             for sampled in [false, true] {
+                let delay = delay(&settings, name);
                 let mut with = json!({
-                    "iterations": settings.rounds, "shift": shift, "lambda": settings.lambda, "regulariser": "quadratic",
+                    "iterations": (settings.rounds / delay).max(1),
+                    "delay": delay,
+                    "shift": shift,
+                    "lambda": settings.lambda,
                 });
-                if algorithm != "repeated-retraining" {
-                    with["delay"] = json!(settings.delay);
-                }
                 if algorithm == "mixed-delayed-retraining" {
                     with["v"] = json!(settings.v);
                 }
@@ -109,15 +117,19 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
         let mut parts = Vec::new();
         let mut series = Vec::new();
         for group in &here {
-            let retrainings =
-                group.mean(|run| run.iterates.last().map_or(f64::NAN, |last| last.cost.solves as f64));
+            let delay = delay(settings, &group.text("algorithm"));
+            let retrainings = group.mean(|run| run.iterates.len() as f64 - 1.0);
             let name = format!("{}, {}", group.text("algorithm"), group.text("model"));
             let experienced = group.mean(|run| run.iterates.last().map_or(f64::NAN, in_force));
             parts.push(format!(
                 "{name}: {:.4} (in force {experienced:.4}, {retrainings:.0} retrainings)",
                 group.last_value()
             ));
-            series.extend(curve(group, &name, settings.rounds, in_force));
+            let mut curves = curve(group, &name, settings.rounds / delay, in_force);
+            for point in curves.iter_mut().flat_map(|series| &mut series.points) {
+                point.0 *= delay as f64;
+            }
+            series.extend(curves);
         }
         findings.push(format!(
             "w = {shift}, value of the last policy in the environment that it induces: {}.",

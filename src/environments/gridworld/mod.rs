@@ -10,10 +10,10 @@ mod numpy;
 use follower::Follower;
 
 use crate::arithmetic::{Field, Transcendental};
-use crate::evaluate::evaluate;
 use crate::linear::{Factorisation, Rows};
 use crate::mdp::{Kernel, Mdp, ModelError};
 use crate::performative::PerformanceError;
+use crate::planning::best_response;
 use crate::policy::{Policy, shifted_exponentials, softmax_pullback};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
@@ -350,24 +350,7 @@ pub fn eps_greedy_policy(gamma: f64) -> Result<Vec<f64>, PerformanceError> {
     let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows))?;
     let rewards = moves.map(|(s, a)| rules.reward(&GRID, s, a)).collect();
     let mdp = Mdp::new(kernel, rewards, initial(), gamma)?;
-    let mut greedy = vec![0; N_STATES];
-    // Policy iteration: every step that changes the policy improves it.
-    loop {
-        let on = |s: usize, a: usize, high: f64, low: f64| if greedy[s] == a { high } else { low };
-        let pick = |high: f64, low: f64| {
-            (0..N_STATES * N_ACTIONS).map(|i| on(i / N_ACTIONS, i % N_ACTIONS, high, low)).collect::<Vec<_>>()
-        };
-        let policy = Policy::probabilities(N_STATES, N_ACTIONS, pick(1.0, 0.0))?;
-        let evaluation = evaluate(&mdp, &policy, &0.0)?;
-        let q = |s: usize, a: usize| evaluation.action_value(s, a).copied().unwrap_or(f64::NAN);
-        let best = |s: usize| (0..N_ACTIONS).map(|a| q(s, a)).fold(f64::NEG_INFINITY, f64::max);
-        let first = |s: usize| (0..N_ACTIONS).find(|&a| q(s, a) >= best(s) - 1e-9).unwrap_or(0);
-        let improves = |s: usize| q(s, greedy[s]) < best(s) - 1e-9;
-        if !(0..N_STATES).any(improves) {
-            greedy = (0..N_STATES).map(first).collect();
-            let on = |i: usize| greedy[i / N_ACTIONS] == i % N_ACTIONS;
-            return Ok((0..N_STATES * N_ACTIONS).map(|i| if on(i) { 0.9 } else { 0.1 / 3.0 }).collect());
-        }
-        greedy = (0..N_STATES).map(first).collect();
-    }
+    let greedy = best_response(&mdp)?.choice;
+    let on = |i: usize| greedy[i / N_ACTIONS] == i % N_ACTIONS;
+    Ok((0..N_STATES * N_ACTIONS).map(|i| if on(i) { 0.9 } else { 0.1 / 3.0 }).collect())
 }

@@ -1,0 +1,88 @@
+//! Repeated retraining from samples.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::retraining::{Regulariser, Retraining};
+use super::run::Run;
+use super::settings::{Setting, SettingError, from_map, to_json};
+use super::trajectory::Stop;
+use super::{Algorithm, AlgorithmError, Entry, Task};
+
+/// Repeated retraining from finite samples (RPO-FS) \[Mandal2023\]: in each round the
+/// model is estimated from trajectories of the deployed policy in the environment
+/// that it induces, and the best response in the model is deployed next.
+///
+/// A trajectory goes on after each step with probability `gamma` and ends in
+/// terminal states (absorbing, reward 0), so that pairs are visited in proportion
+/// to the discounted occupancy. `rho`, `gamma` and the terminal states are known;
+/// a step pays `r[s,a]`. A pair that was never tried counts as staying for ever at
+/// the smallest reward seen (at most 0): nothing that was tried is worth less.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FiniteSampleRetraining {
+    /// Trajectories sampled for each retraining.
+    pub trajectories: usize,
+    /// What is maximised in the observed environment.
+    pub regulariser: Regulariser,
+    /// Weight of the regulariser.
+    pub lambda: f64,
+    /// Largest number of retrainings.
+    pub iterations: usize,
+}
+
+impl Default for FiniteSampleRetraining {
+    fn default() -> Self {
+        Self { trajectories: 100, regulariser: Regulariser::Quadratic, lambda: 0.1, iterations: 100 }
+    }
+}
+
+const SETTINGS: &[Setting] = &[
+    Setting { name: "trajectories", about: "trajectories sampled for each retraining, at least 1" },
+    Setting { name: "regulariser", about: "none, quadratic or entropy" },
+    Setting { name: "lambda", about: "weight of the regulariser, above 0" },
+    Setting { name: "iterations", about: "largest number of retrainings, at least 1" },
+];
+
+/// The algorithm as listed.
+pub(super) const ENTRY: Entry = Entry {
+    name: "finite-sample-retraining",
+    about: "repeated retraining in models estimated from sampled trajectories (RPO-FS)",
+    source: "[Mandal2023]",
+    settings: SETTINGS,
+    build: |settings| Ok(Box::new(from_map::<FiniteSampleRetraining>(settings)?)),
+};
+
+impl FiniteSampleRetraining {
+    fn retraining(&self) -> Retraining {
+        Retraining {
+            algorithm: ENTRY.name,
+            regulariser: self.regulariser,
+            lambda: self.lambda,
+            iterations: self.iterations,
+            delay: 1,
+            growth: None,
+            shift: 1.0,
+            trajectories: Some(self.trajectories),
+            tolerance: 0.0,
+        }
+    }
+}
+
+impl Algorithm for FiniteSampleRetraining {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn settings(&self) -> Value {
+        to_json(self)
+    }
+
+    fn check(&self) -> Result<(), SettingError> {
+        self.retraining().check()
+    }
+
+    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
+        self.retraining().run(task, run)
+    }
+}
