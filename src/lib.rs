@@ -18,9 +18,10 @@
 //!    + sum_{s,a} d[s,a] dr[s,a]                     through the rewards
 //! ```
 //!
-//! Everything here is computed by linear solves, never from samples, and the
-//! same formulas run on doubles, exact fractions, intervals, balls with proven
-//! radii, and dual numbers.
+//! Values and gradients are computed by linear solves, never from samples
+//! ([`estimate`] says what samples would give), and the same formulas run on
+//! doubles, exact fractions, intervals, balls with proven radii, and dual
+//! numbers.
 //!
 //! | symbol | where |
 //! |---|---|
@@ -32,6 +33,7 @@
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
+//! | estimates of `dJ/dtheta` from episodes, never exact | [`estimate`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
@@ -57,6 +59,7 @@
 pub mod algorithms;
 pub mod arithmetic;
 pub mod environments;
+pub mod estimate;
 pub mod evaluate;
 pub mod gradient;
 pub mod linear;
