@@ -24,6 +24,7 @@
 mod deployed;
 mod episode;
 mod form;
+mod kind;
 mod moments;
 mod truncation;
 mod two_point;
@@ -31,6 +32,7 @@ mod two_point;
 pub use deployed::{Deployed, EstimatedTerms, Functional};
 pub use episode::{Horizon, Sampler, Step};
 pub use form::{Baseline, Form, OneStepLate, Printed, Return, Score, StepWeights, Td, Undiscounted};
+pub use kind::Kind;
 pub use moments::{Enumeration, Moments, enumerate, moments};
 pub use truncation::{Truncation, TruncationBound};
 pub use two_point::{SampledValue, TwoPoint, sampled_value};
