@@ -521,14 +521,15 @@ mod sampled {
             let estimator = Estimator::new(deployed, &form, Horizon::Geometric).unwrap();
             let episodes = 200_000;
             let estimate = estimator.sample(episodes, &mut ChaCha8Rng::seed_from_u64(3)).unwrap();
-            let mut largest: f64 = 0.0;
-            for ((seen, truth), variance) in estimate.gradient.iter().zip(&truth).zip(&variance) {
-                largest = largest.max((seen - truth).abs() / (variance / episodes as f64 + 1e-30).sqrt());
-            }
-            assert!(largest < critical, "{largest} for {critical}");
-            // A gradient that is off by a hundredth part in one direction is seen.
-            let error = norm(&plus(&estimate.gradient, &truth.iter().map(|g| -g).collect::<Vec<_>>()));
-            assert!(error < 0.25 * norm(&truth), "{error} of {}", norm(&truth));
+            let largest_z = |truth: &[f64]| {
+                let errors = estimate.gradient.iter().zip(truth).map(|(seen, truth)| (seen - truth).abs());
+                // In the terminal state nothing varies, and nothing is off.
+                let size = |variance: &f64| (variance / episodes as f64).sqrt().max(1e-15);
+                errors.zip(&variance).map(|(error, variance)| error / size(variance)).fold(0.0, f64::max)
+            };
+            assert!(largest_z(&truth) < critical, "{} for {critical}", largest_z(&truth));
+            let lost = without_transitions(deployed.performance());
+            assert!(largest_z(&lost) > critical, "{} for {critical}", largest_z(&lost));
         });
     }
 
@@ -602,6 +603,33 @@ mod two_point {
         let bias = |radius| norm(&plus(&mean(&model, radius), &truth.iter().map(|g| -g).collect::<Vec<_>>()));
         let ratio = bias(0.2) / bias(0.1);
         assert!((3.9..4.1).contains(&ratio), "{ratio}");
+    }
+
+    /// Where the value is affine: `(K-1)/N` times the square of the gradient's norm.
+    #[test]
+    fn the_error_grows_with_the_number_of_parameters() {
+        let slope: Vec<f64> = (1..=8).map(f64::from).collect();
+        let affine = |theta: &[f64], _: &mut ChaCha8Rng| {
+            let value = theta.iter().zip(&slope).map(|(x, g)| x * g).sum();
+            Ok::<_, EstimateError>(SampledValue { value, episodes: 0, steps: 0 })
+        };
+        let estimator = TwoPoint { radius: 0.25, directions: 2 };
+        assert!(matches!(estimator.bias(), Bias::Form(_)));
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut square_error = || {
+            let seen = estimator.estimate(&[1.0; 8], &mut rng, affine).unwrap().gradient;
+            seen.iter().zip(&slope).map(|(x, g)| (x - g).powi(2)).sum::<f64>()
+        };
+        let errors: Vec<f64> = (0..20_000).map(|_| square_error()).collect();
+        let n = errors.len() as f64;
+        let mean = errors.iter().sum::<f64>() / n;
+        let variance = errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let predicted = 7.0 / 2.0 * norm(&slope).powi(2);
+        let t = (mean - predicted) / (variance / n).sqrt();
+        let critical = StudentsT::new(0.0, 1.0, n - 1.0).unwrap().inverse_cdf(1.0 - FALSE_ALARM / 2.0);
+        assert!(t.abs() < critical, "{mean} for {predicted}, t = {t}");
+        // The dimension is seen: K in place of K - 1 would not pass.
+        assert!((predicted / 7.0).abs() > critical * (variance / n).sqrt());
     }
 
     #[test]

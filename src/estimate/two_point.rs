@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use super::{Deployed, Estimate, EstimateError, Horizon, Sampler};
+use super::{Bias, Deployed, Estimate, EstimateError, Horizon, Sampler};
 
 /// The two-point estimator on the parameters,
 ///
@@ -10,7 +10,8 @@ use super::{Deployed, Estimate, EstimateError, Horizon, Sampler};
 /// g = K/(2 N radius) sum_i (J(theta + radius u_i) - J(theta - radius u_i)) u_i
 /// ```
 ///
-/// with `u_i` uniform on the unit sphere of the K parameters, [ChenHuang2025].
+/// with `u_i` uniform on the unit sphere of the K parameters
+/// ([ChenHuang2025, CH4] on the logits).
 /// Its mean is the gradient of the mean of `J` over the ball of this radius, with
 /// exact values or unbiased samples of them alike; so its bias is at most `L`
 /// times the radius where `J` is L-smooth. It needs no scores and no derivative of
@@ -35,6 +36,11 @@ pub struct SampledValue {
 }
 
 impl TwoPoint {
+    /// Why its mean is not the gradient.
+    pub fn bias(&self) -> Bias {
+        Bias::Form("its mean is the gradient of J averaged over a ball around theta")
+    }
+
     /// The estimate at `theta`. `value_at` deploys the policy of its parameters
     /// and says what was seen.
     ///
