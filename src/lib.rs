@@ -18,9 +18,10 @@
 //!    + sum_{s,a} d[s,a] dr[s,a]                     through the rewards
 //! ```
 //!
-//! Everything here is computed by linear solves, never from samples, and the
-//! same formulas run on doubles, exact fractions, intervals, balls with proven
-//! radii, and dual numbers.
+//! Values and gradients are computed by linear solves, never from samples
+//! ([`estimate`] says what samples would give), and the same formulas run on
+//! doubles, exact fractions, intervals, balls with proven radii, and dual
+//! numbers.
 //!
 //! | symbol | where |
 //! |---|---|
@@ -33,6 +34,7 @@
 //! | `dJ/dtheta` | [`gradient`] |
 //! | all of it at once | [`performative`] |
 //! | best responses in a fixed MDP | [`planning`] |
+//! | estimates of `dJ/dtheta` from episodes, never exact | [`estimate`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
 //! | the papers' experiments | [`experiments`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
@@ -59,6 +61,7 @@
 pub mod algorithms;
 pub mod arithmetic;
 pub mod environments;
+pub mod estimate;
 pub mod evaluate;
 pub mod experiments;
 pub mod gradient;

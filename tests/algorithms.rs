@@ -35,3 +35,91 @@ mod gridworld {
         }
     }
 }
+
+mod sampled {
+    use std::ops::ControlFlow;
+
+    use pemdp::algorithms::{Method, Pepg, Stop, Task, Terms, Trajectory, algorithm, solve};
+    use pemdp::estimate::Kind;
+    use pemdp::oracle::{Problem, Reading, examples};
+    use serde_json::json;
+
+    fn task() -> Task {
+        let loan = examples::example("loan-mdp").unwrap().to_json();
+        Task::new(&Problem::from_json(&loan, Reading::Doubles).unwrap()).unwrap()
+    }
+
+    fn run(settings: &Pepg, seed: u64) -> Trajectory {
+        solve(settings, &task(), seed, &mut |_| ControlFlow::Continue(())).unwrap()
+    }
+
+    /// From 1/3. The optimum approves with probability 1/4, the stable policy,
+    /// where ascent without the transition term ends, with 1/2.
+    #[test]
+    fn estimates_lead_to_the_optimum_and_the_mistakes_to_the_stable_policy() {
+        let settings = |estimator, terms| Pepg {
+            method: Method::Plain,
+            step: 0.5,
+            iterations: 400,
+            trajectories: 400,
+            estimator: Some(estimator),
+            terms,
+            ..Pepg::default()
+        };
+        for (estimator, terms, approval) in [
+            (Kind::ReturnFittedBaseline, Terms::All, 0.25),
+            (Kind::Td, Terms::All, 0.25),
+            (Kind::Score, Terms::All, 0.25),
+            (Kind::Printed, Terms::All, 0.5),
+            (Kind::OneStepLate, Terms::All, 0.5),
+            (Kind::Td, Terms::NoTransition, 0.5),
+        ] {
+            let trajectory = run(&settings(estimator, terms), 1);
+            let seen = *trajectory.policy.probability(0, 0);
+            assert!((seen - approval).abs() < 0.06, "{estimator:?} {terms:?}: {seen}");
+            assert_eq!(trajectory.stop, Stop::IterationLimit);
+            assert_eq!(trajectory, run(&settings(estimator, terms), 1));
+        }
+    }
+
+    #[test]
+    fn samples_are_counted_and_every_estimator_runs() {
+        for estimator in Kind::ALL {
+            let settings = Pepg {
+                iterations: 2,
+                trajectories: 10,
+                horizon: Some(4),
+                estimator: Some(estimator),
+                ..Pepg::default()
+            };
+            let trajectory = run(&settings, 0);
+            let batches =
+                if serde_json::to_value(estimator).unwrap().to_string().contains("fitted") { 2 } else { 1 };
+            let samples: Vec<u64> = trajectory.iterates.iter().map(|iterate| iterate.cost.samples).collect();
+            assert_eq!(samples, [0, 40 * batches, 80 * batches], "{estimator:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (settings, message) in [
+            (json!({"estimator": "td", "trajectories": 0}), "trajectories is 0, expected at least 1"),
+            (json!({"estimator": "td", "horizon": 0}), "horizon is 0, expected at least 1"),
+            (
+                json!({"estimator": "undiscounted"}),
+                "horizon is null, expected a number of steps: without discount a geometric horizon makes no sense",
+            ),
+            (
+                json!({"estimator": "td", "method": "natural"}),
+                "method is natural, expected plain or adam with an estimator: the others use exact values",
+            ),
+            (
+                json!({"estimator": "td", "smoothing": 0.1}),
+                "smoothing is 0.1, expected null with an estimator: no episodes are drawn in a smoothed response",
+            ),
+        ] {
+            let error = algorithm("pepg", settings.as_object().unwrap()).err().unwrap();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

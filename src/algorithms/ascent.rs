@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
+use crate::estimate::EstimatedTerms;
 use crate::evaluate::Evaluation;
 use crate::gradient::GradientTerms;
 use crate::policy::{Parametrisation, Policy};
@@ -39,16 +40,26 @@ pub enum Terms {
 impl Terms {
     /// The sum of these terms, `None` where it is infinite.
     pub fn of(self, gradient: &GradientTerms<f64>) -> Vec<Option<f64>> {
-        let through_transitions = matches!(self, Self::All | Self::NoReward);
-        let through_rewards = matches!(self, Self::All | Self::NoTransition);
         let mut total = gradient.clone();
-        if !through_transitions {
-            total.transition.fill(0.0);
-        }
-        if !through_rewards {
-            total.reward.fill(0.0);
-        }
+        self.keep(&mut total.transition, &mut total.reward);
         total.total()
+    }
+
+    /// The sum of these terms of an estimate.
+    pub fn of_estimate(self, estimate: &EstimatedTerms<f64>) -> Vec<f64> {
+        let mut total = estimate.clone();
+        self.keep(&mut total.transition, &mut total.reward);
+        total.total()
+    }
+
+    /// Sets what is not followed to 0.
+    fn keep(self, transition: &mut [f64], reward: &mut [f64]) {
+        if !matches!(self, Self::All | Self::NoReward) {
+            transition.fill(0.0);
+        }
+        if !matches!(self, Self::All | Self::NoTransition) {
+            reward.fill(0.0);
+        }
     }
 }
 

@@ -38,6 +38,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::arithmetic::Dual;
+use crate::estimate::EstimateError;
 use crate::mdp::ModelError;
 use crate::oracle::{EnvironmentSpec, Problem};
 use crate::performative::{PerformanceError, PerformativeMdp};
@@ -70,6 +71,9 @@ pub enum AlgorithmError {
     /// A policy on the way could not be evaluated.
     #[error(transparent)]
     Performance(#[from] PerformanceError),
+    /// A gradient could not be estimated.
+    #[error(transparent)]
+    Estimate(#[from] EstimateError),
     /// A best response or a projection was not found.
     #[error("{what} was not solved: {status}")]
     Subproblem {

@@ -12,12 +12,13 @@ use super::run::Run;
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use crate::estimate::{Deployed, Horizon, Kind};
 use crate::evaluate::Evaluation;
-use crate::performative::PerformativeMdp;
+use crate::performative::{Performance, PerformativeMdp};
 use crate::policy::Policy;
 
-/// Performative policy gradient with the exact gradient: `theta_{t+1} = theta_t +
-/// step`, the step made of `grad J(theta_t)` by [`Method`].
+/// Performative policy gradient: `theta_{t+1} = theta_t + step`, the step made of
+/// `grad J(theta_t)` by [`Method`], the gradient exact or estimated from episodes.
 ///
 /// The gradient is the repaired one ([PePG, T2] as transcribed loses the
 /// transition term). With [`Terms::Policy`] it is vanilla policy gradient, whose
@@ -44,6 +45,13 @@ pub struct Pepg {
     pub smoothing: Option<f64>,
     /// The last temperature.
     pub smoothing_end: f64,
+    /// How the gradient is estimated from episodes; none for the exact one. A
+    /// run on estimates ends with its iterations: a small one proves nothing.
+    pub estimator: Option<Kind>,
+    /// Episodes for each estimate.
+    pub trajectories: usize,
+    /// Steps of an episode; geometric with `gamma` where none.
+    pub horizon: Option<usize>,
 }
 
 impl Default for Pepg {
@@ -58,6 +66,9 @@ impl Default for Pepg {
             damping: 1e-3,
             smoothing: None,
             smoothing_end: 1e-6,
+            estimator: None,
+            trajectories: 100,
+            horizon: None,
         }
     }
 }
@@ -76,12 +87,19 @@ const SETTINGS: &[Setting] = &[
         about: "first temperature of a smoothed response, falling to smoothing-end",
     },
     Setting { name: "smoothing-end", about: "last temperature, above 0" },
+    Setting {
+        name: "estimator",
+        about: "gradient from episodes: score, return, return-exact-baseline, return-fitted-baseline, td, \
+                td-fitted, printed, one-step-late, undiscounted or undiscounted-transition; exact where null",
+    },
+    Setting { name: "trajectories", about: "episodes for each estimate, at least 1" },
+    Setting { name: "horizon", about: "steps of an episode, at least 1; geometric with gamma where null" },
 ];
 
 /// The algorithm as listed.
 pub(super) const ENTRY: Entry = Entry {
     name: "pepg",
-    about: "ascent along the exact performative gradient",
+    about: "ascent along the performative gradient, exact or from episodes",
     source: "[PePG], with the transition term repaired",
     settings: SETTINGS,
     build: |settings| Ok(Box::new(from_map::<Pepg>(settings)?)),
@@ -110,7 +128,8 @@ impl Algorithm for Pepg {
     }
 
     fn guarantee(&self) -> Guarantee {
-        let is_ascent = self.method == Method::Plain && self.terms == Terms::All && self.smoothing.is_none();
+        let is_exact = self.smoothing.is_none() && self.estimator.is_none();
+        let is_ascent = self.method == Method::Plain && self.terms == Terms::All && is_exact;
         if is_ascent { Guarantee::Ascent { step: self.step } } else { Guarantee::None }
     }
 
@@ -121,7 +140,10 @@ impl Algorithm for Pepg {
         self.entropy.map_or(Ok(()), |entropy| Check::not_negative("entropy", entropy))?;
         Check::positive("damping", self.damping)?;
         self.smoothing.map_or(Ok(()), |temperature| Check::positive("smoothing", temperature))?;
-        Check::positive("smoothing-end", self.smoothing_end)
+        Check::positive("smoothing-end", self.smoothing_end)?;
+        Check::at_least_one("trajectories", self.trajectories)?;
+        self.horizon.map_or(Ok(()), |horizon| Check::at_least_one("horizon", horizon))?;
+        self.estimator.map_or(Ok(()), |estimator| self.check_estimator(estimator))
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
@@ -132,7 +154,7 @@ impl Algorithm for Pepg {
         loop {
             let policy = parameters.policy(&parameters.theta)?;
             run.cost.deployments += 1;
-            run.cost.solves += 1;
+            run.cost.solves += u64::from(self.estimator.is_none_or(Kind::uses_exact_values));
             let performance = task.environment.perform_regularised(&policy, &entropy)?;
             if let ControlFlow::Break(stop) = run.record(&policy, &performance)? {
                 return Ok(stop);
@@ -143,11 +165,14 @@ impl Algorithm for Pepg {
                 None => performance,
                 Some(smoothed) => smoothed.perform_regularised(&policy, &entropy)?,
             };
-            // Softmax gradients are finite: every probability is positive.
-            let gradient: Vec<f64> =
-                self.terms.of(&followed.gradient).into_iter().map(|g| g.unwrap_or(0.0)).collect();
+            let gradient: Vec<f64> = match self.estimator {
+                // Softmax gradients are finite: every probability is positive.
+                None => self.terms.of(&followed.gradient).into_iter().map(|g| g.unwrap_or(0.0)).collect(),
+                Some(_) if iteration == self.iterations => return Ok(Stop::IterationLimit),
+                Some(estimator) => self.estimate(estimator, &followed, &policy, entropy, run)?,
+            };
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-            if norm <= self.tolerance {
+            if self.estimator.is_none() && norm <= self.tolerance {
                 return Ok(run.stationary(&policy, norm));
             }
             if iteration == self.iterations {
@@ -175,6 +200,39 @@ impl Algorithm for Pepg {
 }
 
 impl Pepg {
+    /// What episodes do not go with.
+    fn check_estimator(&self, estimator: Kind) -> Result<(), SettingError> {
+        if !matches!(self.method, Method::Plain | Method::Adam) {
+            let expected = "plain or adam with an estimator: the others use exact values";
+            return Check::that(false, "method", format!("{:?}", self.method).to_lowercase(), expected);
+        }
+        if let Some(temperature) = self.smoothing {
+            let expected = "null with an estimator: no episodes are drawn in a smoothed response";
+            return Check::that(false, "smoothing", temperature, expected);
+        }
+        if estimator.needs_truncation() && self.horizon.is_none() {
+            let expected = "a number of steps: without discount a geometric horizon makes no sense";
+            return Check::that(false, "horizon", "null", expected);
+        }
+        Ok(())
+    }
+
+    /// The terms that are followed, estimated from episodes.
+    fn estimate(
+        &self,
+        estimator: Kind,
+        performance: &Performance<'_, f64>,
+        policy: &Policy<f64>,
+        entropy: f64,
+        run: &mut Run<'_>,
+    ) -> Result<Vec<f64>, AlgorithmError> {
+        let deployed = Deployed::new(performance, policy, &entropy)?;
+        let horizon = self.horizon.map_or(Horizon::Geometric, Horizon::Truncated);
+        let estimate = estimator.estimate(&deployed, horizon, self.trajectories as u64, &mut run.rng)?;
+        run.cost.samples += estimate.steps;
+        Ok(estimate.terms.map_or(estimate.gradient, |terms| self.terms.of_estimate(&terms)))
+    }
+
     /// The environment with its kinks smoothed as far as this iteration wants,
     /// if it has kinks.
     fn smoothed(&self, truth: &PerformativeMdp<f64>, iteration: usize) -> Option<PerformativeMdp<f64>> {

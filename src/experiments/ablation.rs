@@ -113,5 +113,5 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
     }
     // The setting of the paper first.
     drawings.sort_by_key(|drawing| !drawing.name().starts_with(&Benchmark::PEPG.slug()));
-    Ok(Presentation { summary: summary(&groups), findings, drawings })
+    Ok(Presentation { summary: summary(&groups), findings, drawings, times: None })
 }

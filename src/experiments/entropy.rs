@@ -104,5 +104,5 @@ fn present(done: &[Done]) -> Presentation {
         logarithmic: [true, false],
         series,
     });
-    Presentation { summary: summary(&groups), findings, drawings: vec![drawing] }
+    Presentation { summary: summary(&groups), findings, drawings: vec![drawing], times: None }
 }

@@ -146,5 +146,5 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
             series,
         }));
     }
-    Presentation { summary: summary(&groups), findings, drawings }
+    Presentation { summary: summary(&groups), findings, drawings, times: None }
 }

@@ -87,7 +87,7 @@ fn contestants(settings: &Settings) -> Vec<Contestant> {
             "PePG, sampled",
             "pepg",
             EPS_GREEDY,
-            json!({"iterations": rounds, "estimator": "return-value", "trajectories": 100}),
+            json!({"iterations": rounds, "estimator": "return-fitted-baseline", "trajectories": 100}),
         ),
         exact("RR", "repeated-retraining", EPS_GREEDY, json!({"iterations": rounds})),
         exact(
@@ -186,7 +186,7 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
         }
     }
     drawings.sort_by_key(|drawing| !drawing.name().ends_with(&Benchmark::PEPG.slug()));
-    Ok(Presentation { summary: summary(&groups), findings, drawings })
+    Ok(Presentation { summary: summary(&groups), findings, drawings, times: None })
 }
 
 /// Who ended highest, and by how much.

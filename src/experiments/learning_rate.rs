@@ -114,7 +114,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
         }));
     }
     findings.extend(smoothness(&groups));
-    Presentation { summary: summary(&groups), findings, drawings }
+    Presentation { summary: summary(&groups), findings, drawings, times: None }
 }
 
 /// What the runs say about 1/L.

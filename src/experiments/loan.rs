@@ -206,7 +206,7 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
         }));
     }
     drawings.push(two_parameters(settings)?);
-    Ok(Presentation { summary: table, findings, drawings })
+    Ok(Presentation { summary: table, findings, drawings, times: None })
 }
 
 /// The bandit form over its two logits, with the paths of ascent with and

@@ -8,6 +8,7 @@ mod ablation;
 mod benchmark;
 mod curves;
 mod entropy;
+mod estimators;
 mod gradual;
 mod gridworld;
 mod initialisation;
@@ -38,6 +39,9 @@ pub enum ExperimentError {
     /// A setting of the experiment.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// A sampled estimate.
+    #[error(transparent)]
+    Estimate(#[from] crate::estimate::EstimateError),
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -71,6 +75,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
     entropy::EXPERIMENT,
     loan::EXPERIMENT,
     gradual::EXPERIMENT,
+    estimators::EXPERIMENT,
     initialisation::EXPERIMENT,
 ];
 

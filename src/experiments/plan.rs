@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
@@ -82,6 +83,9 @@ pub struct Done {
     pub label: Label,
     /// What it found.
     pub outcome: Outcome,
+    /// How long it took, in seconds: the only thing here that differs from run to
+    /// run.
+    pub seconds: f64,
 }
 
 impl Done {
@@ -159,6 +163,8 @@ pub struct Presentation {
     pub findings: Vec<String>,
     /// Drawings, the most important first.
     pub drawings: Vec<Drawing>,
+    /// A drawing of measured times, kept apart from what is the same in every run.
+    pub times: Option<Picture>,
 }
 
 /// An experiment that can be run.
@@ -196,6 +202,7 @@ pub fn run(
         if stop.load(Ordering::SeqCst) {
             return Ok(None);
         }
+        let start = Instant::now();
         let outcome = match &job.work {
             Work::Measure(rows) => Outcome::Rows(rows()?),
             Work::Solve { algorithm, task } => {
@@ -211,7 +218,7 @@ pub fn run(
             }
         };
         finished();
-        Ok(Some(Done { label: job.label.clone(), outcome }))
+        Ok(Some(Done { label: job.label.clone(), outcome, seconds: start.elapsed().as_secs_f64() }))
     };
     let done: Vec<Option<Done>> = plan.jobs.par_iter().map(work).collect::<Result<_, _>>()?;
     let interrupted = if done.iter().any(Option::is_none) { Interrupted::Yes } else { Interrupted::No };

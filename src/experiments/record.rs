@@ -79,6 +79,10 @@ impl Record {
             (format!("{}.json", self.name), format!("{:#}\n", self.to_json())),
             (format!("{}.html", self.name), self.html()?),
         ];
+        files.push((format!("{}-times.csv", self.name), self.times()));
+        if let Some(picture) = &self.presentation.times {
+            files.push((format!("{}-times.svg", self.name), picture.to_svg()?));
+        }
         for (i, drawing) in self.presentation.drawings.iter().enumerate() {
             let name =
                 if i == 0 { self.name.to_owned() } else { format!("{}-{}", self.name, drawing.name()) };
@@ -102,10 +106,25 @@ impl Record {
         )
     }
 
+    /// Names of the columns of labels.
+    fn labels(&self) -> Vec<&'static str> {
+        self.done.first().map_or_else(Vec::new, |done| done.label.columns.iter().map(|c| c.0).collect())
+    }
+
+    /// How long each job took, on whatever else the machine was doing.
+    fn times(&self) -> String {
+        let mut csv = format!("# {}; wall-clock times differ from run to run\n", self.provenance());
+        csv.push_str(&line(self.labels().into_iter().chain(["seed", "seconds"]).map(str::to_owned)));
+        for done in &self.done {
+            let own = [done.label.seed.to_string(), format!("{:.6}", done.seconds)];
+            csv.push_str(&line(done.label.columns.iter().map(|(_, value)| shown(value)).chain(own)));
+        }
+        csv
+    }
+
     fn csv(&self) -> String {
         let mut csv = format!("# {}\n", self.provenance());
-        let labels: Vec<&str> =
-            self.done.first().map_or_else(Vec::new, |done| done.label.columns.iter().map(|c| c.0).collect());
+        let labels = self.labels();
         let is_trajectory = self.done.iter().any(|done| done.trajectory().is_some());
         let own: &[&str] = if is_trajectory { &ITERATE_COLUMNS } else { &self.columns };
         let header: Vec<&str> = labels.iter().copied().chain(["seed"]).chain(own.iter().copied()).collect();
@@ -183,6 +202,14 @@ impl Record {
         body.push_str("</ul>\n");
         for drawing in &self.presentation.drawings {
             body.push_str(&drawing.to_figure()?);
+        }
+        if let Some(picture) = &self.presentation.times {
+            let link = format!(
+                "<p>Measured times, which differ from run to run: <a href=\"{0}-times.svg\">{1}</a>.</p>\n",
+                self.name,
+                escaped(&picture.title)
+            );
+            body.push_str(&link);
         }
         body.push_str("<h2>Figures</h2>\n");
         body.push_str(&html_table(&self.presentation.summary));
