@@ -447,16 +447,25 @@ mod samples {
         assert_ne!(once.policy, run(&settings(5), &affine(), 8).policy);
     }
 
-    /// A single trajectory leaves pairs untried; they are not taken.
+    /// The other action pays more, but the deployed policy never takes it, and what
+    /// was never tried is not taken: whichever comes first, and even where all that
+    /// was seen is equally bad, so that a regulariser would rather spread.
     #[test]
     fn what_was_never_tried_is_not_taken() {
-        // Action 1 pays more, but the deployed policy never takes it.
-        let json = r#"{"format":"pemdp-problem/1","gamma":0.5,"initial":[1],
-            "policy":{"kind":"probabilities","values":[[1,0]]},
-            "environment":{"kind":"fixed","transitions":[[[1],[1]]],"rewards":[[1,2]]}}"#;
-        let settings = FiniteSampleRetraining { iterations: 3, ..FiniteSampleRetraining::default() };
-        let trajectory = run(&settings, &task(json), 0);
-        assert_eq!(trajectory.policy.probability(0, 0), &1.0);
+        for (policy, rewards, tried) in [([1, 0], [-1, 2], 0), ([0, 1], [2, -1], 1), ([0, 1], [3, 2], 1)] {
+            let task = task(&format!(
+                r#"{{"format":"pemdp-problem/1","gamma":0.5,"initial":[1],
+                "policy":{{"kind":"probabilities","values":[{policy:?}]}},
+                "environment":{{"kind":"fixed","transitions":[[[1],[1]]],"rewards":[{rewards:?}]}}}}"#
+            ));
+            for (regulariser, lambda) in
+                [(Regulariser::None, 0.1), (Regulariser::Quadratic, 0.1), (Regulariser::Quadratic, 100.0)]
+            {
+                let settings = FiniteSampleRetraining { trajectories: 3, regulariser, lambda, iterations: 2 };
+                let policy = run(&settings, &task, 0).policy;
+                assert!((policy.probability(0, tried) - 1.0).abs() < 1e-14, "{regulariser:?} {lambda}");
+            }
+        }
     }
 }
 
