@@ -69,6 +69,20 @@ mod gridworld {
         }
     }
 
+    #[test]
+    fn the_benchmarks_responses_are_certified() {
+        let task = benchmark(5.0);
+        let mdp = task.environment.perform(&task.start).unwrap().mdp;
+        assert!(pemdp::planning::best_response(&mdp).unwrap().loss_bound < 1e-13);
+        for lambda in [1e-3, 0.1, 1.0, 5.0] {
+            let bound = pemdp::planning::quadratic_response(&mdp, lambda).unwrap().distance_bound;
+            assert!(bound < 1e-13 * (1.0 + 1.0 / lambda), "{lambda}: {bound}");
+            assert!(
+                pemdp::planning::soft_response(&mdp, lambda).unwrap().loss_bound < 1e-13 * (1.0 + lambda)
+            );
+        }
+    }
+
     /// In the true environment, from the same start: all end where exact repeated
     /// retraining with the same regulariser does, up to what is left of the steps
     /// and the noise of the samples.
