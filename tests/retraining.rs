@@ -69,6 +69,20 @@ mod gridworld {
         }
     }
 
+    #[test]
+    fn the_benchmarks_responses_are_certified() {
+        let task = benchmark(5.0);
+        let mdp = task.environment.perform(&task.start).unwrap().mdp;
+        assert!(pemdp::planning::best_response(&mdp).unwrap().loss_bound < 1e-13);
+        for lambda in [1e-3, 0.1, 1.0, 5.0] {
+            let bound = pemdp::planning::quadratic_response(&mdp, lambda).unwrap().distance_bound;
+            assert!(bound < 1e-13 * (1.0 + 1.0 / lambda), "{lambda}: {bound}");
+            assert!(
+                pemdp::planning::soft_response(&mdp, lambda).unwrap().loss_bound < 1e-13 * (1.0 + lambda)
+            );
+        }
+    }
+
     /// In the true environment, from the same start: all end where exact repeated
     /// retraining with the same regulariser does, up to what is left of the steps
     /// and the noise of the samples.
@@ -447,16 +461,25 @@ mod samples {
         assert_ne!(once.policy, run(&settings(5), &affine(), 8).policy);
     }
 
-    /// A single trajectory leaves pairs untried; they are not taken.
+    /// The other action pays more, but the deployed policy never takes it, and what
+    /// was never tried is not taken: whichever comes first, and even where all that
+    /// was seen is equally bad, so that a regulariser would rather spread.
     #[test]
     fn what_was_never_tried_is_not_taken() {
-        // Action 1 pays more, but the deployed policy never takes it.
-        let json = r#"{"format":"pemdp-problem/1","gamma":0.5,"initial":[1],
-            "policy":{"kind":"probabilities","values":[[1,0]]},
-            "environment":{"kind":"fixed","transitions":[[[1],[1]]],"rewards":[[1,2]]}}"#;
-        let settings = FiniteSampleRetraining { iterations: 3, ..FiniteSampleRetraining::default() };
-        let trajectory = run(&settings, &task(json), 0);
-        assert_eq!(trajectory.policy.probability(0, 0), &1.0);
+        for (policy, rewards, tried) in [([1, 0], [-1, 2], 0), ([0, 1], [2, -1], 1), ([0, 1], [3, 2], 1)] {
+            let task = task(&format!(
+                r#"{{"format":"pemdp-problem/1","gamma":0.5,"initial":[1],
+                "policy":{{"kind":"probabilities","values":[{policy:?}]}},
+                "environment":{{"kind":"fixed","transitions":[[[1],[1]]],"rewards":[{rewards:?}]}}}}"#
+            ));
+            for (regulariser, lambda) in
+                [(Regulariser::None, 0.1), (Regulariser::Quadratic, 0.1), (Regulariser::Quadratic, 100.0)]
+            {
+                let settings = FiniteSampleRetraining { trajectories: 3, regulariser, lambda, iterations: 2 };
+                let policy = run(&settings, &task, 0).policy;
+                assert!((policy.probability(0, tried) - 1.0).abs() < 1e-14, "{regulariser:?} {lambda}");
+            }
+        }
     }
 }
 

@@ -17,7 +17,8 @@ use super::{Algorithm, AlgorithmError, Entry, Task};
 /// terminal states (absorbing, reward 0), so that pairs are visited in proportion
 /// to the discounted occupancy. `rho`, `gamma` and the terminal states are known;
 /// a step pays `r[s,a]`. A pair that was never tried counts as staying for ever at
-/// the smallest reward seen (at most 0): nothing that was tried is worth less.
+/// the smallest reward seen (at most 0), less `lambda/(1-gamma)`: so bad that it is
+/// not taken where something was tried (with entropy: hardly ever).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FiniteSampleRetraining {

@@ -154,7 +154,7 @@ impl Retraining {
             }
         }
         match rounds.last() {
-            Some(last) => Ok(counts.model(last)?),
+            Some(last) => Ok(counts.model(last, self.lambda / (1.0 - last.gamma()))?),
             None => Err(ModelError::Empty { what: "rounds" }.into()),
         }
     }
@@ -304,11 +304,13 @@ impl Counts {
         steps
     }
 
-    /// The empirical model. A pair that was never tried stays where it is and
-    /// pays the smallest reward seen (at most 0) for ever: nothing that was tried
-    /// is worth less. Terminal states are known, and so are `rho` and `gamma`.
-    fn model(&self, known: &Mdp<f64>) -> Result<Mdp<f64>, ModelError> {
-        let worst = self.smallest_reward.min(0.0);
+    /// The empirical model. A pair that was never tried stays where it is for
+    /// ever and pays the smallest reward seen (at most 0) less `margin`: with
+    /// `lambda/(1-gamma)` a quadratic regulariser does not spread to it
+    /// (`docs/theory/planning.md`, section 3). Terminal states are known, and so
+    /// are `rho` and `gamma`.
+    fn model(&self, known: &Mdp<f64>, margin: f64) -> Result<Mdp<f64>, ModelError> {
+        let worst = self.smallest_reward.min(0.0) - margin;
         let mut rows = Vec::with_capacity(self.totals.len());
         let mut rewards = Vec::with_capacity(self.totals.len());
         for (pair, (total, reward)) in self.totals.iter().enumerate() {
