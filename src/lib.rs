@@ -31,6 +31,7 @@
 //! | `pi -> (P_pi, r_pi)` and its derivative | [`response`], [`environments`] |
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
+//! | `d2J/dtheta2` | [`curvature`] |
 //! | all of it at once | [`performative`] |
 //! | ascent, retraining, and how they end | [`algorithms`] |
 //! | `J` along one coordinate: all critical points | [`optimum`] |
@@ -56,6 +57,7 @@
 
 pub mod algorithms;
 pub mod arithmetic;
+pub mod curvature;
 pub mod environments;
 pub mod evaluate;
 pub mod gradient;
