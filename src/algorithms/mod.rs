@@ -6,18 +6,22 @@
 //! stays inside it. What a [`Trajectory`] reports was evaluated exactly.
 
 mod ascent;
+mod frank_wolfe;
 mod parameters;
 mod pepg;
 mod run;
 mod settings;
 mod trajectory;
+mod trust_region_newton;
 
 pub use ascent::{Method, Terms};
+pub use frank_wolfe::{FrankWolfe, GradientSource};
 pub use parameters::Parameters;
 pub use pepg::Pepg;
 pub use run::Run;
 pub use settings::{Check, Setting, SettingError};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
+pub use trust_region_newton::TrustRegionNewton;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -179,7 +183,8 @@ pub struct Entry {
 }
 
 /// All algorithms.
-pub static ALGORITHMS: &[Entry] = &[pepg::ENTRY, pepg::WITHOUT_PERFORMATIVE_TERMS];
+pub static ALGORITHMS: &[Entry] =
+    &[pepg::ENTRY, pepg::WITHOUT_PERFORMATIVE_TERMS, trust_region_newton::ENTRY, frank_wolfe::ENTRY];
 
 /// The algorithm of this name with these settings, checked.
 ///
