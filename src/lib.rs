@@ -32,6 +32,7 @@
 //! | `pi -> (P_pi, r_pi)` and its derivative | [`response`], [`environments`] |
 //! | `V`, `Q`, `A`, `d`, `J` | [`evaluate`](mod@evaluate) |
 //! | `dJ/dtheta` | [`gradient`] |
+//! | `d2J/dtheta2` | [`curvature`] |
 //! | all of it at once | [`performative`] |
 //! | best responses in a fixed MDP | [`planning`] |
 //! | estimates of `dJ/dtheta` from episodes, never exact | [`estimate`] |
@@ -60,6 +61,7 @@
 
 pub mod algorithms;
 pub mod arithmetic;
+pub mod curvature;
 pub mod environments;
 pub mod estimate;
 pub mod evaluate;

@@ -1,6 +1,6 @@
 //! Policies `pi(a|s)` and their parameters `theta`.
 
-use crate::arithmetic::{Field, Transcendental};
+use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::mdp::{ModelError, check_distributions};
 
 /// A stochastic policy together with the parameters that it came from.
@@ -154,6 +154,81 @@ impl<T: Field> Policy<T> {
                 }
                 result
             }
+        }
+    }
+
+    /// The policy at `theta + epsilon direction`, `epsilon^2 = 0`: derivatives of
+    /// everything in that direction of the parameters. Its logarithms are there
+    /// where this policy has them.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a direction that does not fit the parameters.
+    ///
+    /// ```
+    /// use pemdp::arithmetic::{Dual, Field, Rational};
+    /// use pemdp::policy::Policy;
+    /// let q = |n, d| Rational::from_ratio(n, d);
+    /// let policy = Policy::weights(1, 2, vec![q(1, 1), q(3, 1)])?;
+    /// let along = policy.along(&[q(1, 1), q(0, 1)])?;
+    /// // d pi(0) = pi(0) (1 - pi(0)) d theta(0)
+    /// assert_eq!(along.probability(0, 0), &Dual::new(q(1, 4), q(3, 16)));
+    /// # Ok::<(), pemdp::mdp::ModelError>(())
+    /// ```
+    pub fn along(&self, direction: &[T]) -> Result<Policy<Dual<T>>, ModelError> {
+        let expected = self.n_parameters();
+        if direction.len() != expected {
+            return Err(ModelError::Shape { what: "direction", seen: direction.len(), expected });
+        }
+        let with = |values: &[T], slopes: &[T]| -> Vec<Dual<T>> {
+            values.iter().zip(slopes).map(|(x, v)| Dual::new(x.clone(), v.clone())).collect()
+        };
+        let (parametrisation, tilt) = match &self.parametrisation {
+            Parametrisation::Softmax { logits } => {
+                (Parametrisation::Softmax { logits: with(logits, direction) }, direction.to_vec())
+            }
+            Parametrisation::Weights { values } => {
+                let slopes: Vec<T> = values.iter().zip(direction).map(|(w, v)| w.clone() * v).collect();
+                (Parametrisation::Weights { values: with(values, &slopes) }, direction.to_vec())
+            }
+            Parametrisation::LogLinear { features, theta } => {
+                let product = |row: &[T]| T::sum_of_products(row.iter().zip(direction));
+                let tilt = features.chunks(theta.len()).map(product).collect();
+                let features = features.iter().cloned().map(Dual::constant).collect();
+                (Parametrisation::LogLinear { features, theta: with(theta, direction) }, tilt)
+            }
+            Parametrisation::Probabilities => return Ok(self.along_probabilities(direction)),
+        };
+        // d log pi(a|s) = v[s,a] - sum_b pi(b|s) v[s,b]
+        let scores: Vec<T> = tilt
+            .chunks(self.n_actions)
+            .zip(self.probabilities.chunks(self.n_actions))
+            .flat_map(|(v, pi)| {
+                let mean = T::sum_of_products(pi.iter().zip(v));
+                v.iter().map(|v| v.clone() - &mean).collect::<Vec<_>>()
+            })
+            .collect();
+        let slopes: Vec<T> = self.probabilities.iter().zip(&scores).map(|(pi, v)| pi.clone() * v).collect();
+        let logarithm = |(log, v): (&Option<T>, &T)| log.clone().map(|log| Dual::new(log, v.clone()));
+        Ok(Policy {
+            n_states: self.n_states,
+            n_actions: self.n_actions,
+            probabilities: with(&self.probabilities, &slopes),
+            logarithms: self.logarithms.iter().zip(&scores).map(logarithm).collect(),
+            parametrisation,
+        })
+    }
+
+    fn along_probabilities(&self, direction: &[T]) -> Policy<Dual<T>> {
+        let moved = |(pi, v): (&T, &T)| Dual::new(pi.clone(), v.clone());
+        let logarithm =
+            |(log, (pi, v)): (&Option<T>, (&T, &T))| log.clone().map(|log| Dual::new(log, v.clone() / pi));
+        let moves = self.probabilities.iter().zip(direction);
+        Policy {
+            n_states: self.n_states,
+            n_actions: self.n_actions,
+            probabilities: moves.clone().map(moved).collect(),
+            logarithms: self.logarithms.iter().zip(moves).map(logarithm).collect(),
+            parametrisation: Parametrisation::Probabilities,
         }
     }
 

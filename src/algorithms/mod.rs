@@ -8,6 +8,7 @@
 mod ascent;
 mod delayed_retraining;
 mod finite_sample_retraining;
+mod frank_wolfe;
 mod mixed_delayed_retraining;
 mod parameters;
 mod pepg;
@@ -17,10 +18,12 @@ mod retraining;
 mod run;
 mod settings;
 mod trajectory;
+mod trust_region_newton;
 
 pub use ascent::{Method, Terms};
 pub use delayed_retraining::DelayedRetraining;
 pub use finite_sample_retraining::FiniteSampleRetraining;
+pub use frank_wolfe::{FrankWolfe, GradientSource};
 pub use mixed_delayed_retraining::MixedDelayedRetraining;
 pub use parameters::Parameters;
 pub use pepg::Pepg;
@@ -31,6 +34,7 @@ pub use run::Run;
 pub(crate) use settings::from_map;
 pub use settings::{Check, Setting, SettingError};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
+pub use trust_region_newton::TrustRegionNewton;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -238,6 +242,8 @@ pub static ALGORITHMS: &[Entry] = &[
     finite_sample_retraining::ENTRY,
     delayed_retraining::ENTRY,
     mixed_delayed_retraining::ENTRY,
+    frank_wolfe::ENTRY,
+    trust_region_newton::ENTRY,
 ];
 
 /// The algorithm of this name with these settings, checked.

@@ -1,15 +1,21 @@
-//! One follower's best response to the learner's policy.
+//! One follower's best response to the learner's policy, and its softened form.
 
 use super::{Grid, INTERVENTION_COST, LEAVE, N_ACTIONS, N_RESPONSES, N_STATES, TERMINAL, Terminal};
 use crate::arithmetic::{Field, Transcendental};
 use crate::linear::{Factorisation, Resolvent, Rows};
-use crate::policy::Policy;
+use crate::policy::{Policy, shifted_exponentials};
 use crate::response::{Kink, ResponseError};
 
 /// Steps of policy iteration before giving up; it needs a handful.
 const ITERATIONS: usize = 200;
 /// Sweeps of value iteration that choose the policy to start from.
 const SWEEPS: usize = 25;
+/// Relative residual of the soft Bellman equation at which doubles are as good
+/// as they get.
+const RESIDUAL: f64 = 1e-12;
+/// Newton steps from there in the arithmetic itself: each doubles the correct
+/// digits and the correct order of derivatives.
+const POLISHING_STEPS: usize = 2;
 
 /// A follower's optimal values, and what their derivative needs.
 pub(super) struct Follower<T: Field> {
@@ -17,27 +23,28 @@ pub(super) struct Follower<T: Field> {
     pub(super) values: Vec<T>,
     /// `Q[s,b]` at `5 s + b`.
     pub(super) action_values: Vec<T>,
-    /// `I - gamma M`, `M` the chain under the best response.
+    /// `I - gamma M`, `M` the chain under the response.
     pub(super) factorisation: T::Factorisation,
-    /// The best response.
-    choice: Vec<usize>,
+    /// The response.
+    choice: Choice<T>,
     /// `g(next(s,a)) + gamma U(next(s,a))` at `4 s + a`.
     move_values: Vec<T>,
     terminal: Terminal,
 }
 
+/// What a follower does.
+enum Choice<T> {
+    /// An action of largest value in each state.
+    Best(Vec<usize>),
+    /// `sigma(b|s)` proportional to `exp(Q[s,b]/tau)`, at `5 s + b`.
+    Soft(Vec<T>),
+}
+
 impl<T: Transcendental> Follower<T> {
     /// Policy iteration with exact solves, from a policy that is greedy for
     /// values swept from `start`.
-    pub(super) fn solve(
-        index: usize,
-        grid: &Grid,
-        gamma: &T,
-        terminal: Terminal,
-        policy: &Policy<T>,
-        start: &[f64],
-    ) -> Result<Self, ResponseError> {
-        let model = Model { grid, gamma, terminal, policy };
+    pub(super) fn solve(index: usize, model: &Model<'_, T>, start: &[f64]) -> Result<Self, ResponseError> {
+        let (gamma, terminal) = (model.gamma, model.terminal);
         let mut choice = model.greedy_start(start);
         for _ in 0..ITERATIONS {
             let factorisation = T::Factorisation::new(Resolvent::new(model.chain(&choice), gamma.clone())?)?;
@@ -51,14 +58,63 @@ impl<T: Transcendental> Follower<T> {
             }
             // U^choice <= U <= U^choice + e/(1 - gamma), e the largest Bellman violation.
             let violation = model.violation(&choice, &action_values);
+            let best = Choice::Best(choice);
             if violation == 0.0 {
-                return Ok(Self { values, action_values, factorisation, choice, move_values, terminal });
+                return Ok(Self {
+                    values,
+                    action_values,
+                    factorisation,
+                    choice: best,
+                    move_values,
+                    terminal,
+                });
             }
             let slack = (T::from_f64(violation) / (T::one() - gamma)).magnitude();
             let values: Vec<T> = values.into_iter().map(|u| u.widened(slack)).collect();
             let move_values = model.move_values(&values);
             let action_values = model.action_values(&move_values);
-            return Ok(Self { values, action_values, factorisation, choice, move_values, terminal });
+            return Ok(Self { values, action_values, factorisation, choice: best, move_values, terminal });
+        }
+        Err(ResponseError::BestResponse { follower: index, iterations: ITERATIONS })
+    }
+
+    /// The follower with `max_b Q[s,b]` replaced by `tau log sum_b exp(Q[s,b]/tau)`:
+    /// Newton's method on this equation from the optimal values, from where it
+    /// rises to the solution.
+    pub(super) fn softened(
+        self,
+        index: usize,
+        model: &Model<'_, T>,
+        temperature: &T,
+    ) -> Result<Self, ResponseError> {
+        let mut values = self.values;
+        let mut polished = 0;
+        for _ in 0..ITERATIONS {
+            let soft = model.softened(&values, temperature);
+            let residual: Vec<T> = soft.maxima.iter().zip(&values).map(|(m, u)| m.clone() - u).collect();
+            if polished == POLISHING_STEPS {
+                // |U_tau - U| <= e/(1 - gamma), e the largest residual.
+                let largest = residual.iter().map(T::magnitude).fold(0.0, f64::max);
+                let slack = (T::from_f64(largest) / (T::one() - model.gamma)).magnitude();
+                let values: Vec<T> = values.into_iter().map(|u| u.widened(slack)).collect();
+                let Softened { move_values, action_values, response, .. } =
+                    model.softened(&values, temperature);
+                let factorisation = model.soft_factorisation(&response)?;
+                let (choice, terminal) = (Choice::Soft(response), self.terminal);
+                return Ok(Self { values, action_values, factorisation, choice, move_values, terminal });
+            }
+            let step = model.soft_factorisation(&soft.response)?.solve(&residual);
+            let size = |x: &[T]| x.iter().map(|x| x.approximate().abs()).fold(0.0, f64::max);
+            let is_close = size(&residual) <= RESIDUAL * size(&values);
+            for (u, step) in values.iter_mut().zip(step) {
+                *u += step;
+            }
+            if is_close {
+                polished += 1;
+            } else {
+                // Widths and derivatives of iterates far away would only grow.
+                values = values.iter().map(|u| T::from_f64(u.approximate())).collect();
+            }
         }
         Err(ResponseError::BestResponse { follower: index, iterations: ITERATIONS })
     }
@@ -68,26 +124,33 @@ impl<T: Transcendental> Follower<T> {
         &self.move_values[state * N_ACTIONS + action]
     }
 
-    /// Whether the best response leaves the learner's move alone here, so that
-    /// the values depend on the policy.
-    pub(super) fn leaves_alone(&self, state: usize) -> bool {
-        self.choice[state] == LEAVE && (state != TERMINAL || self.terminal == Terminal::KeepsTransitions)
+    /// The share of `weight` with which the response leaves the learner's move
+    /// alone here, so that the values depend on the policy; none where it never
+    /// does.
+    pub(super) fn left_alone(&self, state: usize, weight: &T) -> Option<T> {
+        if !self.terminal.moves(state) {
+            return None;
+        }
+        match &self.choice {
+            Choice::Best(choice) => (choice[state] == LEAVE).then(|| weight.clone()),
+            Choice::Soft(response) => Some(response[state * N_RESPONSES + LEAVE].clone() * weight),
+        }
     }
 
     /// The states where actions with different derivatives are tied.
     pub(super) fn kinks(&self, follower: usize) -> Vec<Kink> {
+        let Choice::Best(choice) = &self.choice else { return Vec::new() };
         let gap = |s: usize, b: usize| {
-            self.action_values[s * N_RESPONSES + self.choice[s]].clone()
-                - &self.action_values[s * N_RESPONSES + b]
+            self.action_values[s * N_RESPONSES + choice[s]].clone() - &self.action_values[s * N_RESPONSES + b]
         };
-        let is_tied = |s: usize, b: usize| b != self.choice[s] && is_tie(&gap(s, b));
+        let is_tied = |s: usize, b: usize| b != choice[s] && is_tie(&gap(s, b));
         let mut kinks = Vec::new();
         for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
-            let different = |b: usize| is_tied(s, b) && !self.same_derivative(s, self.choice[s], b);
+            let different = |b: usize| is_tied(s, b) && !self.same_derivative(choice, s, b);
             let mut actions: Vec<usize> = (0..N_RESPONSES).filter(|&b| different(b)).collect();
             if !actions.is_empty() {
                 let gap = actions.iter().map(|&b| gap(s, b).magnitude()).fold(0.0, f64::max);
-                actions.push(self.choice[s]);
+                actions.push(choice[s]);
                 actions.sort_unstable();
                 kinks.push(Kink::Tie { follower, state: s, actions, gap });
             }
@@ -95,25 +158,26 @@ impl<T: Transcendental> Follower<T> {
         kinks
     }
 
-    /// Whether two actions provably have the same derivative: the overrides
-    /// that follow them lead to the same undisturbed move after as many steps,
-    /// or never to one.
-    fn same_derivative(&self, state: usize, b: usize, c: usize) -> bool {
+    /// Whether an action provably has the same derivative as the chosen one: the
+    /// overrides that follow them lead to the same undisturbed move after as many
+    /// steps, or never to one.
+    fn same_derivative(&self, choice: &[usize], state: usize, b: usize) -> bool {
+        let c = choice[state];
         b != LEAVE
             && c != LEAVE
-            && self.first_left_alone(self.terminal.next(state, b))
-                == self.first_left_alone(self.terminal.next(state, c))
+            && self.first_left_alone(choice, self.terminal.next(state, b))
+                == self.first_left_alone(choice, self.terminal.next(state, c))
     }
 
     /// The state where the best response first leaves a move alone, and after
     /// how many steps; `None` where it never does. `U` of the start is a
     /// constant plus `gamma^steps U` of that state.
-    fn first_left_alone(&self, mut state: usize) -> Option<(usize, usize)> {
+    fn first_left_alone(&self, choice: &[usize], mut state: usize) -> Option<(usize, usize)> {
         for steps in 0..N_STATES {
-            if self.leaves_alone(state) {
+            if choice[state] == LEAVE && self.terminal.moves(state) {
                 return Some((state, steps));
             }
-            state = self.terminal.next(state, self.choice[state]);
+            state = self.terminal.next(state, choice[state]);
         }
         None
     }
@@ -125,11 +189,21 @@ fn is_tie<T: Field>(gap: &T) -> bool {
 }
 
 /// A follower's decision problem.
-struct Model<'a, T> {
-    grid: &'a Grid,
-    gamma: &'a T,
-    terminal: Terminal,
-    policy: &'a Policy<T>,
+pub(super) struct Model<'a, T> {
+    pub(super) grid: &'a Grid,
+    pub(super) gamma: &'a T,
+    pub(super) terminal: Terminal,
+    pub(super) policy: &'a Policy<T>,
+}
+
+/// One application of the soft Bellman operator.
+struct Softened<T> {
+    /// `tau log sum_b exp(Q[s,b]/tau)`.
+    maxima: Vec<T>,
+    /// `exp(Q[s,b]/tau)`, normalised, at `5 s + b`.
+    response: Vec<T>,
+    move_values: Vec<T>,
+    action_values: Vec<T>,
 }
 
 impl<T: Transcendental> Model<'_, T> {
@@ -254,5 +328,142 @@ impl<T: Transcendental> Model<'_, T> {
             }
         }
         largest
+    }
+
+    /// The soft Bellman operator at `values`. An absorbing terminal state has
+    /// nothing to decide: its value stays 0.
+    fn softened(&self, values: &[T], temperature: &T) -> Softened<T> {
+        let move_values = self.move_values(values);
+        let action_values = self.action_values(&move_values);
+        let mut maxima = Vec::with_capacity(N_STATES);
+        let mut response = Vec::with_capacity(action_values.len());
+        for (s, q) in action_values.chunks(N_RESPONSES).enumerate() {
+            if s == TERMINAL && self.terminal == Terminal::Absorbing {
+                maxima.push(T::zero());
+                response.extend((0..N_RESPONSES).map(|b| if b == LEAVE { T::one() } else { T::zero() }));
+                continue;
+            }
+            // Differences first: they are small where they matter, Q/tau is not.
+            let largest = q.iter().fold(&q[0], |m, q| if q.approximate() > m.approximate() { q } else { m });
+            let scaled: Vec<T> = q.iter().map(|q| (q.clone() - largest) / temperature).collect();
+            let (_, weights, total) = shifted_exponentials(scaled.iter());
+            maxima.push(total.ln() * temperature + largest);
+            response.extend(weights.into_iter().map(|w| w / &total));
+        }
+        Softened { maxima, response, move_values, action_values }
+    }
+
+    /// `I - gamma M` for a stochastic response.
+    fn soft_factorisation(&self, response: &[T]) -> Result<T::Factorisation, ResponseError> {
+        let rows = response.chunks(N_RESPONSES).enumerate().map(|(s, sigma)| {
+            let moved = |a: usize| sigma[LEAVE].clone() * self.policy.probability(s, a) + &sigma[a];
+            (0..N_ACTIONS).map(|a| (self.next(s, a), moved(a))).collect::<Vec<_>>()
+        });
+        let resolvent = Resolvent::new(Rows::sparse(N_STATES, rows), self.gamma.clone())?;
+        Ok(T::Factorisation::new(resolvent)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::perturbed_grid;
+    use super::*;
+    use crate::arithmetic::{Ball, Dual};
+    use crate::linear::Enclosure;
+
+    const GAMMA: f64 = 0.9;
+    const TEMPERATURES: [f64; 9] = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
+
+    fn policy<T: Transcendental>() -> Policy<T> {
+        let logits = (0..N_STATES * N_ACTIONS).map(|i| T::from_f64((1.7 * i as f64).sin()));
+        Policy::softmax(N_STATES, N_ACTIONS, logits.collect()).unwrap()
+    }
+
+    /// The best response, and the softened one at a temperature.
+    fn pair<T: Transcendental>(policy: &Policy<T>, seed: u32, temperature: f64) -> [Follower<T>; 2] {
+        let (grid, gamma) = (perturbed_grid(0.5, seed), T::from_f64(GAMMA));
+        let model = Model { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy };
+        let hard = || Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
+        [hard(), hard().softened(0, &model, &T::from_f64(temperature)).unwrap()]
+    }
+
+    #[test]
+    fn softened_values_are_within_the_proven_distance_which_is_nearly_attained() {
+        for policy in [policy::<f64>(), Policy::uniform(N_STATES, N_ACTIONS)] {
+            for seed in 0..4 {
+                let mut before = f64::INFINITY;
+                for temperature in TEMPERATURES {
+                    let [hard, soft] = pair(&policy, seed, temperature);
+                    let gaps = soft.values.iter().zip(&hard.values).map(|(soft, hard)| soft - hard);
+                    let (smallest, largest) = gaps
+                        .fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), gap| {
+                            (low.min(gap), high.max(gap))
+                        });
+                    let bound = temperature * 5f64.ln() / (1.0 - GAMMA);
+                    assert!(smallest >= -1e-13 && largest <= bound + 1e-13, "{temperature}: {largest}");
+                    assert!(largest < before);
+                    if temperature == 1.0 {
+                        // Nearly uniform responses: the bound is nearly attained.
+                        assert!(largest > 0.5 * bound, "{largest} against {bound}");
+                    }
+                    before = largest;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn softened_values_solve_the_soft_bellman_equation() {
+        for temperature in TEMPERATURES {
+            let [_, soft] = pair(&policy::<f64>(), 1, temperature);
+            for s in 0..TERMINAL {
+                let q = &soft.action_values[s * N_RESPONSES..(s + 1) * N_RESPONSES];
+                let m = q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = q.iter().map(|q| ((q - m) / temperature).exp()).sum();
+                assert!((m + temperature * sum.ln() - soft.values[s]).abs() < 1e-14);
+            }
+            assert_eq!(soft.values[TERMINAL], 0.0);
+            assert!(soft.kinks(0).is_empty());
+        }
+    }
+
+    #[test]
+    fn balls_enclose_the_softened_values_tightly_at_every_temperature() {
+        for temperature in TEMPERATURES {
+            let [_, balls] = pair(&policy::<Ball>(), 1, temperature);
+            let [_, doubles] = pair(&policy::<f64>(), 1, temperature);
+            for (ball, double) in balls.values.iter().zip(&doubles.values) {
+                assert!((ball.midpoint() - double).abs() < 1e-13);
+                let radius = (*ball - ball.centre()).magnitude();
+                assert!(radius < 1e-24, "{temperature}: {radius}");
+            }
+        }
+    }
+
+    /// By the implicit function theorem, the derivative is the evaluation of the
+    /// soft response: against that of the Newton steps.
+    #[test]
+    fn derivatives_are_evaluations_of_the_soft_response() {
+        for temperature in TEMPERATURES {
+            let tilt = |i: usize| (0.9 * i as f64).cos();
+            let logits = (0..N_STATES * N_ACTIONS).map(|i| Dual::new((1.7 * i as f64).sin(), tilt(i)));
+            let moved = Policy::softmax(N_STATES, N_ACTIONS, logits.collect()).unwrap();
+            let [_, dual] = pair(&moved, 0, temperature);
+            let [_, soft] = pair(&policy::<f64>(), 0, temperature);
+            let costs: Vec<f64> = (0..N_STATES)
+                .map(|s| {
+                    let sum =
+                        (0..N_ACTIONS).map(|a| moved.probability(s, a).derivative * soft.move_value(s, a));
+                    soft.left_alone(s, &sum.sum()).unwrap_or(0.0)
+                })
+                .collect();
+            let expected = soft.factorisation.solve(&costs);
+            let size = expected.iter().map(|x| x.abs()).fold(0.0, f64::max);
+            for (u, expected) in dual.values.iter().zip(expected) {
+                // Probabilities are off by the rounding of Q over the temperature.
+                let tolerance = 1e-12 + 1e-15 / temperature;
+                assert!((u.derivative - expected).abs() <= tolerance * size, "{temperature}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 mod follower;
 mod numpy;
 
-use follower::Follower;
+use follower::{Follower, Model};
 
 use crate::arithmetic::{Field, Transcendental};
 use crate::linear::{Factorisation, Rows};
@@ -88,7 +88,12 @@ pub(crate) enum Terminal {
 impl Terminal {
     /// The next state of a move.
     fn next(self, state: usize, action: usize) -> usize {
-        if state == TERMINAL && self != Self::KeepsTransitions { TERMINAL } else { neighbour(state, action) }
+        if self.moves(state) { neighbour(state, action) } else { TERMINAL }
+    }
+
+    /// Whether the learner's move from a state leads anywhere.
+    fn moves(self, state: usize) -> bool {
+        state != TERMINAL || self == Self::KeepsTransitions
     }
 
     /// The reward of a move on a grid.
@@ -104,12 +109,15 @@ impl Terminal {
 
 /// The benchmark: the learner moves on [`GRID`], followers with perturbed grids
 /// best-respond to its policy, and the softmax of their mean action values with
-/// inverse temperature `beta` overrides its moves.
+/// inverse temperature `beta` overrides its moves. [`Response::smoothed`] makes
+/// the best response itself a softmax.
 #[derive(Debug, Clone)]
 pub struct Gridworld<T> {
     beta: T,
     gamma: T,
     followers: Vec<Grid>,
+    /// Temperature of the followers' maximum; none where it is the maximum itself.
+    temperature: Option<T>,
     learner_terminal: Terminal,
     follower_terminal: Terminal,
 }
@@ -127,7 +135,7 @@ impl<T: Transcendental> Gridworld<T> {
             return Err(ModelError::Gamma { gamma: gamma.approximate() });
         }
         let (learner_terminal, follower_terminal) = (Terminal::Absorbing, Terminal::Absorbing);
-        Ok(Self { beta, gamma, followers, learner_terminal, follower_terminal })
+        Ok(Self { beta, gamma, followers, temperature: None, learner_terminal, follower_terminal })
     }
 
     /// The same with other rules for the terminal state, for the learner and
@@ -140,9 +148,13 @@ impl<T: Transcendental> Gridworld<T> {
         let mut start = vec![0.0; N_STATES];
         let mut solved = Vec::with_capacity(self.followers.len());
         for (index, grid) in self.followers.iter().enumerate() {
-            let follower = Follower::solve(index, grid, &self.gamma, self.follower_terminal, policy, &start)?;
+            let model = Model { grid, gamma: &self.gamma, terminal: self.follower_terminal, policy };
+            let follower = Follower::solve(index, &model, &start)?;
             start = follower.values.iter().map(T::approximate).collect();
-            solved.push(follower);
+            solved.push(match &self.temperature {
+                None => follower,
+                Some(temperature) => follower.softened(index, &model, temperature)?,
+            });
         }
         Ok(solved)
     }
@@ -206,8 +218,15 @@ impl<T: Transcendental> Response<T> for Gridworld<T> {
     }
 
     fn responds(&self, state: usize) -> Responds {
-        let moves = state != TERMINAL || self.learner_terminal == Terminal::KeepsTransitions;
+        let moves = self.learner_terminal.moves(state);
         Responds { transitions: moves, rewards: moves }
+    }
+
+    /// The followers' `max_b Q[s,b]` replaced by `tau log sum_b exp(Q[s,b]/tau)`:
+    /// values that are larger by at most `tau log 5/(1-gamma)`, and no kinks.
+    fn smoothed(&self, temperature: &T) -> Option<Box<dyn Response<T>>> {
+        let temperature = temperature.certainly_positive().then(|| temperature.clone())?;
+        Some(Box::new(Self { temperature: Some(temperature), ..self.clone() }))
     }
 }
 
@@ -252,7 +271,7 @@ impl<T: Transcendental> GridworldPullback<'_, T> {
             // dU = (I - gamma M)^{-1} sum_a dpi(a|s) move_value(s,a) where it leaves the move alone.
             let of_costs = follower.factorisation.solve_transposed(&of_values);
             for (s, of_cost) in of_costs.iter().enumerate() {
-                if follower.leaves_alone(s) {
+                if let Some(of_cost) = follower.left_alone(s, of_cost) {
                     for a in 0..N_ACTIONS {
                         of_pi[s * N_ACTIONS + a] += of_cost.clone() * follower.move_value(s, a);
                     }
