@@ -75,8 +75,13 @@ fn contestants(settings: &Settings) -> Vec<Contestant> {
     vec![
         exact("PePG", "pepg", UNIFORM, ascent(json!({}))),
         exact("PePG", "pepg", EPS_GREEDY, ascent(json!({}))),
-        exact("PePG, smoothed", "pepg", UNIFORM, ascent(json!({"smoothing": 0.1}))),
-        exact("PePG, smoothed", "pepg", EPS_GREEDY, ascent(json!({"smoothing": 0.1}))),
+        exact("PePG, smoothed", "pepg", UNIFORM, ascent(json!({"smoothing": 0.01, "smoothing-end": 1e-5}))),
+        exact(
+            "PePG, smoothed",
+            "pepg",
+            EPS_GREEDY,
+            ascent(json!({"smoothing": 0.01, "smoothing-end": 1e-5})),
+        ),
         exact("PePG, plain .1", "pepg", EPS_GREEDY, ascent(json!({"method": "plain"}))),
         exact("PePG, backtracking", "pepg", EPS_GREEDY, ascent(json!({"method": "backtracking"}))),
         exact("PePG, natural", "pepg", EPS_GREEDY, ascent(json!({"method": "natural"}))),
