@@ -5,10 +5,11 @@
 mod gridworld {
     use std::ops::ControlFlow;
 
-    use pemdp::algorithms::{Pepg, Task, Trajectory, solve};
+    use pemdp::algorithms::{ALGORITHMS, Iterate, Pepg, Stop, Task, Terms, Trajectory, solve};
     use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
     use pemdp::oracle::{Problem, Reading};
     use pemdp::policy::Policy;
+    use serde_json::Map;
 
     /// The benchmark at eps .5, beta 5, 2 followers, from the uniform policy.
     fn uniform() -> Task {
@@ -25,11 +26,67 @@ mod gridworld {
         solve(settings, task, 0, &mut |_| ControlFlow::Continue(())).unwrap()
     }
 
+    /// Value of the policy of a ready problem.
+    fn value(example: &str) -> f64 {
+        let json = pemdp::oracle::examples::example(example).unwrap().to_json();
+        Problem::from_json(&json, Reading::Doubles).unwrap().answer().unwrap().value
+    }
+
+    #[test]
+    fn the_best_policy_found_is_as_good_as_documented() {
+        assert!((value("gridworld-best") + 0.134_062_8).abs() < 1e-7);
+    }
+
+    #[test]
+    fn dropping_the_performative_terms_costs_a_quarter() {
+        let end = |terms| run(&Pepg { terms, ..Pepg::default() }, &benchmark_start());
+        let (all, policy) = (end(Terms::All), end(Terms::Policy));
+        assert!((policy.best().unwrap().value + 0.1708).abs() < 1e-3);
+        let cost = (all.last_value() - policy.last_value()) / all.last_value().abs();
+        assert!((0.2..0.3).contains(&cost), "{cost}");
+    }
+
+    #[test]
+    fn coverage_is_against_the_best_policy() {
+        let trajectory = run(&Pepg { iterations: 30, ..Pepg::default() }, &uniform());
+        let coverage: Vec<f64> = trajectory.iterates.iter().filter_map(|iterate| iterate.coverage).collect();
+        assert_eq!(coverage.len(), 31);
+        assert!(coverage.iter().all(|x| *x >= 1.0 - 1e-12));
+        // The best policy covers itself.
+        let best = trajectory.best().unwrap();
+        assert!((best.coverage.unwrap() - 1.0).abs() < 1e-9, "{best:?}");
+        let given = uniform().compared_with(trajectory.best_policy.clone());
+        let again = run(&Pepg { iterations: 30, ..Pepg::default() }, &given);
+        assert_eq!(again.iterates, trajectory.iterates);
+    }
+
+    #[test]
+    fn the_observer_ends_a_run_and_keeps_it() {
+        let mut seen = 0;
+        let mut observer = |iterate: &Iterate| {
+            seen += 1;
+            if iterate.iteration == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let trajectory = solve(&Pepg::default(), &uniform(), 0, &mut observer).unwrap();
+        assert_eq!((trajectory.stop, trajectory.iterates.len(), seen), (Stop::Interrupted, 5, 5));
+    }
+
+    #[test]
+    fn settings_are_listed_with_their_names() {
+        for entry in ALGORITHMS {
+            let defaults = (entry.build)(&Map::new()).unwrap();
+            assert!(defaults.check().is_ok() && defaults.name() == entry.name, "{}", entry.name);
+            let known: Vec<String> = defaults.settings().as_object().unwrap().keys().cloned().collect();
+            let mut listed: Vec<&str> = entry.settings.iter().map(|setting| setting.name).collect();
+            listed.sort_unstable();
+            assert_eq!(listed, known, "{}", entry.name);
+        }
+    }
+
     #[test]
     fn adam_on_the_exact_gradient() {
         for (task, start, end) in [(uniform(), -0.3702, -0.1489), (benchmark_start(), -0.2195, -0.1384)] {
             let trajectory = run(&Pepg::default(), &task);
-            println!("{:?} {} {:?}", trajectory.best(), trajectory.last_value(), trajectory.warnings);
             assert!((trajectory.iterates[0].value - start).abs() < 1e-4);
             assert!((trajectory.last_value() - end).abs() < 1e-3, "{}", trajectory.last_value());
         }

@@ -49,6 +49,7 @@ pub const EXAMPLES: &[Example] = &[
         about: "the same with the benchmark's eps-greedy start policy",
         source: Source::Made(start_gridworld),
     },
+    example!("gridworld-best", "the same with the best policy found by any means, value -0.13406"),
     example!("loan", "lending as a bandit, at the stable point p = 1/2"),
     example!("loan-mdp", "lending as an MDP, where the printed Theorem 2 has the wrong sign (T2b)"),
     example!("coin", "performative prediction of a coin, at the optimum theta = 1/4"),
