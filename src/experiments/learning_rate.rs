@@ -8,7 +8,7 @@ use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::algorithms::{Check, Setting, from_map};
-use crate::environments::gridworld::N_ACTIONS;
+use crate::environments::gridworld::{GRID, N_ACTIONS};
 use crate::report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -40,6 +40,14 @@ impl Default for Settings {
 /// The order of the paper with the constant 1: `(1-gamma)^2/|A|`.
 fn papers_step() -> f64 {
     (1.0 - GAMMA).powi(2) / N_ACTIONS as f64
+}
+
+/// 1/L for the learner's grid without a response: `L = 2 Rbar (1/2)/(1-gamma)^2`,
+/// `docs/theory/smoothness.md` with fixed dynamics, `Rbar` half the range of rewards.
+fn step_without_response() -> f64 {
+    let (low, high) =
+        GRID.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), r| (l.min(*r), h.max(*r)));
+    (1.0 - GAMMA).powi(2) / ((high - low) / 2.0)
 }
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
@@ -89,7 +97,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
                 };
                 let smallest = points.first().map_or(f64::NAN, |p| p.1);
                 findings.push(format!(
-                    "From {from}, {method}, entropy {entropy}: best after {} steps with step {} ({:.4}); (1-gamma)^2/|A| = {} \
+                    "From {from}, {method}, entropy {entropy}: best after {} steps with step {} ({:.4}); (1-gamma)^2/|A| = {:.4} \
                      ends at {smallest:.4}.",
                     settings.iterations, best.number("step"), best.last_value(), papers_step(),
                 ));
@@ -100,12 +108,17 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
                 });
             }
         }
+        let values: Vec<f64> = series.iter().flat_map(|s: &Series| &s.points).map(|p| p.1).collect();
+        let (low, high) =
+            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        let line = vec![(step_without_response(), low), (step_without_response(), high)];
+        series.push(Series { label: "1/L without response".to_owned(), points: line, style: Style::Dashed });
         drawings.push(Drawing::Chart(Picture {
             name: format!("from-{from}"),
             title: format!("Value after {} steps by step size, from {from}", settings.iterations),
             caption: format!(
                 "Ascent on the exact gradient; exact values without entropy, in the true environment. The leftmost step is \
-                 (1-gamma)^2/|A| = {}.",
+                 (1-gamma)^2/|A| = {:.4}.",
                 papers_step()
             ),
             axes: ["step size".to_owned(), "value after the last step".to_owned()],
@@ -126,9 +139,11 @@ fn smoothness(groups: &[Group<'_>]) -> Option<String> {
     let largest = measured.filter(|s| s.step > SHORTEST_STEP).map(|s| s.smoothness).fold(0.0, f64::max);
     (largest > 0.0).then(|| {
         format!(
-            "Along the plain runs without entropy the gradient changed by at most {largest:.3} per unit of the parameters: L \
-             is at least that, and 1/L at most {:.3}. The gridworld has kinks, so no L is proven for it.",
-            1.0 / largest
+            "Along the plain runs without entropy the gradient changed by at most {largest:.3} per unit of the parameters, \
+             jumps at kinks included: no L can be smaller, and 1/L is at most {:.4}. Because of the kinks none is proven for \
+             the gridworld; without a response 1/L = {:.4} is.",
+            1.0 / largest,
+            step_without_response()
         )
     })
 }

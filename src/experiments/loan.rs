@@ -187,13 +187,13 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
             points.push((p, value(form, p)?));
         }
         let mut series = vec![Series { label: "value".to_owned(), points, style: Style::Line }];
+        let ends =
+            here.iter().map(|g| (g.mean(|run| *run.policy.probability(0, 0)), g.last_value())).collect();
+        series.push(Series { label: "where algorithms end".to_owned(), points: ends, style: Style::Points });
         for (name, p) in [("optimal", rates.optimal), ("stable", rates.stable), ("naive", rates.naive)] {
             let point = (p, value(form, p.clamp(near, 1.0 - near))?);
             series.push(Series { label: name.to_owned(), points: vec![point], style: Style::Points });
         }
-        let ends =
-            here.iter().map(|g| (g.mean(|run| *run.policy.probability(0, 0)), g.last_value())).collect();
-        series.push(Series { label: "where algorithms end".to_owned(), points: ends, style: Style::Points });
         drawings.push(Drawing::Chart(Picture {
             name: format!("values-{name}"),
             title: format!("The loan problem, {name} form: value by approval rate"),

@@ -280,7 +280,10 @@ fn html_table(table: &Table) -> String {
 fn rounded(value: &Value) -> String {
     match value.as_f64() {
         Some(x) if !value.is_u64() && !value.is_i64() => {
-            if x == 0.0 || (1e-3..1e6).contains(&x.abs()) {
+            // Counts are means over runs, mostly whole.
+            if x.fract() == 0.0 && x.abs() < 1e9 {
+                format!("{x:.0}")
+            } else if (1e-3..1e6).contains(&x.abs()) {
                 format!("{x:.5}")
             } else {
                 format!("{x:.2e}")
@@ -303,7 +306,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_counts_whole() {
-        let shown = [json!(-0.372_19), json!(3), json!(1e-9), json!(null), json!("x")].map(|v| rounded(&v));
+        let shown = [json!(-0.372_19), json!(3.0), json!(1e-9), json!(null), json!("x")].map(|v| rounded(&v));
         assert_eq!(shown, ["-0.37219", "3", "1.00e-9", "", "x"]);
     }
 }

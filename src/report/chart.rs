@@ -208,8 +208,12 @@ fn range(values: impl Iterator<Item = f64>, logarithmic: bool) -> Option<Range<f
 
 /// A tick's label: short, without the noise of doubles.
 pub(super) fn tick(x: &f64) -> String {
+    // What rounding leaves of 0 on a linear axis.
+    const NOISE: f64 = 1e-14;
     let size = x.abs();
-    if size == 0.0 || (0.001..100_000.0).contains(&size) {
+    if size < NOISE {
+        "0".into()
+    } else if (0.001..100_000.0).contains(&size) {
         let text = format!("{x:.4}");
         let text = text.trim_end_matches('0').trim_end_matches('.');
         if text == "-0" { "0".into() } else { text.into() }
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        let shown = [0.0, 0.1 + 0.2, -2.5, 1e6, 2.5e-7, 99_999.0].map(|x| tick(&x));
+        let shown = [-2.2e-16, 0.1 + 0.2, -2.5, 1e6, 2.5e-7, 99_999.0].map(|x| tick(&x));
         assert_eq!(shown, ["0", "0.3", "-2.5", "1e6", "2.5e-7", "99999"]);
     }
 }

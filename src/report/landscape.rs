@@ -74,12 +74,20 @@ impl Landscape {
             let cells = row.iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(i, v)| {
                 let start = self.x.0 + i as f64 * width;
                 let colour = shade((v - low) / (high - low).max(f64::MIN_POSITIVE));
-                Rectangle::new([(start, bottom), (start + width, bottom + height)], colour.filled())
+                // A little too large, so that no seam shows between cells.
+                let (right, top) = (start + 1.1 * width, bottom + 1.1 * height);
+                let corner = (right.min(self.x.1), top.min(self.y.1));
+                Rectangle::new([(start, bottom), corner], colour.filled())
             });
             chart.draw_series(cells)?;
         }
-        for (i, path) in self.paths.iter().enumerate() {
-            let colour = PATH_COLOURS[i % PATH_COLOURS.len()];
+        let mut colours = PATH_COLOURS.iter().cycle().copied();
+        let mut colour = BLACK_PATH;
+        for path in &self.paths {
+            // A path without a label belongs to the one before.
+            if !path.label.is_empty() {
+                colour = colours.next().unwrap_or(BLACK_PATH);
+            }
             let inside = |p: &&(f64, f64)| {
                 (self.x.0..=self.x.1).contains(&p.0) && (self.y.0..=self.y.1).contains(&p.1)
             };
@@ -111,7 +119,8 @@ impl Landscape {
 }
 
 /// Colours of paths that stay visible on the shades.
-const PATH_COLOURS: [RGBColor; 4] = [COLOURS[1], RGBColor(20, 20, 20), COLOURS[3], COLOURS[4]];
+const PATH_COLOURS: [RGBColor; 4] = [COLOURS[1], BLACK_PATH, COLOURS[3], COLOURS[4]];
+const BLACK_PATH: RGBColor = RGBColor(20, 20, 20);
 
 /// Colours and their values, beside the landscape.
 fn scale(

@@ -1,0 +1,217 @@
+//! `pemdp solve` and `pemdp experiment` as people run them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
+    command.args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// One line on standard error, nothing on standard output, status 2.
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!((output.status.code(), out(&output)), (Some(2), ""), "{arguments:?}");
+    let message = std::str::from_utf8(&output.stderr).unwrap().to_owned();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+fn solved(arguments: &[&str]) -> Value {
+    let output = run(&[&["solve", "--json"], arguments].concat());
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "silent on a pipe");
+    serde_json::from_str(out(&output)).unwrap()
+}
+
+/// The names in the registry.
+fn algorithms() -> Vec<String> {
+    let listed: Value = serde_json::from_str(out(&run(&["solve", "--list", "--json"]))).unwrap();
+    listed.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_trajectory_has_what_the_format_says() {
+    let trajectory = solved(&["--example", "loan", "--algorithm", "pepg", "--set", "iterations=3"]);
+    assert_eq!(trajectory["format"], "pemdp-trajectory/1");
+    assert_eq!((&trajectory["algorithm"], &trajectory["seed"]), (&"pepg".into(), &0.into()));
+    assert_eq!(
+        (&trajectory["stop"], &trajectory["settings"]["iterations"]),
+        (&"iteration-limit".into(), &3.into())
+    );
+    assert_eq!(trajectory["iterates"].as_array().unwrap().len(), 4);
+    for iterate in trajectory["iterates"].as_array().unwrap() {
+        for key in ["value", "regularised_value", "gradient_norm", "policy_entropy", "coverage"] {
+            assert!(iterate[key].is_f64(), "{key} of {iterate}");
+        }
+        for key in ["iteration", "deployments", "samples", "solves", "kinks"] {
+            assert!(iterate[key].is_u64(), "{key} of {iterate}");
+        }
+    }
+    assert!(trajectory["policy"][0][0].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_name_of_an_algorithm_is_enough() {
+    let names = algorithms();
+    for name in [
+        "pepg",
+        "policy-gradient",
+        "repeated-retraining",
+        "repeated-gradient-ascent",
+        "finite-sample-retraining",
+        "delayed-retraining",
+        "mixed-delayed-retraining",
+        "zeroth-order-frank-wolfe",
+        "trust-region-newton",
+    ] {
+        assert!(names.iter().any(|known| known == name), "{name} is missing: {names:?}");
+        let trajectory = solved(&["--example", "loan-mdp", "--algorithm", name]);
+        let value = trajectory["best"]["value"].as_f64().unwrap();
+        assert!((-1e-9..=1.0 / 24.0 + 1e-9).contains(&value), "{name}: {value}");
+    }
+}
+
+#[test]
+fn the_value_is_that_in_the_environment_that_the_policy_induces() {
+    for name in algorithms() {
+        let trajectory = solved(&["--example", "loan", "--algorithm", &name, "--seed", "7"]);
+        let p = trajectory["policy"][0][0].as_f64().unwrap();
+        let last = trajectory["iterates"].as_array().unwrap().last().unwrap().clone();
+        // V = p (2 q(p) - 1)/(1 - gamma), q(p) = 3/4 - p/2, gamma = 1/2.
+        let expected = p * (2.0 * (0.75 - 0.5 * p) - 1.0) / 0.5;
+        assert!((last["value"].as_f64().unwrap() - expected).abs() < 1e-12, "{name}: {last}");
+    }
+}
+
+#[test]
+fn nonsense_is_refused_in_a_line() {
+    let pepg =
+        |setting: &str| refused(&["solve", "--example", "loan", "--algorithm", "pepg", "--set", setting]);
+    assert!(pepg("step=-0.1").contains("step is -0.1, expected a number above 0"));
+    assert!(pepg("step=0").contains("expected a number above 0"));
+    assert!(pepg("iterations=0").contains("iterations is 0, expected at least 1"));
+    assert!(pepg("pace=1").contains("pace"));
+    assert!(pepg("step").contains("NAME=VALUE"));
+    assert!(pepg("method=newton").contains("newton"));
+    let with = |name: &str, setting: &str| {
+        refused(&["solve", "--example", "loan", "--algorithm", name, "--set", setting])
+    };
+    assert!(with("mixed-delayed-retraining", "v=1").contains("v is 1"));
+    assert!(with("finite-sample-retraining", "trajectories=0").contains("trajectories is 0"));
+    assert!(with("delayed-retraining", "delay=0").contains("delay is 0"));
+    assert!(with("repeated-retraining", "shift=0").contains("shift is 0"));
+    assert!(refused(&["solve", "--example", "loan", "--algorithm", "pegp"]).contains("repeated-retraining"));
+    assert!(refused(&["solve", "--example", "explicit", "--algorithm", "pepg"]).contains("explicit"));
+    assert!(
+        refused(&["solve", "--example", "coin", "--algorithm", "repeated-retraining"]).contains("linear")
+    );
+    assert!(refused(&["experiment", "gridwrold"]).contains("gridworld"));
+    assert!(refused(&["experiment", "ablation", "--set", "step=-1"]).contains("step is -1"));
+    assert!(refused(&["experiment", "ablation", "--set", "beta=[-1]"]).contains("beta is -1"));
+}
+
+/// Names and contents of the files of a directory.
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let entry = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
+    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(entry).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_same_command_gives_the_same_numbers_on_any_number_of_threads() {
+    let run = |threads: &str, seed: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
+        command.args([
+            "experiment",
+            "gridworld",
+            "--set",
+            "eps=[0.5]",
+            "--set",
+            "followers=[1]",
+            "--set",
+            "seeds=2",
+        ]);
+        command
+            .args(["--set", "iterations=2", "--set", "rounds=2", "--seed", seed, "--out"])
+            .arg(directory.path());
+        let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        (output.stdout, files(directory.path()))
+    };
+    let (one, two, other) = (run("1", "5"), run("2", "5"), run("2", "6"));
+    assert_eq!(one, two);
+    assert_ne!(one.1, other.1);
+    let names: Vec<&str> = one.1.iter().map(|file| file.0.as_str()).collect();
+    for name in ["gridworld.csv", "gridworld.json", "gridworld.svg", "gridworld.html"] {
+        assert!(names.contains(&name), "{name} is missing: {names:?}");
+    }
+    for (name, bytes) in &one.1 {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(text.contains(version) && text.contains("followers"), "{name} lacks version or settings");
+        assert!(text.contains("seed 5") || text.contains("\"seed\": 5"), "{name} lacks the seed");
+    }
+}
+
+#[test]
+fn every_experiment_is_listed_with_its_settings() {
+    let listed: Value = serde_json::from_str(out(&run(&["experiment", "--json"]))).unwrap();
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|experiment| experiment["name"].as_str().unwrap()).collect();
+    for name in [
+        "gridworld",
+        "ablation",
+        "learning-rate",
+        "entropy",
+        "loan",
+        "gradual",
+        "estimators",
+        "initialisation",
+    ] {
+        assert!(names.contains(&name), "{name} is missing: {names:?}");
+    }
+    let text = run(&["experiment"]);
+    assert!(out(&text).contains("[default:"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_is_finished() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
+    // The first runs are short, all of them are not.
+    command.args([
+        "experiment",
+        "initialisation",
+        "--set",
+        "starts=100000",
+        "--set",
+        "iterations=20",
+        "--json",
+        "--out",
+    ]);
+    let child = command.arg(directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let record: Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!(record["interrupted"], true);
+    assert!(!record["runs"].as_array().unwrap().is_empty());
+    assert!(directory.path().join("initialisation.html").is_file());
+}
