@@ -134,7 +134,12 @@ fn contestants(settings: &Settings) -> Vec<Contestant> {
             EPS_GREEDY,
             json!({"iterations": rounds, "trajectories": 100}),
         ),
-        random("0-FW", "zeroth-order-frank-wolfe", EPS_GREEDY, json!({"iterations": rounds, "directions": 10})),
+        random(
+            "0-FW",
+            "zeroth-order-frank-wolfe",
+            EPS_GREEDY,
+            json!({"iterations": rounds, "directions": 10}),
+        ),
     ]
 }
 

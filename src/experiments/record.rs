@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::plan::{Done, Interrupted, Outcome, Plan, Presentation, Table, shown};
+use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table, shown};
 use super::{Experiment, ExperimentError};
 use crate::algorithms::Trajectory;
-use crate::report::{escaped, page};
+use crate::report::{PictureError, escaped, page};
 
 /// Columns of a trajectory, after those of its label.
 const ITERATE_COLUMNS: [&str; 14] = [
@@ -51,7 +51,12 @@ impl Record {
         done: Vec<Done>,
         interrupted: Interrupted,
     ) -> Result<Self, ExperimentError> {
-        let presentation = (plan.present)(&done)?;
+        let mut presentation = (plan.present)(&done)?;
+        if interrupted == Interrupted::Yes {
+            // Where no run finished there is nothing to draw.
+            let is_empty = |drawing: &Drawing| matches!(drawing.to_svg(), Err(PictureError::Empty { .. }));
+            presentation.drawings.retain(|drawing| !is_empty(drawing));
+        }
         Ok(Self {
             name: experiment.name,
             about: experiment.about,
