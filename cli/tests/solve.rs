@@ -203,18 +203,19 @@ fn an_interrupt_keeps_what_is_finished() {
         "experiment",
         "initialisation",
         "--set",
-        "starts=100000",
+        "starts=300",
         "--set",
-        "iterations=20",
+        "iterations=300",
         "--json",
         "--out",
     ]);
     let child = command.arg(directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(6));
+    std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    let record: Value = serde_json::from_str(out(&output)).unwrap();
+    let record: Value = serde_json::from_str(out(&output))
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!(record["interrupted"], true);
     assert!(!record["runs"].as_array().unwrap().is_empty());
     assert!(directory.path().join("initialisation.html").is_file());
