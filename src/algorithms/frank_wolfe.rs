@@ -14,7 +14,7 @@ use super::{Algorithm, AlgorithmError, Entry, Task};
 use crate::performative::Performance;
 use crate::policy::Policy;
 
-/// 0-FW [ChenHuang2025]: on the policies with `pi(a|s) >= floor`,
+/// 0-FW \[ChenHuang2025\]: on the policies with `pi(a|s) >= floor`,
 /// `pi <- pi + step (v - pi)`, `v` the policy there that maximises `g.v`, and `g` the
 /// estimate of the projected gradient from values of `2 directions` policies,
 ///

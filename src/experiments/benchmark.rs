@@ -34,7 +34,7 @@ impl fmt::Display for Benchmark {
 }
 
 impl Benchmark {
-    /// The setting of [PePG]: eps .5, beta 5, 2 followers.
+    /// The setting of \[PePG\]: eps .5, beta 5, 2 followers.
     pub(super) const PEPG: Self = Self { eps: 0.5, beta: 5.0, followers: 2 };
 
     fn environment<T: crate::arithmetic::Transcendental>(&self) -> Result<PerformativeMdp<T>, ModelError> {

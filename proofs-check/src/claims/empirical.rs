@@ -85,7 +85,7 @@ enum Start {
     EpsGreedy,
 }
 
-/// The setting of [PePG]: eps .5, beta 5, 2 followers.
+/// The setting of \[PePG\]: eps .5, beta 5, 2 followers.
 fn task(start: Start) -> Result<Task, AlgorithmError> {
     let json = examples::example("gridworld").map(examples::Example::to_json).unwrap_or_default();
     let problem = Problem::from_json(&json, Reading::Doubles)
