@@ -180,3 +180,117 @@ mod sampled {
         }
     }
 }
+
+mod measures {
+    use std::ops::ControlFlow;
+
+    use pemdp::algorithms::{
+        Algorithm, DelayedRetraining, Method, Pepg, RepeatedRetraining, Stop, Task, Trajectory, solve,
+    };
+    use pemdp::oracle::{Problem, Reading, examples};
+    use pemdp::policy::Policy;
+
+    fn task(example: &str) -> Task {
+        let json = examples::example(example).unwrap().to_json();
+        Task::new(&Problem::from_json(&json, Reading::Doubles).unwrap()).unwrap()
+    }
+
+    /// The loan as a bandit, from an approval rate.
+    fn loan(p: f64) -> Task {
+        task("loan").starting_from(Policy::weights(1, 2, vec![p, 1.0 - p]).unwrap())
+    }
+
+    fn run(algorithm: &dyn Algorithm, task: &Task) -> Trajectory {
+        solve(algorithm, task, 0, &mut |_| ControlFlow::Continue(())).unwrap()
+    }
+
+    fn is_near(x: f64, expected: f64) -> bool {
+        (x - expected).abs() <= 1e-12 * expected.abs().max(1.0)
+    }
+
+    /// J = 4 p (1/4 - p/2) on the loan: everything that is measured, by hand.
+    #[test]
+    fn measures_are_what_they_say() {
+        let (p, step) = (0.4, 0.5);
+        let settings = Pepg { method: Method::Plain, step, iterations: 1, ..Pepg::default() };
+        let trajectory = run(&settings, &loan(p));
+        let [first, second] = &trajectory.iterates[..] else { panic!("{:?}", trajectory.iterates) };
+        let slope = |p: f64| (1.0 - 4.0 * p) * p * (1.0 - p);
+        // The gradient is (slope, -slope); through the rewards -p slope', q' = -1/2.
+        let norm = 2f64.sqrt() * slope(p).abs();
+        assert!(is_near(first.value, p * (1.0 - 2.0 * p)) && is_near(first.gradient_norm, norm));
+        assert!(is_near(first.gradient_norms.reward, 2f64.sqrt() * 2.0 * p * p * (1.0 - p)));
+        assert_eq!((first.gradient_norms.transition, first.sensitivity), (0.0, None));
+        assert!(is_near(first.policy_entropy, -p * p.ln() - (1.0 - p) * (1.0 - p).ln()));
+        assert_eq!((first.cost.deployments, second.cost.deployments, second.cost.samples), (1, 2, 0));
+        // theta[0] - theta[1] moves by 2 step slope; r(approve) = 1/2 - p.
+        let odds = p / (1.0 - p) * (2.0 * step * slope(p)).exp();
+        let reached = odds / (1.0 + odds);
+        assert!(is_near(*trajectory.policy.probability(0, 0), reached));
+        let sensitivity = second.sensitivity.unwrap();
+        assert!(is_near(sensitivity.step, step * norm) && sensitivity.transition == 0.0);
+        assert!(is_near(sensitivity.reward, (p - reached) / (step * norm)));
+        let change = 2f64.sqrt() * (slope(reached) - slope(p)).abs();
+        assert!(is_near(sensitivity.smoothness, change / (step * norm)));
+    }
+
+    #[test]
+    fn backtracking_never_descends_and_counts_its_trials() {
+        let settings = Pepg { method: Method::Backtracking, step: 200.0, ..Pepg::default() };
+        let trajectory = run(&settings, &loan(0.4));
+        assert!(matches!(trajectory.stop, Stop::Converged { .. }), "{:?}", trajectory.stop);
+        assert!(trajectory.iterates.windows(2).all(|pair| pair[1].value > pair[0].value));
+        let last = trajectory.iterates.last().unwrap();
+        assert!((last.value - 0.125).abs() < 1e-12 && last.cost.deployments > 2 * last.iteration as u64);
+    }
+
+    /// Without a response the natural gradient of a softmax policy is the
+    /// advantage, over the normalised occupancy: a step multiplies probabilities by
+    /// `exp(step A/(1-gamma))`, whatever they are.
+    #[test]
+    fn natural_steps_follow_the_advantage() {
+        let environment = r#"{"kind": "fixed", "transitions": [[[1], [1], [1]]], "rewards": [[0, 1, 4]]}"#;
+        let softmax = r#"{"kind": "softmax", "logits": [[0.2, -0.4, 0.1]]}"#;
+        let log_linear = r#"{"kind": "log-linear", "theta": [0.2, -0.4, 0.1], "features": [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]]}"#;
+        for policy in [softmax, log_linear] {
+            let json = format!(
+                r#"{{"format": "pemdp-problem/1", "gamma": 0.5, "initial": [1], "policy": {policy}, "environment": {environment}}}"#
+            );
+            let task = Task::new(&Problem::from_json(&json, Reading::Doubles).unwrap()).unwrap();
+            let settings =
+                Pepg { method: Method::Natural, step: 0.25, damping: 1e-9, iterations: 1, ..Pepg::default() };
+            let moved = run(&settings, &task).policy;
+            let odds =
+                |policy: &Policy<f64>, a: usize| (policy.probability(0, a) / policy.probability(0, 0)).ln();
+            for (a, advantage) in [(1, 1.0), (2, 4.0)] {
+                let change = odds(&moved, a) - odds(&task.start, a);
+                assert!((change - 0.25 * advantage / 0.5).abs() < 1e-6, "{change}");
+            }
+        }
+    }
+
+    fn warns(trajectory: &Trajectory, text: &str) -> bool {
+        trajectory.warnings.iter().any(|warning| warning.contains(text))
+    }
+
+    #[test]
+    fn void_guarantees_are_named_and_others_are_not() {
+        let cycle = run(&RepeatedRetraining::default(), &loan(0.9));
+        assert!(warns(&cycle, "cycle with period 2") && !warns(&cycle, "differentiable"));
+        // From .4 to .12, beyond the optimum.
+        let long =
+            run(&Pepg { method: Method::Plain, step: 5.5, iterations: 1, ..Pepg::default() }, &loan(0.4));
+        assert!(warns(&long, "need not be monotone"), "{:?}", long.warnings);
+        let short = run(&Pepg { method: Method::Plain, step: 1.0, ..Pepg::default() }, &loan(0.9));
+        assert!(short.warnings.is_empty(), "{:?}", short.warnings);
+        // Deterministic policies do not cover each other, and sit on kinks.
+        let wandering = run(&RepeatedRetraining::default(), &task("gridworld-start"));
+        assert!(warns(&wandering, "not differentiable at 3 of 4"), "{:?}", wandering.warnings);
+        // Noise between sampled models is no response of the environment.
+        let sampled =
+            DelayedRetraining { trajectories: Some(20), iterations: 20, ..DelayedRetraining::default() };
+        let sampled = run(&sampled, &task("gridworld-start"));
+        assert!(!warns(&sampled, "contraction"), "{:?}", sampled.warnings);
+        assert!(warns(&sampled, "coverage is infinite"), "{:?}", sampled.warnings);
+    }
+}

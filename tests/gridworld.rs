@@ -6,9 +6,11 @@ use std::path::Path;
 
 use approx::assert_abs_diff_eq;
 use pemdp::arithmetic::{Ball, Field, Transcendental};
+use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, intervention, perturbed_grid};
 use pemdp::environments::{Gridworld, gridworld};
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::response::Response;
 use serde_json::Value;
 
 fn golden() -> Vec<Value> {
@@ -137,4 +139,30 @@ fn ties_between_different_derivatives_are_kinks() {
         assert!(kink["gap"].as_f64().unwrap() < 1e-25);
     }
     assert_eq!(answer.kink.len(), expected.len());
+}
+
+#[test]
+fn interventions_are_read_off_the_kernel() {
+    for (beta, eps, followers) in [(0.0, 0.5, 1), (5.0, 0.5, 2)] {
+        let grids = (0..followers).map(|seed| perturbed_grid(eps, seed)).collect();
+        let world = Gridworld::new(beta, 0.9, grids).unwrap();
+        let policy = Policy::<f64>::uniform(N_STATES, N_ACTIONS);
+        let induced = world.induce(&policy).unwrap();
+        assert_eq!(intervention(&induced.kernel, N_STATES - 1), 0.0);
+        for s in 0..N_STATES - 1 {
+            let found = intervention(&induced.kernel, s);
+            if beta == 0.0 {
+                assert!((found - 0.8).abs() < 1e-12, "{s}: {found}");
+            }
+            assert!((0.0..=1.0).contains(&found));
+        }
+        // Inside the grid the overrides lead to four cells: what a move does not reach by itself.
+        let s = 27;
+        let overrides: f64 = [s - 1, s + 1, s - 8, s + 8]
+            .into_iter()
+            .zip(0..)
+            .map(|(t, a): (usize, usize)| induced.kernel.probability(s, (a + 1) % N_ACTIONS, t))
+            .sum();
+        assert!((intervention(&induced.kernel, s) - overrides).abs() < 1e-12);
+    }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::answer_table::{Shown, answer_table};
 use crate::arguments::EvalArguments;
-use crate::example;
+use crate::example::source;
 use crate::input::Input;
 use crate::layout::laid_out;
 use crate::lines;
@@ -28,20 +28,16 @@ pub enum AnyAnswer {
 /// Begin with the name of the input.
 pub fn run(arguments: &EvalArguments) -> anyhow::Result<Status> {
     let reading = reading(arguments.exact);
-    let (name, bytes) = match (&arguments.example, &arguments.file) {
-        (Some(name), _) => (format!("example {name}"), example::named(name)?.to_json().into_bytes()),
-        (None, Some(path)) => {
-            let input = Input::named(path);
-            if arguments.lines || input.has_lines() {
-                if arguments.style.table {
-                    bail!("{}: has one problem a line, which has no table; leave out --table", input.name());
-                }
-                return lines::run(&input, reading, arguments.jobs);
+    if let (None, Some(path)) = (&arguments.example, &arguments.file) {
+        let input = Input::named(path);
+        if arguments.lines || input.has_lines() {
+            if arguments.style.table {
+                bail!("{}: has one problem a line, which has no table; leave out --table", input.name());
             }
-            (input.name(), input.read()?)
+            return lines::run(&input, reading, arguments.jobs);
         }
-        (None, None) => bail!("expected FILE or --example NAME"),
-    };
+    }
+    let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
     let problem = Problem::from_bytes(&bytes, reading).with_context(|| name.clone())?;
     drop(bytes);
     let answer = answer(&problem, reading).with_context(|| name)?;

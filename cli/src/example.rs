@@ -1,10 +1,13 @@
 //! `pemdp example`: ready problems.
 
-use anyhow::{Context, anyhow};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
 use pemdp::oracle::examples::{EXAMPLES, Example, example};
 use serde::Serialize;
 
 use crate::arguments::ExampleArguments;
+use crate::input::Input;
 use crate::output::{Status, print};
 
 /// Prints a ready problem, or the list of them.
@@ -28,6 +31,22 @@ pub fn run(arguments: &ExampleArguments) -> anyhow::Result<Status> {
 pub fn named(name: &str) -> anyhow::Result<&'static Example> {
     let names = || EXAMPLES.iter().map(|example| example.name).collect::<Vec<_>>().join(", ");
     example(name).with_context(|| anyhow!("no example is called '{name}'; there are: {}", names()))
+}
+
+/// A problem that a command is given: the ready one of a name, or a file. Its name
+/// for messages, and its bytes.
+///
+/// # Errors
+/// An unknown name, or a file that cannot be read.
+pub fn source(example: Option<&str>, file: Option<&Path>) -> anyhow::Result<(String, Vec<u8>)> {
+    match (example, file) {
+        (Some(name), _) => Ok((format!("example {name}"), named(name)?.to_json().into_bytes())),
+        (None, Some(path)) => {
+            let input = Input::named(path);
+            Ok((input.name(), input.read()?))
+        }
+        (None, None) => bail!("expected FILE or --example NAME"),
+    }
 }
 
 fn listed() -> String {

@@ -11,8 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::answer_table::table;
 use crate::arguments::SolveArguments;
-use crate::example;
-use crate::input::Input;
+use crate::example::source;
 use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print, wants_table};
@@ -32,14 +31,7 @@ pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
     }
     let Some(name) = &arguments.algorithm else { bail!("expected --algorithm NAME; --list lists them") };
     let algorithm = algorithm(name, &settings(&arguments.set)?)?;
-    let (name, bytes) = match (&arguments.example, &arguments.file) {
-        (Some(name), _) => (format!("example {name}"), example::named(name)?.to_json().into_bytes()),
-        (None, Some(path)) => {
-            let input = Input::named(path);
-            (input.name(), input.read()?)
-        }
-        (None, None) => bail!("expected FILE or --example NAME"),
-    };
+    let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
     let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
     let task = Task::new(&problem).with_context(|| name.clone())?;
     let trajectory = run_showing_progress(&*algorithm, &task, arguments.seed).with_context(|| name)?;

@@ -1,13 +1,10 @@
 //! Delayed repeated retraining.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::retraining::{Regulariser, Retraining};
-use super::run::Run;
-use super::settings::{Setting, SettingError, from_map, to_json};
-use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use super::Entry;
+use super::retraining::{Regulariser, Retraining, Retrains};
+use super::settings::{Setting, from_map};
 
 /// Delayed repeated retraining (DRR) \[Rank2024\] in an environment that responds
 /// gradually: each policy is deployed for `k` rounds, after each of which the
@@ -69,7 +66,9 @@ pub(super) const ENTRY: Entry = Entry {
     build: |settings| Ok(Box::new(from_map::<DelayedRetraining>(settings)?)),
 };
 
-impl DelayedRetraining {
+impl Retrains for DelayedRetraining {
+    const NAME: &'static str = ENTRY.name;
+
     fn retraining(&self) -> Retraining {
         Retraining {
             algorithm: ENTRY.name,
@@ -82,27 +81,5 @@ impl DelayedRetraining {
             trajectories: self.trajectories,
             tolerance: self.tolerance,
         }
-    }
-}
-
-impl Algorithm for DelayedRetraining {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn settings(&self) -> Value {
-        to_json(self)
-    }
-
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::Contraction
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        self.retraining().check()
-    }
-
-    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        self.retraining().run(task, run)
     }
 }

@@ -1,13 +1,10 @@
 //! Repeated retraining from samples.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::retraining::{Regulariser, Retraining};
-use super::run::Run;
-use super::settings::{Setting, SettingError, from_map, to_json};
-use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Task};
+use super::Entry;
+use super::retraining::{Regulariser, Retraining, Retrains};
+use super::settings::{Setting, from_map};
 
 /// Repeated retraining from finite samples (RPO-FS) \[Mandal2023\]: in each round the
 /// model is estimated from trajectories of the deployed policy in the environment
@@ -54,7 +51,9 @@ pub(super) const ENTRY: Entry = Entry {
     build: |settings| Ok(Box::new(from_map::<FiniteSampleRetraining>(settings)?)),
 };
 
-impl FiniteSampleRetraining {
+impl Retrains for FiniteSampleRetraining {
+    const NAME: &'static str = ENTRY.name;
+
     fn retraining(&self) -> Retraining {
         Retraining {
             algorithm: ENTRY.name,
@@ -67,23 +66,5 @@ impl FiniteSampleRetraining {
             trajectories: Some(self.trajectories),
             tolerance: 0.0,
         }
-    }
-}
-
-impl Algorithm for FiniteSampleRetraining {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn settings(&self) -> Value {
-        to_json(self)
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        self.retraining().check()
-    }
-
-    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        self.retraining().run(task, run)
     }
 }

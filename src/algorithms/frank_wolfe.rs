@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::run::{Run, gradient, probabilities};
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task};
+use crate::estimate::normal;
 use crate::performative::Performance;
 use crate::policy::Policy;
 
@@ -196,12 +196,7 @@ fn project(n_actions: usize, vector: &mut [f64]) {
 
 /// Uniform on the unit sphere of the tangent space: projected normal numbers.
 fn direction(n_actions: usize, n: usize, rng: &mut impl rand::Rng) -> Vec<f64> {
-    // Box and Muller; 1 - x is above 0.
-    let mut normal = || {
-        let (x, y): (f64, f64) = (rng.random(), rng.random());
-        (-2.0 * (1.0 - x).ln()).sqrt() * (std::f64::consts::TAU * y).cos()
-    };
-    let mut u: Vec<f64> = (0..n).map(|_| normal()).collect();
+    let mut u: Vec<f64> = (0..n).map(|_| normal(rng)).collect();
     project(n_actions, &mut u);
     let norm = u.iter().map(|x| x * x).sum::<f64>().sqrt();
     u.iter().map(|x| x / norm).collect()

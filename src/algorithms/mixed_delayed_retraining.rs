@@ -1,13 +1,10 @@
 //! Mixed delayed repeated retraining.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::retraining::{Regulariser, Retraining};
-use super::run::Run;
-use super::settings::{Setting, SettingError, from_map, to_json};
-use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use super::Entry;
+use super::retraining::{Regulariser, Retraining, Retrains};
+use super::settings::{Setting, from_map};
 
 /// Mixed delayed repeated retraining (MDRR) \[Rank2024\]: as
 /// [`super::DelayedRetraining`], but trained on the samples of all `k` rounds,
@@ -74,7 +71,9 @@ pub(super) const ENTRY: Entry = Entry {
     build: |settings| Ok(Box::new(from_map::<MixedDelayedRetraining>(settings)?)),
 };
 
-impl MixedDelayedRetraining {
+impl Retrains for MixedDelayedRetraining {
+    const NAME: &'static str = ENTRY.name;
+
     fn retraining(&self) -> Retraining {
         Retraining {
             algorithm: ENTRY.name,
@@ -87,27 +86,5 @@ impl MixedDelayedRetraining {
             trajectories: self.trajectories,
             tolerance: self.tolerance,
         }
-    }
-}
-
-impl Algorithm for MixedDelayedRetraining {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn settings(&self) -> Value {
-        to_json(self)
-    }
-
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::Contraction
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        self.retraining().check()
-    }
-
-    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        self.retraining().run(task, run)
     }
 }

@@ -1,13 +1,10 @@
 //! Repeated retraining.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::retraining::{Regulariser, Retraining};
-use super::run::Run;
-use super::settings::{Setting, SettingError, from_map, to_json};
-use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use super::Entry;
+use super::retraining::{Regulariser, Retraining, Retrains};
+use super::settings::{Setting, from_map};
 
 /// Repeated retraining \[Mandal2023\]: `pi_{t+1}` is the best response, with a
 /// regulariser, in the environment that `pi_t` induces, observed exactly. Its fixed
@@ -55,7 +52,9 @@ pub(super) const ENTRY: Entry = Entry {
     build: |settings| Ok(Box::new(from_map::<RepeatedRetraining>(settings)?)),
 };
 
-impl RepeatedRetraining {
+impl Retrains for RepeatedRetraining {
+    const NAME: &'static str = ENTRY.name;
+
     fn retraining(&self) -> Retraining {
         Retraining {
             algorithm: ENTRY.name,
@@ -68,27 +67,5 @@ impl RepeatedRetraining {
             trajectories: None,
             tolerance: self.tolerance,
         }
-    }
-}
-
-impl Algorithm for RepeatedRetraining {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn settings(&self) -> Value {
-        to_json(self)
-    }
-
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::Contraction
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        self.retraining().check()
-    }
-
-    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        self.retraining().run(task, run)
     }
 }

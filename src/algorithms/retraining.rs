@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::run::{Run, probabilities, rewards};
-use super::settings::{Check, SettingError};
+use super::settings::{Check, SettingError, to_json};
 use super::trajectory::Stop;
-use super::{AlgorithmError, Task};
+use super::{Algorithm, AlgorithmError, Guarantee, Task};
 use crate::evaluate::evaluate;
 use crate::linear::Rows;
 use crate::mdp::{Kernel, Mdp, ModelError};
@@ -54,8 +55,40 @@ pub(super) struct Retraining {
     pub(super) tolerance: f64,
 }
 
+/// An algorithm that is [`Retraining`] with some of its settings.
+pub(super) trait Retrains: Serialize + Send + Sync {
+    /// Name on the command line.
+    const NAME: &'static str;
+
+    /// All the settings.
+    fn retraining(&self) -> Retraining;
+}
+
+impl<R: Retrains> Algorithm for R {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn settings(&self) -> Value {
+        to_json(self)
+    }
+
+    /// Steps between sampled models are never shorter than their noise.
+    fn guarantee(&self) -> Guarantee {
+        if self.retraining().trajectories.is_none() { Guarantee::Contraction } else { Guarantee::None }
+    }
+
+    fn check(&self) -> Result<(), SettingError> {
+        self.retraining().check()
+    }
+
+    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
+        self.retraining().run(task, run)
+    }
+}
+
 impl Retraining {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.regulariser != Regulariser::None {
             Check::positive("lambda", self.lambda)?;
         }
@@ -75,7 +108,7 @@ impl Retraining {
     }
 
     /// Deploys, observes and retrains, one iterate for each policy.
-    pub(super) fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
+    fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
         let deployment = Deployment::new(self.algorithm, task)?;
         let entropy = match self.regulariser {
             Regulariser::Entropy => self.lambda,

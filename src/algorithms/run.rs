@@ -130,11 +130,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The last iterate that was measured.
-    pub fn last(&self) -> Option<&Iterate> {
-        self.iterates.last()
-    }
-
     /// Whether the last recorded policy, and the memory with it, is that of an
     /// earlier iterate, entry by entry within `tolerance`: converged if it is the
     /// one before, else a cycle. Iterates that alternate while they converge are

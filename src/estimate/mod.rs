@@ -35,6 +35,7 @@ pub use form::{Baseline, Form, OneStepLate, Printed, Return, Score, StepWeights,
 pub use kind::Kind;
 pub use moments::{Enumeration, Moments, enumerate, moments};
 pub use truncation::{Truncation, TruncationBound};
+pub(crate) use two_point::normal;
 pub use two_point::{SampledValue, TwoPoint, sampled_value};
 
 use rand::Rng;

@@ -94,22 +94,22 @@ impl TwoPoint {
     }
 }
 
-/// A uniform vector on the unit sphere: normals by Box and Muller, normalised.
+/// A uniform vector on the unit sphere.
 fn unit_vector(n: usize, rng: &mut impl Rng) -> Vec<f64> {
     loop {
-        let mut normals = Vec::with_capacity(n + 1);
-        while normals.len() < n {
-            // 1 - u is in (0, 1], where the logarithm is finite.
-            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-            let (sin, cos) = (std::f64::consts::TAU * rng.random::<f64>()).sin_cos();
-            normals.extend([radius * cos, radius * sin]);
-        }
-        normals.truncate(n);
+        let normals: Vec<f64> = (0..n).map(|_| normal(rng)).collect();
         let norm = normals.iter().map(|x| x * x).sum::<f64>().sqrt();
         if norm > 0.0 || n == 0 {
             return normals.into_iter().map(|x| x / norm).collect();
         }
     }
+}
+
+/// A standard normal number, by Box and Muller.
+pub(crate) fn normal(rng: &mut impl Rng) -> f64 {
+    let (x, y): (f64, f64) = (rng.random(), rng.random());
+    // 1 - x is in (0, 1], where the logarithm is finite.
+    (-2.0 * (1.0 - x).ln()).sqrt() * (std::f64::consts::TAU * y).cos()
 }
 
 /// The mean return of sampled episodes: on a geometric horizon an unbiased

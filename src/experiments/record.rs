@@ -92,7 +92,7 @@ impl Record {
             let name =
                 if i == 0 { self.name.to_owned() } else { format!("{}-{}", self.name, drawing.name()) };
             let svg = drawing.to_svg()?;
-            // An SVG document may begin with a comment inside its root.
+            // A description stands first inside the root.
             let svg = svg.replacen('>', &format!(">\n<desc>{}</desc>", escaped(&self.provenance())), 1);
             files.push((format!("{name}.svg"), svg));
         }
