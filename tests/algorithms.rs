@@ -211,27 +211,29 @@ mod measures {
     /// J = 4 p (1/4 - p/2) on the loan: everything that is measured, by hand.
     #[test]
     fn measures_are_what_they_say() {
-        let (p, step) = (0.4, 0.5);
-        let settings = Pepg { method: Method::Plain, step, iterations: 1, ..Pepg::default() };
-        let trajectory = run(&settings, &loan(p));
-        let [first, second] = &trajectory.iterates[..] else { panic!("{:?}", trajectory.iterates) };
-        let slope = |p: f64| (1.0 - 4.0 * p) * p * (1.0 - p);
-        // The gradient is (slope, -slope); through the rewards -p slope', q' = -1/2.
-        let norm = 2f64.sqrt() * slope(p).abs();
-        assert!(is_near(first.value, p * (1.0 - 2.0 * p)) && is_near(first.gradient_norm, norm));
-        assert!(is_near(first.gradient_norms.reward, 2f64.sqrt() * 2.0 * p * p * (1.0 - p)));
-        assert_eq!((first.gradient_norms.transition, first.sensitivity), (0.0, None));
-        assert!(is_near(first.policy_entropy, -p * p.ln() - (1.0 - p) * (1.0 - p).ln()));
-        assert_eq!((first.cost.deployments, second.cost.deployments, second.cost.samples), (1, 2, 0));
-        // theta[0] - theta[1] moves by 2 step slope; r(approve) = 1/2 - p.
-        let odds = p / (1.0 - p) * (2.0 * step * slope(p)).exp();
-        let reached = odds / (1.0 + odds);
-        assert!(is_near(*trajectory.policy.probability(0, 0), reached));
-        let sensitivity = second.sensitivity.unwrap();
-        assert!(is_near(sensitivity.step, step * norm) && sensitivity.transition == 0.0);
-        assert!(is_near(sensitivity.reward, (p - reached) / (step * norm)));
-        let change = 2f64.sqrt() * (slope(reached) - slope(p)).abs();
-        assert!(is_near(sensitivity.smoothness, change / (step * norm)));
+        let step = 0.5;
+        for p in [0.4, 0.1] {
+            let settings = Pepg { method: Method::Plain, step, iterations: 1, ..Pepg::default() };
+            let trajectory = run(&settings, &loan(p));
+            let [first, second] = &trajectory.iterates[..] else { panic!("{:?}", trajectory.iterates) };
+            let slope = |p: f64| (1.0 - 4.0 * p) * p * (1.0 - p);
+            // The gradient is (slope, -slope); through the rewards -p slope', q' = -1/2.
+            let norm = 2f64.sqrt() * slope(p).abs();
+            assert!(is_near(first.value, p * (1.0 - 2.0 * p)) && is_near(first.gradient_norm, norm));
+            assert!(is_near(first.gradient_norms.reward, 2f64.sqrt() * 2.0 * p * p * (1.0 - p)));
+            assert_eq!((first.gradient_norms.transition, first.sensitivity), (0.0, None));
+            assert!(is_near(first.policy_entropy, -p * p.ln() - (1.0 - p) * (1.0 - p).ln()));
+            assert_eq!((first.cost.deployments, second.cost.deployments, second.cost.samples), (1, 2, 0));
+            // theta[0] - theta[1] moves by 2 step slope; r(approve) = 1/2 - p.
+            let odds = p / (1.0 - p) * (2.0 * step * slope(p)).exp();
+            let reached = odds / (1.0 + odds);
+            assert!(is_near(*trajectory.policy.probability(0, 0), reached));
+            let sensitivity = second.sensitivity.unwrap();
+            assert!(is_near(sensitivity.step, step * norm) && sensitivity.transition == 0.0);
+            assert!(is_near(sensitivity.reward, (p - reached).abs() / (step * norm)));
+            let change = 2f64.sqrt() * (slope(reached) - slope(p)).abs();
+            assert!(is_near(sensitivity.smoothness, change / (step * norm)));
+        }
     }
 
     #[test]
@@ -245,25 +247,26 @@ mod measures {
     }
 
     /// Without a response the natural gradient of a softmax policy is the
-    /// advantage, over the normalised occupancy: a step multiplies probabilities by
-    /// `exp(step A/(1-gamma))`, whatever they are.
+    /// advantage over `1 - gamma`, however often a state is visited and whatever the
+    /// probabilities are.
     #[test]
     fn natural_steps_follow_the_advantage() {
-        let environment = r#"{"kind": "fixed", "transitions": [[[1], [1], [1]]], "rewards": [[0, 1, 4]]}"#;
-        let softmax = r#"{"kind": "softmax", "logits": [[0.2, -0.4, 0.1]]}"#;
-        let log_linear = r#"{"kind": "log-linear", "theta": [0.2, -0.4, 0.1], "features": [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]]}"#;
+        let environment = r#"{"kind": "fixed", "transitions": [[[1, 0], [1, 0]], [[0, 1], [0, 1]]], "rewards": [[0, 1], [0, 4]]}"#;
+        let softmax = r#"{"kind": "softmax", "logits": [[0.2, -0.4], [0.1, 0.3]]}"#;
+        let log_linear = r#"{"kind": "log-linear", "theta": [0.2, -0.4, 0.1, 0.3],
+            "features": [[[1, 0, 0, 0], [0, 1, 0, 0]], [[0, 0, 1, 0], [0, 0, 0, 1]]]}"#;
         for policy in [softmax, log_linear] {
             let json = format!(
-                r#"{{"format": "pemdp-problem/1", "gamma": 0.5, "initial": [1], "policy": {policy}, "environment": {environment}}}"#
+                r#"{{"format": "pemdp-problem/1", "gamma": 0.5, "initial": [0.25, 0.75], "policy": {policy}, "environment": {environment}}}"#
             );
             let task = Task::new(&Problem::from_json(&json, Reading::Doubles).unwrap()).unwrap();
             let settings =
                 Pepg { method: Method::Natural, step: 0.25, damping: 1e-9, iterations: 1, ..Pepg::default() };
             let moved = run(&settings, &task).policy;
             let odds =
-                |policy: &Policy<f64>, a: usize| (policy.probability(0, a) / policy.probability(0, 0)).ln();
-            for (a, advantage) in [(1, 1.0), (2, 4.0)] {
-                let change = odds(&moved, a) - odds(&task.start, a);
+                |policy: &Policy<f64>, s: usize| (policy.probability(s, 1) / policy.probability(s, 0)).ln();
+            for (s, advantage) in [(0, 1.0), (1, 4.0)] {
+                let change = odds(&moved, s) - odds(&task.start, s);
                 assert!((change - 0.25 * advantage / 0.5).abs() < 1e-6, "{change}");
             }
         }
