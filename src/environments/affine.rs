@@ -23,6 +23,9 @@ pub struct Affine<T> {
     reward_slopes: Vec<([usize; 4], T)>,
 }
 
+/// The numbers of an affine environment.
+pub(crate) type AffineParts<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
+
 impl<T: Field> Affine<T> {
     /// An affine environment from its base (rows in the order `s A + a`) and
     /// slopes.
@@ -59,6 +62,13 @@ impl<T: Field> Affine<T> {
         }
         transition_slopes.sort_by_key(|(index, _)| *index);
         Ok(Self { n_actions, base, rewards, transition_slopes, reward_slopes })
+    }
+
+    /// Constant parts and slopes, `P` dense: `(P, r, slopes of P, slopes of r)`.
+    pub(crate) fn into_parts(self) -> AffineParts<T> {
+        let width = self.base.width();
+        let entries = (0..self.base.len() * width).map(|k| self.base.entry(k / width, k % width)).collect();
+        (entries, self.rewards, self.transition_slopes, self.reward_slopes)
     }
 
     /// The rows that a policy induces: the base plus the slopes, which are

@@ -1,11 +1,26 @@
-//! Optima decided exactly: the performative value along one coordinate of the
-//! parameters is a quotient of polynomials, whose critical points are isolated by
-//! Sturm sequences. Proofs: `docs/theory/convergence.md`.
+//! Performative optima.
+//!
+//! Along one coordinate of the parameters the performative value is a quotient of
+//! polynomials, whose critical points are isolated by Sturm sequences
+//! ([`Landscape`]; proofs: `docs/theory/convergence.md`). In several coordinates,
+//! [`performative_optimum`] bounds it from above by branch and bound (proofs:
 
+mod bound;
+mod build;
+mod cell;
+mod climb;
+mod exponential;
 mod landscape;
+mod model;
+mod performative;
 mod polynomial;
 
+pub use cell::{Cell, Coordinates};
 pub use landscape::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, MAX_DEGREE, value_and_determinant,
+};
+pub use performative::{
+    Leaf, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, Witness,
+    performative_optimum, performative_optimum_with,
 };
 pub use polynomial::{Polynomial, Root, SquareFree, simplest_between};

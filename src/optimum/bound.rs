@@ -1,0 +1,988 @@
+//! An upper bound of the performative value over a cell. Proofs:
+//! `docs/theory/optima.md`.
+
+use num_traits::Zero;
+
+use super::cell::{Cell, Coordinates};
+#[cfg(test)]
+use super::model::Mutant;
+use super::model::{Model, Rows, Scratch, Values, common, interval, largest_mean};
+use crate::arithmetic::rounding::{add_down, add_up, div_up, mul_up};
+use crate::arithmetic::{Field, Interval};
+
+/// Steps of policy iteration on an optimistic problem; what is left of the
+/// residual is added.
+const IMPROVEMENTS: usize = 8;
+/// A residual of this size, relative to the values, is not reduced further.
+const NEGLIGIBLE: f64 = 1e-14;
+/// How often the slopes are narrowed by the values that they imply.
+const REFINEMENTS: usize = 2;
+
+/// What is known of a cell.
+#[derive(Debug, Clone)]
+pub(super) struct Bounded {
+    /// The cell itself, or the face that has the maximisers of the domain, or its
+    /// supremum, if the cell has.
+    pub face: Cell,
+    /// No value in the face exceeds this.
+    pub upper: f64,
+    /// A maximiser of the whole domain is not in the cell.
+    pub absent: bool,
+    /// `W >= V` in each state and for each policy of the face: `upper` is at most
+    /// `rho . W`, rounded up.
+    pub values: Vec<f64>,
+    /// A policy of the face, and a lower bound of its value.
+    pub centre: Cell,
+    pub lower: f64,
+    /// The coordinate to split next; none where nothing would be gained.
+    pub split: Option<usize>,
+}
+
+/// The reward of a problem that is solved over a cell.
+#[derive(Clone, Copy)]
+enum Reward {
+    /// `r[s,a]`: the solution is `V`.
+    Model,
+    /// 1 in this state: the solution is that column of the resolvent.
+    Indicator(usize),
+}
+
+/// The buffers of one thread.
+pub(super) struct Bounder<'a> {
+    model: &'a Model,
+    rows: Rows,
+    scratch: Scratch,
+    /// Rows of the actions of a state, `A S`.
+    candidates: Vec<f64>,
+    rewards: Vec<f64>,
+    weights: Vec<f64>,
+    /// `[I - gamma P | r]`, `S (S + 1)`.
+    system: Vec<f64>,
+    /// `(I - gamma P)^-1` near the centre, by columns.
+    inverse: Vec<f64>,
+    values: [Vec<f64>; 2],
+    columns: [Vec<f64>; 2],
+    centre_values: Vec<Interval>,
+    enclosed: Values,
+    resolvent: Vec<Interval>,
+    slopes: Vec<Interval>,
+    narrowed: Vec<Interval>,
+    gradient: Vec<Interval>,
+    steps: Vec<Interval>,
+    references: Vec<usize>,
+}
+
+/// A point with its value and gradient, to climb by.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    pub value: f64,
+    pub gradient: Vec<f64>,
+}
+
+impl<'a> Bounder<'a> {
+    pub fn new(model: &'a Model) -> Self {
+        let (n, width) = (model.n_states, model.n_actions);
+        let zeros = |length: usize| vec![Interval::zero(); length];
+        let coordinates = n * width;
+        Self {
+            model,
+            rows: Rows {
+                policy: zeros(coordinates),
+                kernel: zeros(coordinates * n),
+                rewards: zeros(coordinates),
+                reward_slopes: zeros(coordinates),
+            },
+            scratch: Scratch {
+                weights: vec![0.0; n],
+                best: vec![0.0; n.max(width)],
+                action_values: zeros(width),
+            },
+            candidates: vec![0.0; coordinates],
+            rewards: vec![0.0; width],
+            weights: vec![0.0; width],
+            system: vec![0.0; n * (n + 1)],
+            inverse: vec![0.0; n * n],
+            values: [vec![0.0; n], vec![0.0; n]],
+            columns: [vec![0.0; n * n], vec![0.0; n * n]],
+            centre_values: zeros(n),
+            enclosed: Values { of: zeros(n), differences: zeros(n * n) },
+            resolvent: zeros(n * n),
+            slopes: zeros(n * coordinates),
+            narrowed: zeros(n * coordinates),
+            gradient: zeros(coordinates),
+            steps: zeros(coordinates),
+            references: vec![0; n],
+        }
+    }
+
+    /// Bounds a cell. Nothing beyond a first bound is done where that one does not
+    /// exceed `target`.
+    pub fn bound(&mut self, cell: &Cell, target: f64) -> Bounded {
+        let model = self.model;
+        let mut face = cell.clone();
+        let mut upper = f64::INFINITY;
+        let mut lower;
+        let mut centre;
+        loop {
+            centre = self.centre(&face);
+            let value = self.enclose_centre(&centre);
+            lower = value.lower();
+            // The enclosures hold on the segments from the centre, too.
+            let mut around = face.clone();
+            for i in 0..around.lower.len() {
+                around.lower[i] = around.lower[i].min(centre.lower[i]);
+                around.upper[i] = around.upper[i].max(centre.upper[i]);
+            }
+            model.rows(&around, &mut self.rows);
+            self.enclose_values(&around);
+            upper = f64::min(upper, self.initial_mean());
+            let bounded = |upper: f64, absent: bool, split: Option<usize>, values: &[f64], face, centre| {
+                Bounded { face, upper, absent, values: values.to_vec(), centre, lower, split }
+            };
+            if upper <= target {
+                return bounded(upper, false, None, &self.values[0], face, centre);
+            }
+            self.enclose_resolvent(&around);
+            self.enclose_slopes(&around, &centre, &face);
+            if face.is_bounded() {
+                upper = upper.min(self.mean_value_bound(value, &face));
+            }
+            match self.monotone(&mut face) {
+                Monotone::Absent => return bounded(upper, true, None, &self.values[0], face, centre),
+                Monotone::Face => continue,
+                Monotone::Neither => {
+                    let split = self.widest(&face);
+                    return bounded(upper, false, split, &self.values[0], face, centre);
+                }
+            }
+        }
+    }
+
+    /// The value and gradient of a point, as doubles; the gradient of
+    /// probabilities is up to a constant for each state.
+    pub fn climb(&mut self, point: &Cell) -> Point {
+        let centre = self.centre(point);
+        let value = self.enclose_centre(&centre).lower();
+        let n = self.model.n_states;
+        for x in 0..n {
+            self.enclosed.of[x] = self.centre_values[x];
+            for s in 0..n {
+                self.resolvent[s * n + x] = Interval::point(self.inverse[s * n + x]);
+            }
+        }
+        self.take_differences();
+        self.take_slopes(&centre, false);
+        self.take_gradient();
+        Point { value, gradient: self.gradient.iter().map(Field::approximate).collect() }
+    }
+
+    /// The policy of a point, as doubles.
+    pub fn probabilities(&mut self, point: &Cell) -> Vec<f64> {
+        self.model.rows(point, &mut self.rows);
+        self.rows.policy.iter().map(Field::approximate).collect()
+    }
+
+    /// A point of a cell; in each simplex the probability of the reference action
+    /// is what the others leave.
+    pub fn centre(&mut self, cell: &Cell) -> Cell {
+        let mut centre = cell.clone();
+        let width = self.model.n_actions;
+        for (s, coordinates) in self.model.coordinates.iter().enumerate() {
+            let state = s * width..(s + 1) * width;
+            self.references[s] = state.start;
+            match coordinates {
+                Coordinates::Logits => {
+                    for i in state {
+                        let x = middle(cell.lower[i], cell.upper[i]);
+                        (centre.lower[i], centre.upper[i]) = (x, x);
+                    }
+                }
+                Coordinates::Probabilities => {
+                    let rest = state.clone().fold(1.0, |rest, i| rest - cell.lower[i]).max(0.0);
+                    let room = state.clone().fold(0.0, |sum, i| sum + (cell.upper[i] - cell.lower[i]));
+                    let share = if room > 0.0 { rest / room } else { 0.0 };
+                    for i in state.clone() {
+                        let x = cell.lower[i] + share * (cell.upper[i] - cell.lower[i]);
+                        centre.lower[i] = x.clamp(cell.lower[i], cell.upper[i]);
+                    }
+                    let largest = |x: &usize, y: &usize| centre.lower[*x].total_cmp(&centre.lower[*y]);
+                    let reference = state.clone().max_by(largest).unwrap_or(state.start);
+                    let mut left = Interval::point(1.0);
+                    for i in state.filter(|&i| i != reference) {
+                        centre.upper[i] = centre.lower[i];
+                        left -= Interval::point(centre.lower[i]);
+                    }
+                    centre.lower[reference] = left.lower();
+                    centre.upper[reference] = left.upper();
+                    self.references[s] = reference;
+                }
+            }
+        }
+        centre
+    }
+
+    /// Encloses the values of a point, and its `J`.
+    fn enclose_centre(&mut self, centre: &Cell) -> Interval {
+        let model = self.model;
+        let n = model.n_states;
+        model.rows(centre, &mut self.rows);
+        // From the zero vector any row is as good as another.
+        let zeros = vec![0.0; n];
+        for s in 0..n {
+            self.bellman(centre, Reward::Model, 1.0, s, &zeros);
+        }
+        self.invert();
+        let mut start = vec![0.0; n];
+        for s in 0..n {
+            let reward = self.system[s * (n + 1) + n];
+            for x in 0..n {
+                start[x] += self.inverse[s * n + x] * reward;
+            }
+        }
+        let mut upper = start.clone();
+        self.extreme(centre, Reward::Model, 1.0, &mut upper);
+        let mut lower: Vec<f64> = start.iter().map(|v| -v).collect();
+        self.extreme(centre, Reward::Model, -1.0, &mut lower);
+        let mut value = Interval::zero();
+        for s in 0..n {
+            self.centre_values[s] = interval(-lower[s], upper[s]);
+            value += model.initial[s] * self.centre_values[s];
+        }
+        value
+    }
+
+    /// Encloses `V` over a cell, starting from its centre.
+    fn enclose_values(&mut self, cell: &Cell) {
+        for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
+            let mut w: Vec<f64> = self.centre_values.iter().map(|v| sign * v.approximate()).collect();
+            self.extreme(cell, Reward::Model, sign, &mut w);
+            self.values[k].copy_from_slice(&w);
+        }
+        for s in 0..self.model.n_states {
+            self.enclosed.of[s] = interval(-self.values[1][s], self.values[0][s]);
+        }
+        self.take_differences();
+    }
+
+    /// `rho . W`, rounded up.
+    fn initial_mean(&self) -> f64 {
+        let pairs = self.model.initial.iter().zip(&self.values[0]);
+        let mean = pairs.fold(Interval::zero(), |sum, (p, &w)| sum + *p * Interval::point(w));
+        #[cfg(test)]
+        if self.model.has(Mutant::InwardRounding) {
+            return mean.lower() - 1e-13 * mean.magnitude();
+        }
+        mean.upper()
+    }
+
+    /// Encloses the columns of the resolvent over a cell.
+    fn enclose_resolvent(&mut self, cell: &Cell) {
+        let n = self.model.n_states;
+        let mut w = vec![0.0; n];
+        for s in 0..n {
+            for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
+                for x in 0..n {
+                    w[x] = sign * self.inverse[s * n + x];
+                }
+                self.extreme(cell, Reward::Indicator(s), sign, &mut w);
+                self.columns[k][s * n..(s + 1) * n].copy_from_slice(&w);
+            }
+            for x in 0..n {
+                let least = if x == s { 1.0 } else { 0.0 };
+                let lower = f64::max(-self.columns[1][s * n + x], least);
+                self.resolvent[s * n + x] = interval(lower, self.columns[0][s * n + x].max(lower));
+            }
+        }
+    }
+
+    /// `V[t] - V[s]` from the enclosures of both.
+    fn take_differences(&mut self) {
+        let n = self.model.n_states;
+        for s in 0..n {
+            for t in 0..n {
+                let difference = self.enclosed.of[t] - self.enclosed.of[s];
+                self.enclosed.differences[s * n + t] = if s == t { Interval::zero() } else { difference };
+            }
+        }
+    }
+
+    fn take_slopes(&mut self, cell: &Cell, narrow: bool) {
+        let into = if narrow { &mut self.narrowed } else { &mut self.slopes };
+        self.model.slopes(cell, &self.rows, &self.references, &self.enclosed, into, &mut self.scratch);
+        if narrow {
+            for (slope, narrowed) in self.slopes.iter_mut().zip(&self.narrowed) {
+                *slope = common(*slope, *narrowed);
+            }
+        }
+    }
+
+    /// Encloses the slopes over a cell, each time with the values that the last
+    /// ones imply by the mean value theorem.
+    fn enclose_slopes(&mut self, cell: &Cell, centre: &Cell, face: &Cell) {
+        self.take_slopes(cell, false);
+        #[cfg(test)]
+        if self.model.has(Mutant::CentreSlopes) {
+            for slope in &mut self.slopes {
+                *slope = Interval::point(slope.approximate());
+            }
+        }
+        if face.is_bounded() {
+            for i in 0..self.steps.len() {
+                self.steps[i] = interval(
+                    add_down(face.lower[i], -centre.upper[i]),
+                    add_up(face.upper[i], -centre.lower[i]),
+                );
+            }
+            for _ in 0..REFINEMENTS {
+                self.narrow_values();
+                self.take_slopes(cell, true);
+            }
+        }
+        self.take_gradient();
+    }
+
+    /// `V[t] = V_c[t] + sum_s R[t,s] sum_i k[s,i] (x_i - c_i)` for some slopes and
+    /// resolvent of the cell.
+    fn narrow_values(&mut self) {
+        let n = self.model.n_states;
+        let moved: Vec<Interval> = (0..n)
+            .map(|s| {
+                let slopes = &self.slopes[s * self.steps.len()..(s + 1) * self.steps.len()];
+                let pairs = slopes.iter().zip(&self.steps).filter(|(k, _)| !k.is_zero());
+                pairs.fold(Interval::zero(), |sum, (k, step)| sum + *k * step)
+            })
+            .collect();
+        for t in 0..n {
+            let mut change = Interval::zero();
+            for s in 0..n {
+                change += self.resolvent[s * n + t] * moved[s];
+            }
+            self.enclosed.of[t] = common(self.enclosed.of[t], self.centre_values[t] + change);
+        }
+        for t in 0..n {
+            for u in 0..t {
+                let mut change = Interval::zero();
+                for s in 0..n {
+                    change += (self.resolvent[s * n + t] - self.resolvent[s * n + u]) * moved[s];
+                }
+                let from_centre = self.centre_values[t] - self.centre_values[u] + change;
+                let from_values = self.enclosed.of[t] - self.enclosed.of[u];
+                let difference =
+                    common(self.enclosed.differences[u * n + t], common(from_centre, from_values));
+                self.enclosed.differences[u * n + t] = difference;
+                self.enclosed.differences[t * n + u] = -difference;
+            }
+        }
+    }
+
+    /// `dJ/dx_i = sum_s d[s] k[s,i]`.
+    fn take_gradient(&mut self) {
+        let n = self.model.n_states;
+        self.gradient.fill(Interval::zero());
+        for s in 0..n {
+            let mut occupancy = Interval::zero();
+            for x in 0..n {
+                if !self.model.initial[x].is_zero() {
+                    occupancy += self.model.initial[x] * self.resolvent[s * n + x];
+                }
+            }
+            let slopes = &self.slopes[s * self.gradient.len()..];
+            for (g, k) in self.gradient.iter_mut().zip(slopes) {
+                if !k.is_zero() {
+                    *g += occupancy * k;
+                }
+            }
+        }
+    }
+
+    /// `J(c) + max sum_i g_i (x_i - c_i)` (section 4).
+    fn mean_value_bound(&mut self, value: Interval, face: &Cell) -> f64 {
+        let width = self.model.n_actions;
+        let mut bound = value.upper();
+        for (s, coordinates) in self.model.coordinates.iter().enumerate() {
+            let state = s * width..(s + 1) * width;
+            let product = |i: usize| (self.gradient[i] * self.steps[i]).upper();
+            match coordinates {
+                Coordinates::Probabilities if width > 2 => {
+                    bound = add_up(bound, self.simplex_bound(state.start, face));
+                }
+                Coordinates::Probabilities => {
+                    for i in state.filter(|&i| i != self.references[s] && face.width(i) > 0.0) {
+                        bound = add_up(bound, product(i));
+                    }
+                }
+                Coordinates::Logits => {
+                    for i in state.filter(|&i| face.width(i) > 0.0) {
+                        bound = add_up(bound, product(i));
+                    }
+                }
+            }
+        }
+        bound
+    }
+
+    /// The largest `sum_a h_a x_a` over steps `x` with `sum x = 0`: `h_a x_a` is at
+    /// most its chord, and chords are linear.
+    fn simplex_bound(&self, first: usize, face: &Cell) -> f64 {
+        let width = self.model.n_actions;
+        let mut slopes = vec![0.0; width];
+        let mut bound = 0.0;
+        for a in 0..width {
+            let (step, g) = (self.steps[first + a], self.gradient[first + a]);
+            if face.width(first + a) == 0.0 {
+                slopes[a] = 0.0;
+                bound = add_up(bound, (g * step).upper());
+                continue;
+            }
+            let (low, high) =
+                ((g * Interval::point(step.lower())).upper(), (g * Interval::point(step.upper())).upper());
+            slopes[a] = (high - low) / (step.upper() - step.lower());
+            // Any slope will do: what is above the line at either end is added.
+            let line = |x: f64| Interval::point(slopes[a]) * Interval::point(x);
+            let above = |value: f64, x: f64| (Interval::point(value) - line(x)).upper();
+            bound = add_up(bound, above(low, step.lower()).max(above(high, step.upper())));
+        }
+        let mut best = vec![0.0; width];
+        let steps = &self.steps[first..first + width];
+        // Steps shifted to be at least 0, as `largest_mean` needs no signs but sums.
+        let mut shift = Interval::zero();
+        for (step, &slope) in steps.iter().zip(&slopes) {
+            bound = add_up(bound, mul_up(slope, step.lower()));
+            shift -= Interval::point(step.lower());
+        }
+        let room = |a: usize| add_up(steps[a].upper(), -steps[a].lower());
+        add_up(bound, largest_mean(|_| 0.0, room, shift, &slopes, &mut best))
+    }
+
+    /// Moves to a face, or finds that no maximiser is here (section 5).
+    fn monotone(&self, face: &mut Cell) -> Monotone {
+        let width = self.model.n_actions;
+        let mut found = Monotone::Neither;
+        for (s, coordinates) in self.model.coordinates.iter().enumerate() {
+            let state = s * width..(s + 1) * width;
+            match coordinates {
+                Coordinates::Logits => {
+                    for i in state {
+                        if face.width(i) == 0.0 {
+                            continue;
+                        }
+                        match self.monotone_logit(face, i) {
+                            Monotone::Absent => return Monotone::Absent,
+                            Monotone::Face => found = Monotone::Face,
+                            Monotone::Neither => {}
+                        }
+                    }
+                }
+                Coordinates::Probabilities => {
+                    for b in state.clone().filter(|&b| face.upper[b] > 0.0) {
+                        let better = |a: usize| a != b && self.moves_up(a, b, face);
+                        if !state.clone().any(better) {
+                            continue;
+                        }
+                        if face.lower[b] > 0.0 {
+                            return Monotone::Absent;
+                        }
+                        face.upper[b] = 0.0;
+                        if !face.narrow_to_simplex(state.start, width) {
+                            return Monotone::Absent;
+                        }
+                        // One of each state at a time: the signs are those before.
+                        found = Monotone::Face;
+                        break;
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether moving probability from `b` to `a` raises the value: everywhere in
+    /// the cell, or nowhere lowers it and stays in the cell.
+    fn moves_up(&self, a: usize, b: usize, face: &Cell) -> bool {
+        let rise = self.gradient[a] - self.gradient[b];
+        #[cfg(test)]
+        if self.model.has(Mutant::LooseSign) {
+            return rise.upper() > 0.0 && rise.approximate() > 0.0;
+        }
+        let stays = face.lower[b] == 0.0 && face.upper[a] == 1.0;
+        rise.lower() > 0.0 || (rise.lower() >= 0.0 && stays)
+    }
+
+    fn monotone_logit(&self, face: &mut Cell, i: usize) -> Monotone {
+        let mut g = self.gradient[i];
+        #[cfg(test)]
+        if self.model.has(Mutant::LooseSign) {
+            g = Interval::point(g.approximate());
+        }
+        let d_is_positive = g.lower() > 0.0 || g.upper() < 0.0;
+        let mut strict = d_is_positive;
+        if !strict && let Some(scaled) = self.model.scaled_slope(face, i, &self.enclosed) {
+            // The same sign as the slope wherever that is not 0.
+            if scaled.lower() >= 0.0 || scaled.upper() <= 0.0 {
+                strict = (scaled.lower() > 0.0 || scaled.upper() < 0.0) && self.is_visited(i);
+                g = scaled;
+            }
+        }
+        let root = &self.model.root;
+        if g.lower() >= 0.0 {
+            if strict && face.upper[i] < root.upper[i] {
+                return Monotone::Absent;
+            }
+            face.lower[i] = face.upper[i];
+            Monotone::Face
+        } else if g.upper() <= 0.0 {
+            if strict && face.lower[i] > root.lower[i] {
+                return Monotone::Absent;
+            }
+            face.upper[i] = face.lower[i];
+            Monotone::Face
+        } else {
+            Monotone::Neither
+        }
+    }
+
+    /// Whether the state of a coordinate has a positive occupancy everywhere.
+    fn is_visited(&self, i: usize) -> bool {
+        let (s, n) = (i / self.model.n_actions, self.model.n_states);
+        (0..n).any(|x| self.model.initial[x].lower() > 0.0 && self.resolvent[s * n + x].lower() > 0.0)
+    }
+
+    /// The coordinate along which the bound has most to gain.
+    fn widest(&self, face: &Cell) -> Option<usize> {
+        let n = self.model.n_states;
+        let mut widest = (0.0, None);
+        for i in (0..face.lower.len()).filter(|&i| face.width(i) > 0.0) {
+            let effect = if face.width(i).is_finite() {
+                self.gradient[i].magnitude() * face.width(i)
+            } else {
+                let s = i / self.model.n_actions;
+                let occupancy = (0..n).fold(0.0, |sum, x| {
+                    sum + self.model.initial[x].upper() * self.resolvent[s * n + x].upper()
+                });
+                let row = &self.rows.kernel[i * n..(i + 1) * n];
+                let values = self.enclosed.from(s);
+                let spread = row.iter().zip(values).map(|(p, v)| p.width() * v.magnitude());
+                occupancy * spread.sum::<f64>()
+            };
+            if effect > widest.0 {
+                widest = (effect, Some(i));
+            }
+        }
+        widest.1
+    }
+
+    /// Turns a guess into an upper bound of `sign` times the values over a cell:
+    /// policy iteration on the optimistic problem, then the last residual over
+    /// `1 - kappa` added (section 2).
+    fn extreme(&mut self, cell: &Cell, reward: Reward, sign: f64, w: &mut [f64]) {
+        let n = self.model.n_states;
+        for step in 0..=IMPROVEMENTS {
+            let mut residual = f64::NEG_INFINITY;
+            for s in 0..n {
+                let image = self.bellman(cell, reward, sign, s, w);
+                residual = residual.max(add_up(image, -w[s]));
+            }
+            let size = w.iter().fold(0.0, |size, w| f64::max(size, w.abs()));
+            if residual <= NEGLIGIBLE * size || step == IMPROVEMENTS {
+                self.lift(residual, w);
+                return;
+            }
+            if !self.solve(w) {
+                w.fill(f64::INFINITY);
+                return;
+            }
+        }
+    }
+
+    /// Adds the largest residual over `1 - kappa`.
+    fn lift(&self, residual: f64, w: &mut [f64]) {
+        let model = self.model;
+        let sums = model.row_sums.iter().fold(0.0, |most, sum| f64::max(most, sum.upper()));
+        let contraction = mul_up(model.gamma.upper(), sums);
+        let lift = div_up(residual.max(0.0), add_down(1.0, -contraction));
+        #[cfg(test)]
+        let lift = if model.has(Mutant::NoLift) { 0.0 } else { lift };
+        for w in w {
+            *w = add_up(*w, lift);
+        }
+    }
+
+    /// An upper bound of the optimistic Bellman operator in a state. Row `s` of the
+    /// system becomes that of a near maximiser.
+    fn bellman(&mut self, cell: &Cell, reward: Reward, sign: f64, s: usize, w: &[f64]) -> f64 {
+        let model = self.model;
+        let (n, width) = (model.n_states, model.n_actions);
+        let reward_sign = if matches!(reward, Reward::Model) { sign } else { 0.0 };
+        for a in 0..width {
+            let best = &mut self.candidates[a * n..(a + 1) * n];
+            let (value, r) = model.largest_row(cell, &self.rows, s * width + a, reward_sign, w, best);
+            (self.weights[a], self.rewards[a]) = (value, r);
+        }
+        let policy = &self.rows.policy[s * width..(s + 1) * width];
+        let (lower, upper) = (|a: usize| policy[a].lower(), |a: usize| policy[a].upper());
+        let one = Interval::point(1.0);
+        let mixture = &mut self.scratch.best[..width];
+        let mut bound = if width == 1 {
+            mixture[0] = 1.0;
+            self.weights[0]
+        } else {
+            largest_mean(lower, upper, one, &self.weights, mixture)
+        };
+        let mut r = 0.0;
+        if reward_sign != 0.0 {
+            for a in 0..width {
+                r += mixture[a] * self.rewards[a];
+            }
+        }
+        if let Reward::Indicator(state) = reward
+            && state == s
+        {
+            bound = add_up(bound, sign);
+            r = sign;
+        }
+        let gamma = model.gamma.approximate();
+        for t in 0..n {
+            let p = (0..width).fold(0.0, |sum, a| sum + mixture[a] * self.candidates[a * n + t]);
+            self.system[s * (n + 1) + t] = if s == t { 1.0 } else { 0.0 } - gamma * p;
+        }
+        self.system[s * (n + 1) + n] = r;
+        bound
+    }
+
+    /// Solves the system; `false` where the result is not finite. Diagonally
+    /// dominant matrices need no pivoting.
+    fn solve(&mut self, x: &mut [f64]) -> bool {
+        let n = x.len();
+        let m = &mut self.system;
+        for k in 0..n {
+            for j in k + 1..n {
+                let factor = m[j * (n + 1) + k] / m[k * (n + 1) + k];
+                if factor != 0.0 {
+                    for c in k + 1..=n {
+                        m[j * (n + 1) + c] -= factor * m[k * (n + 1) + c];
+                    }
+                }
+            }
+        }
+        for k in (0..n).rev() {
+            let rest = (k + 1..n).fold(m[k * (n + 1) + n], |rest, c| rest - m[k * (n + 1) + c] * x[c]);
+            x[k] = rest / m[k * (n + 1) + k];
+        }
+        x.iter().all(|x| x.is_finite())
+    }
+
+    /// The inverse of the system's matrix, by columns (Gauss and Jordan).
+    fn invert(&mut self) {
+        let n = self.model.n_states;
+        let mut m: Vec<f64> = (0..n * n).map(|i| self.system[(i / n) * (n + 1) + i % n]).collect();
+        let mut inverse = vec![0.0; n * n];
+        for k in 0..n {
+            inverse[k * n + k] = 1.0;
+        }
+        for k in 0..n {
+            let pivot = m[k * n + k];
+            for c in 0..n {
+                m[k * n + c] /= pivot;
+                inverse[k * n + c] /= pivot;
+            }
+            for j in (0..n).filter(|&j| j != k) {
+                let factor = m[j * n + k];
+                if factor != 0.0 {
+                    for c in 0..n {
+                        m[j * n + c] -= factor * m[k * n + c];
+                        inverse[j * n + c] -= factor * inverse[k * n + c];
+                    }
+                }
+            }
+        }
+        for x in 0..n {
+            for s in 0..n {
+                self.inverse[s * n + x] = inverse[x * n + s];
+            }
+        }
+    }
+}
+
+enum Monotone {
+    /// No maximiser of the domain lies in the cell.
+    Absent,
+    /// The face is left: it has the cell's supremum, or its maximisers of the domain.
+    Face,
+    Neither,
+}
+
+/// The middle of a range; of a half line, a point beyond its end.
+pub(super) fn middle(lower: f64, upper: f64) -> f64 {
+    match (lower.is_finite(), upper.is_finite()) {
+        _ if lower == upper => lower,
+        (true, true) => (0.5 * lower + 0.5 * upper).clamp(lower, upper),
+        (true, false) => lower.max(0.0) * 2.0 + 2.0,
+        (false, true) => upper.min(0.0) * 2.0 - 2.0,
+        (false, false) => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::arithmetic::Rational;
+    use crate::optimum::build;
+    use crate::optimum::climb::{ascend, at, project};
+    use crate::optimum::performative::{OptimumSettings, Search};
+    use crate::optimum::{Leaf, Witness};
+    use crate::oracle::{Problem, Reading};
+    use crate::policy::Policy;
+
+    fn read(gamma: f64, n: usize, policy: &str, environment: &str) -> Problem {
+        let initial: Vec<u8> = (0..n).map(|s| u8::from(s == 0)).collect();
+        let json = format!(
+            r#"{{"format":"pemdp-problem/1","gamma":{gamma:?},"initial":{initial:?},"policy":{policy},"environment":{environment}}}"#
+        );
+        Problem::from_json(&json, Reading::Doubles).unwrap_or_else(|error| panic!("{error} {json}"))
+    }
+
+    fn table(rng: &mut ChaCha8Rng, rows: usize, width: usize) -> Vec<Vec<f64>> {
+        (0..rows).map(|_| (0..width).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
+    }
+
+    fn family(rng: &mut ChaCha8Rng, n: usize, width: usize, gamma: f64) -> Problem {
+        let psi = table(rng, 1, n).remove(0);
+        let rewards = table(rng, n, width);
+        let base: Vec<_> = (0..n).map(|_| table(rng, width, n)).collect();
+        let policy = format!(r#"{{"kind":"softmax","logits":{:?}}}"#, vec![vec![0; width]; n]);
+        let environment = format!(
+            r#"{{"kind":"exponential-family","psi":{psi:?},"base_logits":{base:?},"reward":{{"base":{rewards:?},"slope":0}}}}"#
+        );
+        read(gamma, n, &policy, &environment)
+    }
+
+    /// Rows of multiples of 1/64 that move with one probability each.
+    fn affine(rng: &mut ChaCha8Rng, n: usize, width: usize, gamma: f64, moves: bool) -> Problem {
+        let mut row = || {
+            let mut counts = vec![0; n];
+            (0..32).for_each(|_| counts[rng.random_range(0..n)] += 1);
+            counts.iter().map(|&c| f64::from(c) / 64.0).collect::<Vec<f64>>()
+        };
+        let mut transitions = vec![vec![vec![0.0; n]; width]; n];
+        let mut changes = vec![];
+        for i in 0..n * width {
+            let (fixed, low, high) = (row(), row(), row());
+            transitions[i / width][i % width] = fixed.iter().zip(&low).map(|(x, y)| x + y).collect();
+            changes.push(high.iter().zip(&low).map(|(x, y)| x - y).collect::<Vec<f64>>());
+        }
+        let (mut slopes, mut reward_slopes) = (vec![], vec![]);
+        for (i, change) in changes.iter().enumerate().filter(|_| moves) {
+            let (s, a, s2, a2) = (i / width, i % width, rng.random_range(0..n), rng.random_range(0..width));
+            slopes.extend(change.iter().enumerate().map(|(t, m)| format!("[{s},{a},{t},{s2},{a2},{m:?}]")));
+            reward_slopes.push(format!("[{s},{a},{s2},{a2},{:?}]", rng.random_range(-1.0..1.0)));
+        }
+        let rewards = table(rng, n, width);
+        let values: Vec<Vec<u8>> = (0..n).map(|_| (0..width).map(|a| u8::from(a == 0)).collect()).collect();
+        let environment = format!(
+            r#"{{"kind":"affine","transitions":{transitions:?},"transition_slopes":[{}],"rewards":{rewards:?},"reward_slopes":[{}]}}"#,
+            slopes.join(","),
+            reward_slopes.join(",")
+        );
+        read(gamma, n, &format!(r#"{{"kind":"probabilities","values":{values:?}}}"#), &environment)
+    }
+
+    /// A policy of the point in doubles, by the exact formulas.
+    fn value(problem: &Problem, model: &Model, x: &[f64]) -> f64 {
+        let (n, width) = (model.n_states, model.n_actions);
+        let logits = model.coordinates[0] == Coordinates::Logits;
+        let policy = match logits {
+            true => Policy::softmax(n, width, x.to_vec()),
+            false => Policy::probabilities(n, width, x.to_vec()),
+        };
+        problem.model::<f64>().unwrap().perform(&policy.unwrap()).unwrap().evaluation.value
+    }
+
+    fn random_point(rng: &mut ChaCha8Rng, model: &Model) -> Vec<f64> {
+        let mut x: Vec<f64> = (0..model.root.lower.len()).map(|_| rng.random_range(-4.0..4.0)).collect();
+        if rng.random_bool(0.5) {
+            x.iter_mut().for_each(|x| *x *= 0.25);
+        }
+        project(model, &mut x);
+        x
+    }
+
+    /// A cell of the domain around a point, of random size.
+    fn cell_around(rng: &mut ChaCha8Rng, model: &Model, x: &[f64]) -> Cell {
+        let size = 10f64.powf(rng.random_range(-3.0..0.5));
+        let mut cell = model.root.clone();
+        for i in 0..x.len() {
+            cell.lower[i] = cell.lower[i].max(x[i] - size * rng.random_range(0.0..1.0));
+            cell.upper[i] = cell.upper[i].min(x[i] + size * rng.random_range(0.0..1.0));
+        }
+        cell
+    }
+
+    /// A point of a cell near some point of it and a random one.
+    fn point_in(rng: &mut ChaCha8Rng, model: &Model, cell: &Cell, x: &[f64]) -> Vec<f64> {
+        let other = random_point(rng, model);
+        // How far from x to the other stays in the cell.
+        let mut far = 1.0;
+        for i in 0..x.len() {
+            let step = other[i] - x[i];
+            let room = if step > 0.0 { cell.upper[i] - x[i] } else { cell.lower[i] - x[i] };
+            if step != 0.0 {
+                far = f64::min(far, room / step);
+            }
+        }
+        let far = if rng.random_bool(0.5) { far } else { far * rng.random_range(0.0..1.0) };
+        x.iter().zip(&other).map(|(x, o)| x + far * (o - x)).collect()
+    }
+
+    fn problems(rng: &mut ChaCha8Rng, round: usize) -> Problem {
+        let gamma = [0.5, 0.9, 0.99][round % 3];
+        let (n, width) = (2 + round / 3 % 2, 2 + round / 2 % 2);
+        if round.is_multiple_of(2) {
+            family(rng, n, width, gamma)
+        } else {
+            affine(rng, n, width, gamma, true)
+        }
+    }
+
+    /// Whether a bound of a cell is below a value in it, or a cell without a
+    /// maximiser has the best point that ascent finds.
+    fn is_caught_in_a_cell(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        for round in 0..150 {
+            let problem = problems(&mut rng, round);
+            let mut model = build::model(&problem, &OptimumSettings::default()).unwrap();
+            let climbs: Vec<_> = (0..4)
+                .map(|_| ascend(&model, &mut Bounder::new(&model), &random_point(&mut rng, &model)))
+                .collect();
+            let best = climbs.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).unwrap();
+            model.mutant = mutant;
+            let mut bounder = Bounder::new(&model);
+            for attempt in 0..8 {
+                let x = if attempt < 3 { best.0.clone() } else { random_point(&mut rng, &model) };
+                let cell = cell_around(&mut rng, &model, &x);
+                let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
+                for _ in 0..12 {
+                    let y = point_in(&mut rng, &model, &cell, &x);
+                    let there = value(&problem, &model, &y);
+                    let slack = 1e-10 * (1.0 + there.abs());
+                    // A strict face of a simplex has the maximisers of the domain only.
+                    let face = &bounded.face;
+                    let claimed = model.coordinates[0] == Coordinates::Logits
+                        || (0..y.len()).all(|i| face.lower[i] <= y[i] && y[i] <= face.upper[i]);
+                    if claimed && there > bounded.upper + slack {
+                        eprintln!("{mutant:?} {round}: {there} > {} {cell:?} {y:?}", bounded.upper);
+                        return true;
+                    }
+                }
+                let inside = (0..x.len()).all(|i| cell.lower[i] <= best.0[i] && best.0[i] <= cell.upper[i]);
+                if bounded.absent && inside && is_optimal(&problem, best.1) {
+                    eprintln!("{mutant:?} {round}: absent {cell:?} {best:?} {:?}", bounded);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether a search without mutants proves the value optimal.
+    fn is_optimal(problem: &Problem, value: f64) -> bool {
+        let model = build::model(problem, &OptimumSettings::default()).unwrap();
+        let settings = OptimumSettings { gap: 1e-7, open_cells: 3000, ..OptimumSettings::default() };
+        let found = Search::new(&model, &settings).run(&AtomicBool::new(false), &mut |_| {});
+        // Far below any other local maximum, up to the accuracy of ascent.
+        found.upper <= value + 2e-7
+    }
+
+    /// Whether the bound of a point is below its exact value.
+    fn is_caught_at_a_point(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(12);
+        (0..60).any(|round| {
+            let (n, gamma) = (1 + round % 4, [0.0, 0.5, 0.9, 0.999][round % 4]);
+            let problem = affine(&mut rng, n, 2, gamma, round.is_multiple_of(2));
+            let mut model = build::model(&problem, &OptimumSettings::default()).unwrap();
+            model.mutant = mutant;
+            let x: Vec<f64> =
+                (0..n).flat_map(|_| if rng.random_bool(0.5) { [0.25, 0.75] } else { [1.0, 0.0] }).collect();
+            let exact: Vec<Rational> = x.iter().map(|&p| Rational::from_f64(p)).collect();
+            let policy = Policy::probabilities(n, 2, exact).unwrap();
+            let truth = problem.rational_model().unwrap().0.perform(&policy).unwrap().evaluation.value;
+            let bounded = Bounder::new(&model).bound(&at(&x), f64::NEG_INFINITY);
+            Rational::from_f64(bounded.upper) < truth
+        })
+    }
+
+    /// Whether the best point is in none of the leaves.
+    fn is_caught_in_the_leaves(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(13);
+        (0..30).any(|_| {
+            let problem = affine(&mut rng, 2, 2, 0.9, true);
+            let mut model = build::model(&problem, &OptimumSettings::default()).unwrap();
+            let settings = OptimumSettings { leaves: true, gap: 1e-7, ..OptimumSettings::default() };
+            let run = |model: &Model| Search::new(model, &settings).run(&AtomicBool::new(false), &mut |_| {});
+            let best = run(&model).best;
+            model.mutant = mutant;
+            let near = |leaf: &Leaf| {
+                let cell = &leaf.cell;
+                (0..best.len()).all(|i| cell.lower[i] - 1e-6 <= best[i] && best[i] <= cell.upper[i] + 1e-6)
+            };
+            !run(&model).leaves.iter().any(|leaf| leaf.witness != Witness::Absent && near(leaf))
+        })
+    }
+
+    #[test]
+    fn bounds_hold_in_every_cell_and_planted_errors_are_noticed() {
+        assert!(!is_caught_in_a_cell(Mutant::None));
+        for mutant in [Mutant::NoDiscount, Mutant::LooseSign, Mutant::CentreSlopes] {
+            assert!(is_caught_in_a_cell(mutant), "{mutant:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_to_the_last_digit_and_wrong_rounding_is_noticed() {
+        assert!(!is_caught_at_a_point(Mutant::None));
+        for mutant in [Mutant::InwardRounding, Mutant::NoLift] {
+            assert!(is_caught_at_a_point(mutant), "{mutant:?}");
+        }
+    }
+
+    #[test]
+    fn leaves_hold_the_optimum_and_a_dropped_cell_is_noticed() {
+        assert!(!is_caught_in_the_leaves(Mutant::None));
+        assert!(is_caught_in_the_leaves(Mutant::DroppedCell));
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_exact_formulas() {
+        let mut rng = ChaCha8Rng::seed_from_u64(14);
+        for round in 0..60 {
+            let problem = problems(&mut rng, round);
+            let model = build::model(&problem, &OptimumSettings::default()).unwrap();
+            let (n, width) = (model.n_states, model.n_actions);
+            let x = random_point(&mut rng, &model);
+            let point = Bounder::new(&model).climb(&at(&x));
+            let logits = model.coordinates[0] == Coordinates::Logits;
+            let policy = match logits {
+                true => Policy::softmax(n, width, x),
+                false => Policy::probabilities(n, width, x),
+            };
+            let (exact, policy) = (problem.model::<f64>().unwrap(), policy.unwrap());
+            let performance = exact.perform(&policy).unwrap();
+            let truth = performance.gradient.total();
+            let scale = 1.0 + performance.evaluation.value.abs();
+            assert!((point.value - performance.evaluation.value).abs() < 1e-10 * scale);
+            for state in (0..n).map(|s| s * width..(s + 1) * width) {
+                // Of probabilities, up to a constant for each state.
+                let shift =
+                    if logits { 0.0 } else { truth[state.start].unwrap() - point.gradient[state.start] };
+                for i in state {
+                    let error = truth[i].unwrap() - shift - point.gradient[i];
+                    assert!(error.abs() < 1e-8 * scale, "round {round}: {error}");
+                }
+            }
+        }
+    }
+}
