@@ -4,12 +4,15 @@
 //! polynomials, whose critical points are isolated by Sturm sequences
 //! ([`Landscape`]; proofs: `docs/theory/convergence.md`). In several coordinates,
 //! [`performative_optimum`] bounds it from above by branch and bound (proofs:
+//! `docs/theory/optima.md`). The optimum of the gridworld benchmark is bounded by
+//! [`gridworld`].
 
 mod bound;
 mod build;
 mod cell;
 mod climb;
 mod exponential;
+pub mod gridworld;
 mod landscape;
 mod model;
 mod performative;

@@ -30,9 +30,9 @@ const N_RESPONSES: usize = 5;
 /// The response that leaves the learner's move alone.
 const LEAVE: usize = 4;
 /// The terminal state: absorbing, reward 0.
-const TERMINAL: usize = N_STATES - 1;
+pub(crate) const TERMINAL: usize = N_STATES - 1;
 /// What a follower pays to override a move.
-const INTERVENTION_COST: f64 = 0.05;
+pub(crate) const INTERVENTION_COST: f64 = 0.05;
 
 /// Cell values by state.
 pub type Grid = [f64; N_STATES];
@@ -60,7 +60,7 @@ fn is_initial(state: usize) -> bool {
 }
 
 /// Where a move leads from a cell; off the grid it stays.
-fn neighbour(state: usize, action: usize) -> usize {
+pub(crate) fn neighbour(state: usize, action: usize) -> usize {
     let (row, column) = (state / SIDE, state % SIDE);
     match action {
         0 if column > 0 => state - 1,
@@ -142,6 +142,21 @@ impl<T: Transcendental> Gridworld<T> {
     /// for its followers: a mistake to recognise.
     pub(crate) fn with_terminal(self, learner: Terminal, followers: Terminal) -> Self {
         Self { learner_terminal: learner, follower_terminal: followers, ..self }
+    }
+
+    /// The inverse temperature of the response.
+    pub fn beta(&self) -> &T {
+        &self.beta
+    }
+
+    /// The discount factor.
+    pub fn gamma(&self) -> &T {
+        &self.gamma
+    }
+
+    /// The followers' grids.
+    pub fn followers(&self) -> &[Grid] {
+        &self.followers
     }
 
     fn solve_followers(&self, policy: &Policy<T>) -> Result<Vec<Follower<T>>, ResponseError> {
