@@ -42,6 +42,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Run one algorithm and print its trajectory, every iterate evaluated exactly
     Solve(SolveArguments),
+    /// Find the performative optimum, with a proven upper bound
+    Optimum(OptimumArguments),
     /// Reproduce a named experiment of the literature on the true environment, or list them
     Experiment(ExperimentArguments),
 }
@@ -163,6 +165,32 @@ pub struct SolveArguments {
     /// List the algorithms with their settings
     #[arg(long)]
     pub list: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
+}
+
+/// Arguments of `pemdp optimum`.
+#[derive(Debug, Args)]
+pub struct OptimumArguments {
+    /// Problem (pemdp-problem/1); its policy says how policies are parametrised; - is standard input
+    #[arg(required_unless_present = "example")]
+    pub file: Option<PathBuf>,
+    /// Take the ready problem of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub example: Option<String>,
+    /// Stop when the upper bound exceeds the value by at most this
+    #[arg(long, default_value = "1e-6", value_parser = tolerance, allow_negative_numbers = true)]
+    pub gap: f64,
+    /// Stop after this time with the gap reached
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub budget: Option<f64>,
+    /// Where the domain is a box of softmax parameters: each in [-BOUND, BOUND]
+    #[arg(long, default_value = "3", value_parser = tolerance, allow_negative_numbers = true)]
+    pub bound: f64,
+    /// Seed of the random starts of ascent
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,

@@ -15,6 +15,7 @@ mod layout;
 mod lines;
 mod mistakes;
 mod numbers;
+mod optimum;
 mod output;
 mod progress;
 mod solve;
@@ -64,6 +65,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Verify(arguments)) => verify::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Solve(arguments)) => solve::run(&arguments),
+        Some(Command::Optimum(arguments)) => optimum::run(&arguments),
         Some(Command::Experiment(arguments)) => experiment::run(&arguments),
     }
 }

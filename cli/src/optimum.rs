@@ -1,0 +1,113 @@
+//! `pemdp optimum`: the performative optimum with a certified gap.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::Context;
+use pemdp::optimum::{
+    OptimumSettings, OptimumStop, PerformativeOptimum, Progress, performative_optimum_with,
+};
+use pemdp::oracle::{Problem, Reading};
+use serde_json::{Value, json};
+
+use crate::answer_table::table;
+use crate::arguments::OptimumArguments;
+use crate::example::source;
+use crate::layout::laid_out;
+use crate::numbers::significant;
+use crate::output::{Interrupts, Status, heading, print, wants_table};
+use crate::progress;
+
+/// Looks for the optimum of a problem and prints it with its bound.
+///
+/// # Errors
+/// Begin with the name of the input.
+pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
+    let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
+    let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
+    let settings = OptimumSettings {
+        gap: arguments.gap,
+        bound: arguments.bound,
+        budget: arguments.budget.map(Duration::from_secs_f64),
+        seed: arguments.seed,
+        ..OptimumSettings::default()
+    };
+    let bar = progress::spinner();
+    let interrupts = Interrupts::gather();
+    let found =
+        performative_optimum_with(&problem, &settings, interrupts.flag(), &mut |progress: Progress| {
+            bar.set_message(format!(
+                "value {}, at most {}, {} cells, {} open",
+                significant(progress.value, 9),
+                significant(progress.upper_bound, 9),
+                progress.nodes,
+                progress.open
+            ));
+        });
+    bar.finish_and_clear();
+    let optimum = found.with_context(|| name)?;
+    if wants_table(arguments.style) {
+        print(&shown(&problem, &optimum))?;
+    } else {
+        print(&laid_out(&to_json(&problem, &optimum))?)?;
+    }
+    Ok(if optimum.stop == OptimumStop::Interrupted { Status::Interrupted } else { Status::Fine })
+}
+
+/// `pi(a|s)`, a row a state.
+fn rows<'a>(problem: &Problem, optimum: &'a PerformativeOptimum) -> std::slice::Chunks<'a, f64> {
+    optimum.policy.chunks(problem.n_actions())
+}
+
+/// The file `pemdp-optimum/1`; an infinite parameter is a string.
+fn to_json(problem: &Problem, optimum: &PerformativeOptimum) -> Value {
+    let number = |x: &f64| if x.is_finite() { json!(x) } else { json!(x.to_string()) };
+    json!({
+        "format": "pemdp-optimum/1",
+        "value": optimum.value,
+        "upper_bound": number(&optimum.upper_bound),
+        "gap": number(&optimum.gap),
+        "certified": optimum.certified,
+        "attained": optimum.attained,
+        "domain": optimum.domain,
+        "policy": rows(problem, optimum).collect::<Vec<_>>(),
+        "parameters": optimum.parameters.iter().map(number).collect::<Vec<_>>(),
+        "method": optimum.method,
+        "nodes": optimum.nodes,
+        "stop": word(optimum.stop),
+    })
+}
+
+fn word(stop: OptimumStop) -> &'static str {
+    match stop {
+        OptimumStop::Gap => "gap",
+        OptimumStop::Exhausted => "exhausted",
+        OptimumStop::Budget => "budget",
+        OptimumStop::Memory => "memory",
+        OptimumStop::Interrupted => "interrupted",
+    }
+}
+
+fn shown(problem: &Problem, optimum: &PerformativeOptimum) -> String {
+    const STATES_SHOWN: usize = 20;
+    let mut text = String::new();
+    let attained = if optimum.attained { "" } else { ", a limit that no policy attains" };
+    let _ = writeln!(text, "{} at least {:?}{attained}", heading("value"), optimum.value);
+    let _ = writeln!(text, "{} {:?}", heading("no policy of the domain exceeds"), optimum.upper_bound);
+    let certified = if optimum.certified { "certified" } else { "not as small as asked" };
+    let _ =
+        writeln!(text, "gap {}, {certified}; stopped by {}", significant(optimum.gap, 3), word(optimum.stop));
+    let _ = writeln!(text, "domain: {}", optimum.domain);
+    let _ = writeln!(text, "method: {}, {} cells bounded\n", optimum.method, optimum.nodes);
+    let header: Vec<String> = (0..problem.n_actions()).map(|a| format!("pi({a}|s)")).collect();
+    let header: Vec<&str> = std::iter::once("s").chain(header.iter().map(String::as_str)).collect();
+    let row = |(s, row): (usize, &[f64])| {
+        std::iter::once(s.to_string()).chain(row.iter().map(|pi| significant(*pi, 6))).collect()
+    };
+    text.push_str(&table(
+        &header,
+        rows(problem, optimum).enumerate().take(STATES_SHOWN).map(row).collect(),
+        0,
+    ));
+    text
+}

@@ -1,0 +1,69 @@
+//! `pemdp optimum` as people run it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
+    command.arg("optimum").args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn optimum(example: &str) -> Value {
+    let output = run(&["--example", example, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "silent on a pipe");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn known_optima_are_certified() {
+    let examples = [
+        ("loan", 0.125),
+        ("loan-mdp", 1.0 / 24.0),
+        ("coin", -7.0 / 32.0),
+        ("local-maximum", 7.5),
+        ("two-basins", 2.0),
+    ];
+    for (example, expected) in examples {
+        let found = optimum(example);
+        let number = |key: &str| found[key].as_f64().unwrap();
+        assert_eq!(
+            (&found["format"], &found["certified"]),
+            (&"pemdp-optimum/1".into(), &true.into()),
+            "{example}"
+        );
+        // Known to five digits at worst.
+        let near = 1e-4;
+        assert!(
+            number("value") <= expected + near && number("upper_bound") >= expected - near,
+            "{example}: {found}"
+        );
+        assert!(number("gap") <= 1e-6 && number("value") <= number("upper_bound"), "{example}: {found}");
+    }
+}
+
+#[test]
+fn a_supremum_at_infinity_is_not_attained() {
+    let found = optimum("two-state");
+    assert_eq!((&found["certified"], &found["attained"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn what_has_no_bounds_is_refused_in_a_line() {
+    for arguments in [
+        ["--example", "explicit", "--json"],
+        ["--example", "gridworld", "--json"],
+        ["--example", "nonsense", "--json"],
+        ["--example", "loan", "--gap=-1"],
+        ["--example", "loan", "--budget=0"],
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+    }
+    let message = String::from_utf8(run(&["--example", "explicit"]).stderr).unwrap();
+    assert!(message.contains("explicit") && message.lines().count() == 1, "{message}");
+}
