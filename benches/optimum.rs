@@ -113,43 +113,39 @@ fn measured(problem: &Problem, settings: &OptimumSettings) -> Row {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let count: usize = arguments.first().and_then(|a| a.parse().ok()).unwrap_or(10);
-    let largest: usize = arguments.get(1).and_then(|a| a.parse().ok()).unwrap_or(12);
     println!("median and worst of {count} problems");
     for name in ["loan", "loan-mdp", "coin", "two-state", "local-maximum", "two-basins", "vanishing"] {
         let json = examples::example(name).map(|e| e.to_json()).unwrap_or_default();
         report(name, vec![measured(&read(&json), &OptimumSettings::default())]);
     }
-    let settings = |gap: f64, seconds: u64, held: Vec<(usize, f64)>| OptimumSettings {
+    let settings = |gap: f64, bound: Option<f64>| OptimumSettings {
         gap,
-        budget: Some(Duration::from_secs(seconds)),
-        held,
+        bound,
+        budget: Some(Duration::from_secs(60)),
         ..OptimumSettings::default()
     };
-    for (free, gap, seconds) in [(2, 1e-6, 20), (3, 1e-6, 20), (4, 1e-6, 20), (5, 1e-6, 60), (6, 1e-6, 60)] {
-        if free <= largest {
+    for (n_states, n_actions) in [(2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (6, 2), (4, 4), (20, 5)] {
+        for bound in [None, Some(3.0)] {
             let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let held = || (free..6).map(|i| (i, 0.0)).collect();
-            let rows = (0..count).map(|_| measured(&family(&mut rng, 3, 2), &settings(gap, seconds, held())));
-            report(&format!("family S=3 A=2, {free} free, {gap:e}"), rows.collect());
+            let settings = settings(1e-6, bound);
+            let rows = (0..count).map(|_| measured(&family(&mut rng, n_states, n_actions), &settings));
+            let domain = bound.map_or("all".to_owned(), |b| format!("in [-{b}, {b}]"));
+            report(&format!("family, {} parameters, {domain}", n_states * n_actions), rows.collect());
         }
     }
-    for (n_states, n_actions, gap, seconds) in [(4, 2, 1e-2, 60), (6, 2, 1e-2, 60)] {
-        if n_states * n_actions <= largest {
-            let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let rows = (0..count.min(5))
-                .map(|_| measured(&family(&mut rng, n_states, n_actions), &settings(gap, seconds, vec![])));
-            report(&format!("family S={n_states} A={n_actions}, {gap:e}"), rows.collect());
-        }
-    }
-    for (n_states, n_actions, gap) in
-        [(1, 2, 1e-6), (2, 2, 1e-6), (3, 2, 1e-6), (4, 2, 1e-6), (2, 3, 1e-6), (6, 2, 1e-6), (8, 2, 1e-2)]
-    {
+    for (n_states, n_actions, gap) in [
+        (1, 2, 1e-6),
+        (2, 2, 1e-6),
+        (3, 2, 1e-6),
+        (4, 2, 1e-6),
+        (2, 3, 1e-6),
+        (6, 2, 1e-6),
+        (8, 2, 1e-2),
+        (12, 2, 1e-2),
+    ] {
         let dimension = n_states * (n_actions - 1);
-        if dimension <= largest {
-            let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let rows = (0..count)
-                .map(|_| measured(&affine(&mut rng, n_states, n_actions), &settings(gap, 60, vec![])));
-            report(&format!("affine S={n_states} A={n_actions}, {dimension} free, {gap:e}"), rows.collect());
-        }
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let rows = (0..count).map(|_| measured(&affine(&mut rng, n_states, n_actions), &settings(gap, None)));
+        report(&format!("affine S={n_states} A={n_actions}, {dimension} free, {gap:e}"), rows.collect());
     }
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::AtomicBool;
 use common::{DISCOUNTS, read, sized_rational_problem};
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::optimum::{
-    Coordinates, Landscape, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, Witness,
-    performative_optimum, performative_optimum_with,
+    Landscape, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, performative_optimum,
+    performative_optimum_with,
 };
 use pemdp::oracle::{Problem, Reading, examples};
 use pemdp::policy::Policy;
@@ -246,47 +246,54 @@ fn the_number_of_threads_does_not_matter() {
 }
 
 #[test]
-fn a_search_that_ends_early_still_bounds() {
-    let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let problem = family(&mut rng, 3, 2, 0.9, 0.3);
-    let best = optimum(&problem);
-    let settings = OptimumSettings { open_cells: 70, ..OptimumSettings::default() };
-    let small = performative_optimum(&problem, &settings).unwrap();
-    assert_eq!(small.stop, OptimumStop::Memory);
-    assert!(!small.certified && small.upper_bound >= best.value && small.gap > 1e-6);
-    let mut calls = 0;
-    let mut last = f64::INFINITY;
-    let stopped = performative_optimum_with(
-        &problem,
-        &OptimumSettings::default(),
-        &AtomicBool::new(true),
-        &mut |progress| {
-            calls += 1;
-            assert!(progress.upper_bound <= last);
-            last = progress.upper_bound;
-        },
-    )
-    .unwrap();
-    assert_eq!((stopped.stop, calls), (OptimumStop::Interrupted, 1));
-    assert!(stopped.upper_bound >= best.value);
+fn exponential_families_of_any_size_are_certified() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for round in 0..20 {
+        let (n_states, n_actions) = (rng.random_range(2..=6), rng.random_range(1..=4));
+        let slope = [0.0, 0.7][round % 2];
+        let problem = family(&mut rng, n_states, n_actions, DISCOUNTS[round % 5], slope);
+        for bound in [None, Some(0.1), Some(3.0), Some(50.0)] {
+            let found =
+                performative_optimum(&problem, &OptimumSettings { bound, ..OptimumSettings::default() });
+            let found = found.unwrap();
+            assert!(found.certified, "{bound:?} {found:?}");
+            if let Some(bound) = bound {
+                assert!(found.attained && found.parameters.iter().all(|x| x.abs() <= bound));
+            }
+        }
+    }
 }
 
 #[test]
-fn leaves_cover_the_domain() {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let problem = family(&mut rng, 2, 2, 0.9, 0.3);
-    let settings = OptimumSettings { leaves: true, ..OptimumSettings::default() };
-    let found = performative_optimum(&problem, &settings).unwrap();
-    let best = &found.parameters;
-    let holds =
-        |cell: &pemdp::optimum::Cell| (0..4).all(|i| cell.lower[i] <= best[i] && best[i] <= cell.upper[i]);
-    // The optimum itself is in a leaf that may hold it.
-    let home: Vec<_> = found.leaves.iter().filter(|leaf| holds(&leaf.face)).collect();
-    assert!(home.iter().any(|leaf| leaf.upper >= found.value && leaf.witness != Witness::Absent));
-    let present = found.leaves.iter().filter(|leaf| leaf.witness != Witness::Absent);
-    let largest = present.map(|leaf| leaf.upper).fold(f64::NEG_INFINITY, f64::max);
-    assert!(largest <= found.upper_bound);
-    assert_ne!(Coordinates::Logits, Coordinates::Probabilities);
+fn rewards_without_bound_are_maximised_over_a_box() {
+    let json = examples::example("exponential-family").unwrap().to_json();
+    let found = certified(&read(&json));
+    assert!(found.domain.contains("[-3, 3]") && found.attained, "{found:?}");
+}
+
+#[test]
+fn a_search_that_ends_early_still_bounds() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let affine = read(&sized_rational_problem(&mut rng, "affine", 0.9, 4, 3));
+    let family = family(&mut rng, 3, 2, 0.9, 0.3);
+    let best = optimum(&affine);
+    let settings = OptimumSettings { gap: 1e-12, open_cells: 64, ..OptimumSettings::default() };
+    let small = performative_optimum(&affine, &settings).unwrap();
+    assert_eq!(small.stop, OptimumStop::Memory);
+    assert!(!small.certified && small.upper_bound >= best.value && small.gap > 1e-12);
+    for problem in [affine, family] {
+        let best = optimum(&problem);
+        let mut calls = 0;
+        let stopped = performative_optimum_with(
+            &problem,
+            &OptimumSettings::default(),
+            &AtomicBool::new(true),
+            &mut |_| calls += 1,
+        )
+        .unwrap();
+        assert_eq!((stopped.stop, calls), (OptimumStop::Interrupted, 1));
+        assert!(stopped.upper_bound.is_finite() && stopped.upper_bound >= best.value);
+    }
 }
 
 #[test]
@@ -302,10 +309,10 @@ fn what_is_not_bounded_is_refused() {
     assert!(refused(&example("gridworld"), &defaults).contains("gridworld"));
     let family = read(&json);
     for settings in [
-        OptimumSettings { bound: f64::NAN, ..defaults.clone() },
+        OptimumSettings { bound: Some(f64::NAN), ..defaults.clone() },
+        OptimumSettings { bound: Some(0.0), ..defaults.clone() },
+        OptimumSettings { bound: Some(301.0), ..defaults.clone() },
         OptimumSettings { gap: -1.0, ..defaults.clone() },
-        OptimumSettings { held: vec![(4, 0.0)], ..defaults.clone() },
-        OptimumSettings { held: vec![(0, f64::INFINITY)], ..defaults.clone() },
     ] {
         assert!(refused(&family, &settings).contains("expected"));
     }

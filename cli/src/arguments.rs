@@ -185,9 +185,9 @@ pub struct OptimumArguments {
     /// Stop after this time with the gap reached
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub budget: Option<f64>,
-    /// Where the domain is a box of softmax parameters: each in [-BOUND, BOUND]
-    #[arg(long, default_value = "3", value_parser = tolerance, allow_negative_numbers = true)]
-    pub bound: f64,
+    /// Parameters of exponential families lie in [-BOUND, BOUND]; all of them and their limits if not given
+    #[arg(long, value_parser = tolerance, allow_negative_numbers = true)]
+    pub bound: Option<f64>,
     /// Seed of the random starts of ascent
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,

@@ -1,22 +1,11 @@
-//! Cells: boxes of policies or of parameters.
+//! Cells: boxes of policies.
 
 use crate::arithmetic::rounding::{add_down, add_up};
 
-/// What the coordinates of a state are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coordinates {
-    /// `pi(a|s)`: the cell is the part of the box that lies in the simplex.
-    Probabilities,
-    /// `theta[s,a]`, with a softmax policy.
-    Logits,
-}
-
-/// A box of coordinates, one for each state and action, at `s A + a`.
+/// A set of policies: `pi(a|s)` in a box, at `s A + a`, and each row in the simplex.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
-    /// Lower ends; of logits possibly minus infinity.
+pub(super) struct Cell {
     pub lower: Vec<f64>,
-    /// Upper ends; of logits possibly infinity.
     pub upper: Vec<f64>,
 }
 
@@ -24,11 +13,6 @@ impl Cell {
     /// An upper bound of the width of a coordinate.
     pub fn width(&self, i: usize) -> f64 {
         if self.lower[i] == self.upper[i] { 0.0 } else { add_up(self.upper[i], -self.lower[i]) }
-    }
-
-    /// Whether all ends are finite.
-    pub(super) fn is_bounded(&self) -> bool {
-        self.lower.iter().chain(&self.upper).all(|x| x.is_finite())
     }
 
     /// Narrows the box of a state to what its part in the simplex needs; `false`

@@ -1,18 +1,14 @@
 //! Lower bounds: projected gradient ascent.
 
 use super::bound::Bounder;
-use super::cell::{Cell, Coordinates};
+use super::cell::Cell;
 use super::model::Model;
 
 const ITERATIONS: usize = 400;
 /// The share of the promised rise that a step must bring.
 const RISE: f64 = 1e-4;
-/// Ascent goes no further than this towards an infinite parameter; faces at
-/// infinity are reached by bounding.
-pub(super) const FAR: f64 = 30.0;
-
 /// Steps of the search along single coordinates where ascent ends.
-const LOOKS: [f64; 6] = [2.0, -2.0, 0.2, -0.2, 0.02, -0.02];
+const LOOKS: [f64; 6] = [1.0, -1.0, 0.2, -0.2, 0.02, -0.02];
 
 /// Ascends from a point, and again from wherever a step along one coordinate is
 /// better: ascent may end at a kink. Returns the point and its value, rounded
@@ -80,20 +76,13 @@ pub(super) fn at(x: &[f64]) -> Cell {
 
 /// The nearest point of the domain.
 pub(super) fn project(model: &Model, x: &mut [f64]) {
-    let width = model.n_actions;
     let root = &model.root;
-    for (s, coordinates) in model.coordinates.iter().enumerate() {
-        let state = s * width..(s + 1) * width;
-        match coordinates {
-            Coordinates::Logits => {
-                for i in state {
-                    x[i] = x[i].clamp(root.lower[i].max(-FAR), root.upper[i].min(FAR));
-                }
-            }
-            Coordinates::Probabilities if root.lower[state.start] == root.upper[state.start] => {
-                x[state.clone()].copy_from_slice(&root.lower[state]);
-            }
-            Coordinates::Probabilities => project_to_simplex(&mut x[state]),
+    for first in (0..x.len()).step_by(model.n_actions) {
+        let state = first..first + model.n_actions;
+        if root.lower[first] == root.upper[first] {
+            x[state.clone()].copy_from_slice(&root.lower[state]);
+        } else {
+            project_to_simplex(&mut x[state]);
         }
     }
 }

@@ -11,19 +11,21 @@ mod bound;
 mod build;
 mod cell;
 mod climb;
+mod enclosure;
 mod exponential;
 pub mod gridworld;
 mod landscape;
 mod model;
 mod performative;
 mod polynomial;
+mod rectangular;
+mod search;
 
-pub use cell::{Cell, Coordinates};
 pub use landscape::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, MAX_DEGREE, value_and_determinant,
 };
 pub use performative::{
-    Leaf, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, Witness,
-    performative_optimum, performative_optimum_with,
+    OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, performative_optimum,
+    performative_optimum_with,
 };
 pub use polynomial::{Polynomial, Root, SquareFree, simplest_between};

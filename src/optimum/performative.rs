@@ -1,25 +1,17 @@
-//! Performative optima with a certified gap, by branch and bound.
+//! Performative optima with a certified gap.
 //!
 //! Every upper bound is a theorem of `docs/theory/optima.md`, rounded outward.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::sync::atomic::{self, AtomicBool};
 use std::time::{Duration, Instant};
 
 use num_traits::{One, Zero};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use thiserror::Error;
 
-use super::bound::{Bounded, Bounder, middle};
 use super::build;
-use super::cell::{Cell, Coordinates};
-use super::climb::{FAR, ascend, at};
-#[cfg(test)]
-use super::model::Mutant;
-use super::model::{Model, Responding};
+use super::model::Model;
+use super::rectangular::Rectangular;
+use super::search::Search;
 use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, Field, Interval, Rational};
 use crate::mdp::ModelError;
@@ -63,8 +55,8 @@ pub enum OptimumError {
         /// Its smallest probability.
         value: f64,
     },
-    /// The bound of the parameters is none.
-    #[error("bound {bound}, expected a positive number")]
+    /// The bound of the parameters is none, or so large that weights overflow.
+    #[error("bound {bound}, expected a positive number of at most 300")]
     Bound {
         /// The value.
         bound: f64,
@@ -74,14 +66,6 @@ pub enum OptimumError {
     Gap {
         /// The value.
         gap: f64,
-    },
-    /// A parameter that cannot be held.
-    #[error("parameter {parameter} cannot be held at {value}, expected a finite value of a logit")]
-    Held {
-        /// The flat index.
-        parameter: usize,
-        /// The value.
-        value: f64,
     },
     /// The parts of the problem do not fit.
     #[error(transparent)]
@@ -96,34 +80,22 @@ pub enum OptimumError {
 pub struct OptimumSettings {
     /// Stops when the upper bound exceeds the value by at most this.
     pub gap: f64,
-    /// Softmax parameters of responding states range over `[-bound, bound]`.
-    pub bound: f64,
-    /// Parameters of such states that have one value, by flat index.
-    pub held: Vec<(usize, f64)>,
+    /// Parameters of exponential families lie in `[-bound, bound]`; without a bound
+    /// they are any numbers, limits included.
+    pub bound: Option<f64>,
     /// Stops after this time, with the gap reached.
     pub budget: Option<Duration>,
-    /// Stops when so many cells are open.
+    /// Branch and bound stops when so many cells are open.
     pub open_cells: usize,
-    /// Random starts of ascent.
+    /// Random starts of its ascent.
     pub starts: usize,
     /// Seed of the starts.
     pub seed: u64,
-    /// Whether the leaves are kept.
-    pub leaves: bool,
 }
 
 impl Default for OptimumSettings {
     fn default() -> Self {
-        Self {
-            gap: 1e-6,
-            bound: 3.0,
-            held: Vec::new(),
-            budget: None,
-            open_cells: 4_000_000,
-            starts: 8,
-            seed: 0,
-            leaves: false,
-        }
+        Self { gap: 1e-6, bound: None, budget: None, open_cells: 4_000_000, starts: 8, seed: 0 }
     }
 }
 
@@ -155,31 +127,6 @@ pub struct Progress {
     pub open: usize,
 }
 
-/// A cell whose bound was not improved further.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Leaf {
-    /// The cell.
-    pub cell: Cell,
-    /// Itself, or a face: if a maximiser of the domain lies in the cell, one lies in
-    /// the face.
-    pub face: Cell,
-    /// No policy of the face has a larger value.
-    pub upper: f64,
-    /// What proves it.
-    pub witness: Witness,
-}
-
-/// What proves a leaf.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Witness {
-    /// `W >= V` for each policy of the face (section 2). Where `rho . W` exceeds
-    /// the bound, the mean value form around the centre of the face gives it
-    /// (section 4).
-    Values(Vec<f64>),
-    /// No maximiser lies in the face (section 5): some slope has one sign there.
-    Absent,
-}
-
 /// A performative optimum with its certificate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformativeOptimum {
@@ -192,14 +139,16 @@ pub struct PerformativeOptimum {
     pub gap: f64,
     /// Whether the gap is as small as asked.
     pub certified: bool,
-    /// Whether `policy` has parameters; if not, it is a limit of policies.
+    /// Whether `policy` has finite parameters; if not, it is the limit of policies
+    /// whose parameters go to `parameters`.
     pub attained: bool,
     /// What the maximum is over.
     pub domain: String,
     /// `pi(a|s)` at `s A + a`.
     pub policy: Vec<f64>,
     /// `theta[s,a]`, possibly infinite; the probabilities themselves where the
-    /// domain is all policies.
+    /// domain is all policies. An action of probability 1 with an infinite parameter
+    /// is one whose others fall faster.
     pub parameters: Vec<f64>,
     /// How it was found.
     pub method: &'static str,
@@ -207,19 +156,14 @@ pub struct PerformativeOptimum {
     pub nodes: usize,
     /// Why the search ended.
     pub stop: OptimumStop,
-    /// Cells that cover the domain, where they were asked for: a maximiser lies in
-    /// one of them.
-    pub leaves: Vec<Leaf>,
 }
 
 /// The performative optimum of a problem: the best value of any policy in the
 /// environment that it induces, over a stated domain.
 ///
-/// Environments that are affine in the policy (`fixed`, `affine`, `loan`): over
-/// all policies. Exponential families: over `theta` in `[-bound, bound]` for
-/// softmax states that respond; over all parameters and both limits for states
-/// with one action and no reward slope; over all probabilities where only the
-/// policy matters. The coin: its closed form.
+/// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
+/// policies, by branch and bound. Exponential families: all parameters with their
+/// limits, or a box of them, by dynamic programming. The coin: its closed form.
 ///
 /// # Errors
 /// [`OptimumError`] for problems that are not bounded here, with the reason.
@@ -255,26 +199,92 @@ pub fn performative_optimum_with(
     if settings.gap.is_nan() || settings.gap < 0.0 {
         return Err(OptimumError::Gap { gap: settings.gap });
     }
-    if let EnvironmentSpec::Coin { mu, epsilon } = &problem.environment {
-        return coin(problem, &mu.exact(), &epsilon.exact(), settings);
+    if !problem.entropy.is_zero() {
+        return Err(OptimumError::Entropy);
     }
-    let model = build::model(problem, settings)?;
-    let found = Search::new(&model, settings).run(interrupt, progress);
-    reported(problem, &model, settings, found)
+    let halt = Halt { interrupt, start: Instant::now(), budget: settings.budget };
+    match &problem.environment {
+        EnvironmentSpec::Coin { mu, epsilon } => {
+            Ok(reported(coin(problem, &mu.exact(), &epsilon.exact()), settings, ALL_POLICIES.to_owned()))
+        }
+        EnvironmentSpec::ExponentialFamily { .. } => {
+            let family = Rectangular::new(problem, settings.bound)?;
+            Ok(reported(family.search(settings.gap, &halt, progress), settings, family.domain()))
+        }
+        _ => {
+            let model = build::model(problem)?;
+            let mut found = Search::new(&model, settings).run(&halt, progress);
+            found.value = evaluated(problem, &model, &found.policy)?;
+            Ok(reported(found, settings, ALL_POLICIES.to_owned()))
+        }
+    }
+}
+
+const ALL_POLICIES: &str = "all policies";
+
+/// What ends a search early.
+pub(super) struct Halt<'a> {
+    pub interrupt: &'a AtomicBool,
+    pub start: Instant,
+    pub budget: Option<Duration>,
+}
+
+impl Halt<'_> {
+    /// Why to end now, if at all.
+    pub fn reason(&self) -> Option<OptimumStop> {
+        if self.interrupt.load(atomic::Ordering::Relaxed) {
+            return Some(OptimumStop::Interrupted);
+        }
+        let late = self.budget.is_some_and(|budget| self.start.elapsed() >= budget);
+        late.then_some(OptimumStop::Budget)
+    }
+}
+
+/// What a search ends with.
+pub(super) struct Found {
+    pub value: f64,
+    pub upper: f64,
+    pub attained: bool,
+    pub policy: Vec<f64>,
+    pub parameters: Vec<f64>,
+    pub nodes: usize,
+    pub stop: OptimumStop,
+    pub method: &'static str,
+}
+
+fn reported(found: Found, settings: &OptimumSettings, domain: String) -> PerformativeOptimum {
+    let upper_bound = found.upper.max(found.value);
+    let gap = add_up(upper_bound, -found.value) + 0.0;
+    PerformativeOptimum {
+        value: found.value,
+        upper_bound,
+        gap,
+        certified: gap <= settings.gap,
+        attained: found.attained,
+        domain,
+        policy: found.policy,
+        parameters: found.parameters,
+        method: found.method,
+        nodes: found.nodes,
+        stop: found.stop,
+    }
+}
+
+/// The value of a policy, rounded down: of the one with rows that sum to exactly 1.
+fn evaluated(problem: &Problem, model: &Model, policy: &[f64]) -> Result<f64, OptimumError> {
+    let mut values: Vec<Ball> = policy.iter().map(|&p| Ball::from_f64(p)).collect();
+    for row in values.chunks_mut(model.n_actions) {
+        let total = row.iter().fold(Ball::from_f64(0.0), |sum, p| sum + p);
+        row.iter_mut().for_each(|p| *p /= total);
+    }
+    let policy = Policy::probabilities(model.n_states, model.n_actions, values)?;
+    Ok(problem.model::<Ball>()?.perform(&policy)?.evaluation.value.lower())
 }
 
 /// The coin: `J = -PR(theta)/(1 - gamma)`, a parabola over `theta` in [-1/2, 1/2]
 /// (`docs/theory/environments.md`), so the maximum is at an end or at
 /// `mu/(1 - 2 epsilon)`.
-fn coin(
-    problem: &Problem,
-    mu: &Rational,
-    epsilon: &Rational,
-    settings: &OptimumSettings,
-) -> Result<PerformativeOptimum, OptimumError> {
-    if !problem.entropy.is_zero() {
-        return Err(OptimumError::Entropy);
-    }
+fn coin(problem: &Problem, mu: &Rational, epsilon: &Rational) -> Found {
     let ratio = Rational::from_ratio;
     let weight = problem.initial.iter().flatten().next().map_or_else(Rational::one, Numeral::exact)
         / (Rational::one() - problem.gamma.exact());
@@ -287,366 +297,15 @@ fn coin(
     let best = candidates.into_iter().max_by(|x, y| value(x).cmp(&value(y))).unwrap_or_else(Rational::zero);
     let exact = Interval::from_rational(&value(&best));
     let approve = Interval::from_rational(&(best + ratio(1, 2))).approximate();
-    let gap = add_up(exact.upper(), -exact.lower()) + 0.0;
-    Ok(PerformativeOptimum {
+    let policy = vec![approve, 1.0 - approve];
+    Found {
         value: exact.lower(),
-        upper_bound: exact.upper(),
-        gap,
-        certified: gap <= settings.gap,
+        upper: exact.upper(),
         attained: true,
-        domain: "all policies".to_owned(),
-        policy: vec![approve, 1.0 - approve],
-        parameters: vec![approve, 1.0 - approve],
-        method: "closed form",
+        parameters: policy.clone(),
+        policy,
         nodes: 0,
         stop: OptimumStop::Gap,
-        leaves: Vec::new(),
-    })
-}
-
-/// A cell that may hold something better.
-struct Open {
-    upper: f64,
-    number: usize,
-    face: Cell,
-    split: usize,
-}
-
-impl Ord for Open {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.upper.total_cmp(&other.upper).then(other.number.cmp(&self.number))
+        method: "closed form",
     }
-}
-
-impl PartialOrd for Open {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Open {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Open {}
-
-/// How many cells are split at once, whatever the number of threads.
-const BATCH: usize = 64;
-
-/// Best-first branch and bound.
-pub(super) struct Search<'a> {
-    model: &'a Model,
-    settings: &'a OptimumSettings,
-    open: BinaryHeap<Open>,
-    /// The largest bound of a closed cell.
-    closed: f64,
-    leaves: Vec<Leaf>,
-    nodes: usize,
-    batches: usize,
-    best: Vec<f64>,
-    value: f64,
-}
-
-/// What a search ends with.
-pub(super) struct Found {
-    pub best: Vec<f64>,
-    pub value: f64,
-    pub upper: f64,
-    pub nodes: usize,
-    pub stop: OptimumStop,
-    pub leaves: Vec<Leaf>,
-}
-
-impl<'a> Search<'a> {
-    pub fn new(model: &'a Model, settings: &'a OptimumSettings) -> Self {
-        Self {
-            model,
-            settings,
-            open: BinaryHeap::new(),
-            closed: f64::NEG_INFINITY,
-            leaves: Vec::new(),
-            nodes: 0,
-            batches: 0,
-            best: Vec::new(),
-            value: f64::NEG_INFINITY,
-        }
-    }
-
-    pub fn run(mut self, interrupt: &AtomicBool, progress: &mut dyn FnMut(Progress)) -> Found {
-        let start = Instant::now();
-        self.climb();
-        self.enter(vec![(self.model.root.clone(), f64::INFINITY)]);
-        let stop = loop {
-            let upper = self.upper();
-            progress(Progress {
-                value: self.value,
-                upper_bound: upper,
-                nodes: self.nodes,
-                open: self.open.len(),
-            });
-            let wanted = add_up(self.value, self.settings.gap);
-            if !self.open.peek().is_some_and(|cell| cell.upper > wanted) {
-                break if upper <= wanted { OptimumStop::Gap } else { OptimumStop::Exhausted };
-            }
-            if interrupt.load(atomic::Ordering::Relaxed) {
-                break OptimumStop::Interrupted;
-            }
-            if self.settings.budget.is_some_and(|budget| start.elapsed() >= budget) {
-                break OptimumStop::Budget;
-            }
-            if self.open.len() + BATCH > self.settings.open_cells {
-                break OptimumStop::Memory;
-            }
-            let mut halves = Vec::with_capacity(2 * BATCH);
-            for _ in 0..BATCH {
-                match self.open.pop() {
-                    Some(cell) if cell.upper > wanted => self.split(&cell, &mut halves),
-                    Some(cell) => {
-                        self.open.push(cell);
-                        break;
-                    }
-                    None => break,
-                }
-            }
-            self.enter(halves);
-        };
-        if self.settings.leaves {
-            for cell in std::mem::take(&mut self.open) {
-                self.closed = self.closed.max(cell.upper);
-                let witness = Bounder::new(self.model).bound(&cell.face, f64::NEG_INFINITY).values;
-                let (face, upper) = (cell.face, cell.upper);
-                self.leaves.push(Leaf { cell: face.clone(), face, upper, witness: Witness::Values(witness) });
-            }
-        }
-        self.look_at_limits();
-        let upper = self.upper();
-        Found { best: self.best, value: self.value, upper, nodes: self.nodes, stop, leaves: self.leaves }
-    }
-
-    /// The largest bound of any cell; the value found, where that is larger.
-    fn upper(&self) -> f64 {
-        let open = self.open.peek().map_or(f64::NEG_INFINITY, |cell| cell.upper);
-        open.max(self.closed).max(self.value)
-    }
-
-    /// Ascends from the middle of the domain and from random points.
-    fn climb(&mut self) {
-        let root = &self.model.root;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
-        let mut starts = vec![];
-        let middle: Vec<f64> = (0..root.lower.len()).map(|i| middle(root.lower[i], root.upper[i])).collect();
-        starts.push(middle);
-        for _ in 0..self.settings.starts {
-            let within = |(&low, &high): (&f64, &f64)| {
-                let (low, high) = (f64::max(low, -3.0), f64::min(high, 3.0));
-                if low < high { rng.random_range(low..high) } else { low }
-            };
-            starts.push(root.lower.iter().zip(&root.upper).map(within).collect());
-        }
-        let model = self.model;
-        let climbed: Vec<(Vec<f64>, f64)> = starts
-            .par_iter()
-            .map_init(|| Bounder::new(model), |bounder, start| ascend(model, bounder, start))
-            .collect();
-        for (x, value) in climbed {
-            self.improve(x, value);
-        }
-    }
-
-    /// Takes the limit of a parameter where the value is larger there.
-    fn look_at_limits(&mut self) {
-        let root = &self.model.root;
-        let mut bounder = Bounder::new(self.model);
-        for i in 0..root.lower.len() {
-            for end in [root.lower[i], root.upper[i]].into_iter().filter(|end| end.is_infinite()) {
-                let mut x = self.best.clone();
-                x[i] = end;
-                let value = bounder.climb(&at(&x)).value;
-                if value > self.value || (value == self.value && self.best[i] == FAR * end.signum()) {
-                    (self.best, self.value) = (x, value);
-                }
-            }
-        }
-    }
-
-    fn improve(&mut self, x: Vec<f64>, value: f64) {
-        if value > self.value {
-            (self.best, self.value) = (x, value);
-        }
-    }
-
-    /// The two halves of a cell.
-    fn split(&self, cell: &Open, halves: &mut Vec<(Cell, f64)>) {
-        let i = cell.split;
-        let at = middle(cell.face.lower[i], cell.face.upper[i]);
-        let width = self.model.n_actions;
-        let mut push = |mut half: Cell| {
-            let s = i / width;
-            let simplex = self.model.coordinates[s] == Coordinates::Probabilities;
-            if !simplex || half.narrow_to_simplex(s * width, width) {
-                halves.push((half, cell.upper));
-            }
-        };
-        let (mut left, mut right) = (cell.face.clone(), cell.face.clone());
-        left.upper[i] = at;
-        right.lower[i] = at;
-        push(left);
-        #[cfg(test)]
-        if self.model.has(Mutant::DroppedCell) {
-            return;
-        }
-        push(right);
-    }
-
-    /// Bounds cells and keeps those that may hold something better.
-    fn enter(&mut self, cells: Vec<(Cell, f64)>) {
-        let model = self.model;
-        let target = add_up(self.value, self.settings.gap);
-        let bounded: Vec<Bounded> = cells
-            .par_iter()
-            .map_init(|| Bounder::new(model), |bounder, (cell, _)| bounder.bound(cell, target))
-            .collect();
-        self.nodes += bounded.len();
-        let best = bounded.iter().fold(None, |best: Option<&Bounded>, b| match best {
-            Some(best) if best.lower >= b.lower => Some(best),
-            _ => Some(b),
-        });
-        self.batches += 1;
-        if let Some(best) = best {
-            let x = representative(model, &best.centre);
-            // From the best centre now and then, and wherever one is better.
-            let promising = best.lower > self.value + 0.1 * self.settings.gap;
-            if (promising || self.batches.is_power_of_two()) && best.centre.is_bounded() {
-                let (higher, value) = ascend(model, &mut Bounder::new(model), &x);
-                self.improve(higher, value);
-            }
-            self.improve(x, best.lower);
-        }
-        let target = add_up(self.value, self.settings.gap);
-        for ((cell, parent), bounded) in cells.into_iter().zip(bounded) {
-            let upper = bounded.upper.min(parent);
-            match bounded.split {
-                Some(split) if !bounded.absent && upper > target => {
-                    let number = self.nodes + self.open.len();
-                    self.open.push(Open { upper, number, face: bounded.face, split });
-                }
-                _ => {
-                    if !bounded.absent {
-                        self.closed = self.closed.max(upper);
-                    }
-                    if self.settings.leaves {
-                        let absent = bounded.absent;
-                        let witness = if absent { Witness::Absent } else { Witness::Values(bounded.values) };
-                        self.leaves.push(Leaf { cell, face: bounded.face, upper, witness });
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The point that a degenerate cell is, as doubles.
-fn representative(model: &Model, centre: &Cell) -> Vec<f64> {
-    let point = |(i, (&low, &high)): (usize, (&f64, &f64))| match model.coordinates[i / model.n_actions] {
-        Coordinates::Logits => low,
-        Coordinates::Probabilities if low == high => low,
-        Coordinates::Probabilities => (0.5 * low + 0.5 * high).clamp(0.0, 1.0),
-    };
-    centre.lower.iter().zip(&centre.upper).enumerate().map(point).collect()
-}
-
-/// Evaluates the policy that was found in balls, where it has parameters.
-fn reported(
-    problem: &Problem,
-    model: &Model,
-    settings: &OptimumSettings,
-    found: Found,
-) -> Result<PerformativeOptimum, OptimumError> {
-    let (n_states, n_actions) = (model.n_states, model.n_actions);
-    let tilted = matches!(model.response, Responding::Tilted(_));
-    let mut bounder = Bounder::new(model);
-    let probabilities = bounder.probabilities(&at(&found.best));
-    let mut parameters = found.best.clone();
-    let mut attained = true;
-    if tilted {
-        for (s, coordinates) in model.coordinates.iter().enumerate() {
-            for i in s * n_actions..(s + 1) * n_actions {
-                let free = model.root.lower[i] < model.root.upper[i];
-                if *coordinates == Coordinates::Probabilities {
-                    parameters[i] = if free { found.best[i].ln() } else { 0.0 };
-                }
-                attained &= parameters[i].is_finite();
-            }
-        }
-    }
-    let value = if attained {
-        let policy = if tilted {
-            Policy::softmax(n_states, n_actions, parameters.iter().map(|&x| Ball::from_f64(x)).collect())?
-        } else {
-            // What is evaluated is the policy with rows that sum to exactly 1.
-            let mut values: Vec<Ball> = found.best.iter().map(|&p| Ball::from_f64(p)).collect();
-            for row in values.chunks_mut(n_actions) {
-                let total = row.iter().fold(Ball::from_f64(0.0), |sum, p| sum + p);
-                row.iter_mut().for_each(|p| *p /= total);
-            }
-            Policy::probabilities(n_states, n_actions, values)?
-        };
-        let performative = problem.model::<Ball>()?;
-        performative.perform(&policy)?.evaluation.value.lower()
-    } else {
-        found.value
-    };
-    let upper_bound = found.upper.max(value);
-    let gap = add_up(upper_bound, -value) + 0.0;
-    Ok(PerformativeOptimum {
-        value,
-        upper_bound,
-        gap,
-        certified: gap <= settings.gap,
-        attained,
-        domain: domain(problem, model, settings),
-        policy: probabilities,
-        parameters,
-        method: "branch and bound",
-        nodes: found.nodes,
-        stop: found.stop,
-        leaves: found.leaves,
-    })
-}
-
-/// What the maximum is over, in a sentence.
-fn domain(problem: &Problem, model: &Model, settings: &OptimumSettings) -> String {
-    if !matches!(problem.environment, EnvironmentSpec::ExponentialFamily { .. }) {
-        return "all policies".to_owned();
-    }
-    let root = &model.root;
-    let free = |i: usize| root.lower[i] < root.upper[i];
-    let count = |kind: Coordinates, finite: bool| {
-        (0..root.lower.len())
-            .filter(|&i| free(i) && model.coordinates[i / model.n_actions] == kind)
-            .filter(|&i| root.upper[i].is_finite() == finite)
-            .count()
-    };
-    let mut parts = Vec::new();
-    let bounded = count(Coordinates::Logits, true);
-    if bounded > 0 {
-        let bound = settings.bound;
-        parts.push(format!("theta in [-{bound}, {bound}] for {bounded} parameters of states that respond"));
-    }
-    let unbounded = count(Coordinates::Logits, false);
-    if unbounded > 0 {
-        parts
-            .push(format!("all theta with both limits for {unbounded} parameters of states with one action"));
-    }
-    if count(Coordinates::Probabilities, true) > 0 {
-        parts.push(
-            "all probabilities, with the deterministic limits, in states that do not respond".to_owned(),
-        );
-    }
-    for (i, value) in &settings.held {
-        parts.push(format!("theta[{i}] = {value}"));
-    }
-    if parts.is_empty() { "all policies (no parameter has an effect)".to_owned() } else { parts.join("; ") }
 }
