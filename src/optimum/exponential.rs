@@ -1,4 +1,4 @@
-//! A fast exponential with a proven error: `docs/theory/optima.md`, section 8.
+//! A fast exponential with a proven error: `docs/theory/optima.md`, section 9.
 
 /// `ln 2` in two parts; the first has 21 trailing zero bits, so small multiples
 /// of it are exact.

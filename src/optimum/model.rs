@@ -25,6 +25,8 @@ pub(super) enum Mutant {
     LooseSign,
     /// The slopes are those at the centre of the cell.
     CentreSlopes,
+    /// What is of third order is left out.
+    NoRemainder,
 }
 
 /// A performative MDP whose `P` and `r` are affine in the probabilities of the
@@ -133,6 +135,43 @@ impl Model {
         }
     }
 
+    /// A row at one policy, and how it moves with the free coordinates, each against
+    /// the reference action of its state.
+    pub fn row_at(
+        &self,
+        i: usize,
+        policy: &[Interval],
+        references: &[usize],
+        free: &[usize],
+        v: &[f64],
+    ) -> CentreRow {
+        let (n, width) = (self.n_states, self.n_actions);
+        let mut transitions = self.base[i * n..(i + 1) * n].to_vec();
+        let mut reward = self.rewards[i];
+        let mut slopes = vec![Interval::zero(); free.len()];
+        let mut response = Vec::new();
+        for link in &self.links[i] {
+            for b in 0..width {
+                let p = policy[link.state * width + b];
+                reward += p * link.rewards[b];
+                for t in 0..n {
+                    transitions[t] += p * link.transitions[b * n + t];
+                }
+            }
+            let reference = references[link.state] - link.state * width;
+            for (coordinate, j) in free.iter().enumerate().filter(|(_, j)| **j / width == link.state) {
+                let b = j - link.state * width;
+                let pairs = (0..n).map(|t| link.transitions[b * n + t] - link.transitions[reference * n + t]);
+                let transitions: Vec<Interval> = pairs.collect();
+                slopes[coordinate] =
+                    link.rewards[b] - link.rewards[reference] + self.gamma * dot(&transitions, v);
+                response.push((coordinate, transitions));
+            }
+        }
+        let value = reward + self.gamma * dot(&transitions, v);
+        CentreRow { transitions, value, slopes, response }
+    }
+
     /// Enclosures of `Q[s,a] - gamma V[s]`.
     fn centred_action_values(&self, cell: &Cell, s: usize, values: &Values, scratch: &mut Scratch) {
         let differences = values.from(s);
@@ -203,6 +242,18 @@ impl Values {
         let n = self.of.len();
         &self.differences[s * n..(s + 1) * n]
     }
+}
+
+/// A row at one policy.
+pub(super) struct CentreRow {
+    /// `P[s,a,t]`
+    pub transitions: Vec<Interval>,
+    /// `r + gamma P . v`
+    pub value: Interval,
+    /// The slopes of `r + gamma P . v` in the free coordinates.
+    pub slopes: Vec<Interval>,
+    /// The slopes of `P[s,a,t]` in those that move it.
+    pub response: Vec<(usize, Vec<Interval>)>,
 }
 
 /// Buffers of the size of a state or of its actions.

@@ -3,7 +3,7 @@
 //! The rows of a state depend on the parameters of that state alone, so the best
 //! values satisfy Bellman's equation with the parameters of the state for its
 //! actions, and its maximum falls into one maximum of a function of one number for
-//! each action. Proofs: `docs/theory/optima.md`, sections 6 and 7.
+//! each action. Proofs: `docs/theory/optima.md`, sections 7 and 8.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
