@@ -5,9 +5,11 @@
 mod gridworld {
     use std::ops::ControlFlow;
 
-    use pemdp::algorithms::{ALGORITHMS, Iterate, Pepg, Stop, Task, Terms, Trajectory, solve};
+    use pemdp::algorithms::{
+        ALGORITHMS, Algorithm, BasinHopping, Iterate, Pepg, Stop, Task, Terms, Trajectory, solve,
+    };
     use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
-    use pemdp::oracle::{Problem, Reading};
+    use pemdp::oracle::{Problem, Reading, examples};
     use pemdp::policy::Policy;
     use serde_json::Map;
 
@@ -22,7 +24,7 @@ mod gridworld {
         uniform().starting_from(start)
     }
 
-    fn run(settings: &Pepg, task: &Task) -> Trajectory {
+    fn run(settings: &dyn Algorithm, task: &Task) -> Trajectory {
         solve(settings, task, 0, &mut |_| ControlFlow::Continue(())).unwrap()
     }
 
@@ -69,6 +71,32 @@ mod gridworld {
         };
         let trajectory = solve(&Pepg::default(), &uniform(), 0, &mut observer).unwrap();
         assert_eq!((trajectory.stop, trajectory.iterates.len(), seen), (Stop::Interrupted, 5, 5));
+    }
+
+    /// One state, two maxima (example B): ascent from below p = 4/9 ends at the lower
+    /// one.
+    #[test]
+    fn basin_hopping_leaves_a_local_maximum() {
+        let example = examples::example("two-basins").unwrap().to_json();
+        let problem = Problem::from_json(&example, Reading::Doubles).unwrap();
+        let start = Policy::probabilities(1, 2, vec![0.2, 0.8]).unwrap();
+        let task = Task::new(&problem).unwrap().starting_from(start);
+        assert!(run(&Pepg::default(), &task).last_value() < 1.61);
+        let settings = BasinHopping { iterations: 20, ..BasinHopping::default() };
+        assert!(run(&settings, &task).last_value() > 1.99);
+    }
+
+    #[test]
+    fn basin_hopping_never_falls_and_does_not_depend_on_the_threads() {
+        let settings = BasinHopping { iterations: 3, steps: 8, ..BasinHopping::default() };
+        let runs = [1, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&settings, &benchmark_start()))
+        });
+        let values: Vec<f64> = runs[0].iterates.iter().map(|iterate| iterate.value).collect();
+        assert!(values.is_sorted() && values[4] > values[0] + 0.01, "{values:?}");
+        assert_eq!((values.len(), runs[0].stop), (5, Stop::IterationLimit));
+        assert_eq!(runs[0].iterates, runs[1].iterates);
     }
 
     #[test]

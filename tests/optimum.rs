@@ -306,7 +306,6 @@ fn what_is_not_bounded_is_refused() {
     let entropy = read(&json.replace("\"entropy\": 0.0", "\"entropy\": 0.1"));
     assert_eq!(performative_optimum(&entropy, &defaults), Err(OptimumError::Entropy));
     assert!(refused(&example("explicit"), &defaults).contains("explicit"));
-    assert!(refused(&example("gridworld"), &defaults).contains("gridworld"));
     let family = read(&json);
     for settings in [
         OptimumSettings { bound: Some(f64::NAN), ..defaults.clone() },

@@ -6,6 +6,7 @@
 //! stays inside it. What a [`Trajectory`] reports was evaluated exactly.
 
 mod ascent;
+mod basin_hopping;
 mod delayed_retraining;
 mod finite_sample_retraining;
 mod frank_wolfe;
@@ -21,6 +22,7 @@ mod trajectory;
 mod trust_region_newton;
 
 pub use ascent::{Method, Terms};
+pub use basin_hopping::BasinHopping;
 pub use delayed_retraining::DelayedRetraining;
 pub use finite_sample_retraining::FiniteSampleRetraining;
 pub use frank_wolfe::{FrankWolfe, GradientSource};
@@ -244,6 +246,7 @@ pub static ALGORITHMS: &[Entry] = &[
     mixed_delayed_retraining::ENTRY,
     frank_wolfe::ENTRY,
     trust_region_newton::ENTRY,
+    basin_hopping::ENTRY,
 ];
 
 /// The algorithm of this name with these settings, checked.

@@ -9,7 +9,7 @@ use num_traits::{One, Zero};
 use thiserror::Error;
 
 use super::build;
-use super::model::Model;
+use super::gridworld::gridworld_optimum;
 use super::rectangular::Rectangular;
 use super::search::Search;
 use crate::arithmetic::rounding::add_up;
@@ -35,7 +35,9 @@ pub enum OptimumError {
     #[error("entropy is not bounded here, expected 0")]
     Entropy,
     /// The environment is a point, or has no bounds here.
-    #[error("environment {kind} has no bounds, expected fixed, affine, loan, coin or exponential-family")]
+    #[error(
+        "environment {kind} has no bounds, expected fixed, affine, loan, coin, exponential-family or gridworld"
+    )]
     NotBounded {
         /// Its kind.
         kind: &'static str,
@@ -163,7 +165,8 @@ pub struct PerformativeOptimum {
 ///
 /// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
 /// policies, by branch and bound. Exponential families: all parameters with their
-/// limits, or a box of them, by dynamic programming. The coin: its closed form.
+/// limits, or a box of them, by dynamic programming. The coin: its closed form. The
+/// gridworld: a policy and a bound far apart.
 ///
 /// # Errors
 /// [`OptimumError`] for problems that are not bounded here, with the reason.
@@ -211,10 +214,15 @@ pub fn performative_optimum_with(
             let family = Rectangular::new(problem, settings.bound)?;
             Ok(reported(family.search(settings.gap, &halt, progress), settings, family.domain()))
         }
+        EnvironmentSpec::Gridworld { .. } => {
+            let mut found = gridworld_optimum(problem, settings, &halt, progress)?;
+            found.value = evaluated(problem, &found.policy)?;
+            Ok(reported(found, settings, ALL_POLICIES.to_owned()))
+        }
         _ => {
             let model = build::model(problem)?;
             let mut found = Search::new(&model, settings).run(&halt, progress);
-            found.value = evaluated(problem, &model, &found.policy)?;
+            found.value = evaluated(problem, &found.policy)?;
             Ok(reported(found, settings, ALL_POLICIES.to_owned()))
         }
     }
@@ -271,13 +279,14 @@ fn reported(found: Found, settings: &OptimumSettings, domain: String) -> Perform
 }
 
 /// The value of a policy, rounded down: of the one with rows that sum to exactly 1.
-fn evaluated(problem: &Problem, model: &Model, policy: &[f64]) -> Result<f64, OptimumError> {
+fn evaluated(problem: &Problem, policy: &[f64]) -> Result<f64, OptimumError> {
+    let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let mut values: Vec<Ball> = policy.iter().map(|&p| Ball::from_f64(p)).collect();
-    for row in values.chunks_mut(model.n_actions) {
+    for row in values.chunks_mut(n_actions) {
         let total = row.iter().fold(Ball::from_f64(0.0), |sum, p| sum + p);
         row.iter_mut().for_each(|p| *p /= total);
     }
-    let policy = Policy::probabilities(model.n_states, model.n_actions, values)?;
+    let policy = Policy::probabilities(n_states, n_actions, values)?;
     Ok(problem.model::<Ball>()?.perform(&policy)?.evaluation.value.lower())
 }
 

@@ -138,7 +138,7 @@ impl Problem {
     }
 
     /// The gridworld, where this is one.
-    fn gridworld<T: Transcendental>(&self) -> Result<Option<Gridworld<T>>, ModelError> {
+    pub(crate) fn gridworld<T: Transcendental>(&self) -> Result<Option<Gridworld<T>>, ModelError> {
         let EnvironmentSpec::Gridworld { beta, followers } = &self.environment else { return Ok(None) };
         let grids = match followers {
             Followers::Given(grids) => grids

@@ -78,6 +78,12 @@ impl<T: Transcendental> Follower<T> {
         Err(ResponseError::BestResponse { follower: index, iterations: ITERATIONS })
     }
 
+    /// The follower with the derivative of another choice.
+    pub(super) fn choosing(self, model: &Model<'_, T>, choice: Vec<usize>) -> Result<Self, ResponseError> {
+        let chain = Resolvent::new(model.chain(&choice), model.gamma.clone())?;
+        Ok(Self { factorisation: T::Factorisation::new(chain)?, choice: Choice::Best(choice), ..self })
+    }
+
     /// The follower with `max_b Q[s,b]` replaced by `tau log sum_b exp(Q[s,b]/tau)`:
     /// Newton's method on this equation from the optimal values, from where it
     /// rises to the solution.

@@ -6,8 +6,10 @@
 
 mod follower;
 mod numpy;
+mod ties;
 
 use follower::{Follower, Model};
+pub use ties::{Choices, Ties};
 
 use crate::arithmetic::{Field, Transcendental};
 use crate::linear::{Factorisation, Rows};
@@ -118,6 +120,8 @@ pub struct Gridworld<T> {
     followers: Vec<Grid>,
     /// Temperature of the followers' maximum; none where it is the maximum itself.
     temperature: Option<T>,
+    /// What the followers choose in derivatives; none where that is their best response.
+    choices: Option<Choices>,
     learner_terminal: Terminal,
     follower_terminal: Terminal,
 }
@@ -135,7 +139,15 @@ impl<T: Transcendental> Gridworld<T> {
             return Err(ModelError::Gamma { gamma: gamma.approximate() });
         }
         let (learner_terminal, follower_terminal) = (Terminal::Absorbing, Terminal::Absorbing);
-        Ok(Self { beta, gamma, followers, temperature: None, learner_terminal, follower_terminal })
+        Ok(Self {
+            beta,
+            gamma,
+            followers,
+            temperature: None,
+            choices: None,
+            learner_terminal,
+            follower_terminal,
+        })
     }
 
     /// The same with other rules for the terminal state, for the learner and
@@ -166,9 +178,11 @@ impl<T: Transcendental> Gridworld<T> {
             let model = Model { grid, gamma: &self.gamma, terminal: self.follower_terminal, policy };
             let follower = Follower::solve(index, &model, &start)?;
             start = follower.values.iter().map(T::approximate).collect();
-            solved.push(match &self.temperature {
-                None => follower,
-                Some(temperature) => follower.softened(index, &model, temperature)?,
+            let choices = self.choices.as_ref().and_then(|choices| choices.get(index));
+            solved.push(match (&self.temperature, choices) {
+                (Some(temperature), _) => follower.softened(index, &model, temperature)?,
+                (None, Some(choice)) => follower.choosing(&model, choice.clone())?,
+                (None, None) => follower,
             });
         }
         Ok(solved)

@@ -9,7 +9,9 @@
 mod check;
 mod exponential;
 mod model;
+mod optimum;
 mod search;
+mod stationarity;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -21,7 +23,9 @@ use crate::arithmetic::Interval;
 use crate::environments::gridworld::{Gridworld, N_STATES, TERMINAL};
 use check::{Check, Effort, Steps, initial_mean};
 use model::Model;
+pub(super) use optimum::gridworld_optimum;
 pub use search::{SearchSettings, search};
+pub use stationarity::{Stationarity, one_sided_slope, stationarity};
 
 /// Largest magnitude of a value in a certificate.
 const LARGEST: f64 = 1e6;

@@ -46,7 +46,7 @@ pub(super) fn neighbours(state: usize) -> Vec<(usize, usize)> {
 
 /// The learner against one follower: its worst policy, or its best.
 #[derive(Clone, Copy, PartialEq)]
-enum Learner {
+pub(super) enum Learner {
     Adverse,
     Obliging,
 }
@@ -101,7 +101,12 @@ impl Model {
 
 /// An enclosure of a follower's optimal values against the learner's worst or
 /// best policy for it: swept, then widened by the residual over `1 - gamma`.
-fn follower_values(grid: &Grid, gamma: Interval, cost: Interval, learner: Learner) -> Vec<Interval> {
+pub(super) fn follower_values(
+    grid: &Grid,
+    gamma: Interval,
+    cost: Interval,
+    learner: Learner,
+) -> Vec<Interval> {
     let mut values = vec![0.0; N_STATES];
     let (discount, price) = (gamma.approximate(), cost.approximate());
     for _ in 0..SWEEPS {
