@@ -20,3 +20,11 @@ python3 "$checker/test_check_certificates.py"
 # The certificates of a whole run, by the program that the tests have built.
 "${CARGO_TARGET_DIR:-target}/debug/pemdp" check --instances 50 --no-mutants --out target/check
 python3 "$checker/check_certificates.py" target/check/[A-Z]*.json
+# Likewise of performative optima.
+python3 "$checker/check_optimum.py" "$checker"/optimum-samples/*.json
+python3 "$checker/test_check_optimum.py"
+for example in loan loan-mdp two-basins affine local-maximum vanishing two-state exponential-family; do
+    "${CARGO_TARGET_DIR:-target}/debug/pemdp" optimum --example "$example" --json \
+        --certificate "target/check/optimum-$example.json" > target/check/optimum.out
+done
+python3 "$checker/check_optimum.py" target/check/optimum-*.json

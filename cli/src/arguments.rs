@@ -188,6 +188,12 @@ pub struct OptimumArguments {
     /// Parameters of exponential families lie in [-BOUND, BOUND]; all of them and their limits if not given
     #[arg(long, value_parser = tolerance, allow_negative_numbers = true)]
     pub bound: Option<f64>,
+    /// Write a certificate of an upper bound, for check_optimum.py to check, into this file
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The certified upper bound exceeds the value by at most this
+    #[arg(long, value_name = "GAP", default_value = "1e-5", value_parser = tolerance, allow_negative_numbers = true)]
+    pub certificate_gap: f64,
     /// Seed of the random starts of ascent
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,

@@ -1,11 +1,13 @@
 //! `pemdp optimum`: the performative optimum with a certified gap.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use pemdp::optimum::{
-    OptimumSettings, OptimumStop, PerformativeOptimum, Progress, performative_optimum_with,
+    CertificateSettings, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, certificate,
+    performative_optimum_with,
 };
 use pemdp::oracle::{Problem, Reading};
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
+use crate::write::write_whole;
 
 /// Looks for the optimum of a problem and prints it with its bound.
 ///
@@ -45,13 +48,42 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
             ));
         });
     bar.finish_and_clear();
-    let optimum = found.with_context(|| name)?;
+    let optimum = found.with_context(|| name.clone())?;
+    if let Some(path) = &arguments.certificate {
+        certify(&problem, &optimum, arguments, path).with_context(|| name)?;
+    }
     if wants_table(arguments.style) {
         print(&shown(&problem, &optimum))?;
     } else {
         print(&laid_out(&to_json(&problem, &optimum))?)?;
     }
     Ok(if optimum.stop == OptimumStop::Interrupted { Status::Interrupted } else { Status::Fine })
+}
+
+/// Writes the certificate of an upper bound, whole or not at all.
+fn certify(
+    problem: &Problem,
+    optimum: &PerformativeOptimum,
+    arguments: &OptimumArguments,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let settings = CertificateSettings {
+        gap: arguments.certificate_gap,
+        bound: arguments.bound,
+        ..CertificateSettings::default()
+    };
+    let certificate = certificate(problem, optimum, &settings)?;
+    let text = certificate.document.to_string() + "\n";
+    write_whole(&beside(path), text.as_bytes()).with_context(|| path.display().to_string())
+}
+
+/// A file name alone is one in this directory.
+fn beside(path: &Path) -> std::path::PathBuf {
+    if path.parent().is_some_and(|parent| parent.as_os_str().is_empty()) {
+        Path::new(".").join(path)
+    } else {
+        path.to_owned()
+    }
 }
 
 /// `pi(a|s)`, a row a state.

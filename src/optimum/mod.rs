@@ -10,6 +10,7 @@
 mod bound;
 mod build;
 mod cell;
+mod certificate;
 mod climb;
 mod enclosure;
 mod exponential;
@@ -21,6 +22,7 @@ mod polynomial;
 mod rectangular;
 mod search;
 
+pub use certificate::{CERTIFICATE_FORMAT, Certificate, CertificateError, CertificateSettings, certificate};
 pub use landscape::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, MAX_DEGREE, value_and_determinant,
 };

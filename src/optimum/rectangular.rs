@@ -7,6 +7,8 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use nalgebra::{DMatrix, DVector};
 use num_traits::{One, Zero};
@@ -76,6 +78,16 @@ struct Choice {
     only: Option<usize>,
 }
 
+/// What policy iteration ends with.
+struct Policies {
+    choices: Vec<Choice>,
+    /// `V`, in doubles.
+    values: Vec<f64>,
+    cells: usize,
+    /// Why it ended early.
+    early: Option<OptimumStop>,
+}
+
 impl Rectangular {
     /// An exponential family, with the box that its rewards need.
     ///
@@ -137,35 +149,15 @@ impl Rectangular {
         }
     }
 
+    /// What the parameters are bounded by, if at all.
+    pub fn bound(&self) -> Option<f64> {
+        self.bound
+    }
+
     /// Policy iteration, then a bound of what it ends with.
     pub fn search(&self, gap: f64, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
-        let start = Choice { parameters: vec![0.0; self.n_actions], only: None };
-        let mut choices = vec![start; self.n_states];
-        let mut cells = 0;
-        let mut stop = OptimumStop::Gap;
-        let mut values = self.values(&choices);
-        for _ in 0..ROUNDS {
-            if let Some(reason) = halt.reason() {
-                stop = reason;
-                break;
-            }
-            let improved: Vec<Improvement> =
-                (0..self.n_states).into_par_iter().map(|s| self.improve(s, &choices[s], &values)).collect();
-            cells += improved.iter().map(|i| i.cells).sum::<usize>();
-            let mut changed = false;
-            for (choice, improvement) in choices.iter_mut().zip(improved) {
-                if let Some(better) = improvement.choice {
-                    changed |= *choice != better;
-                    *choice = better;
-                }
-            }
-            if !changed {
-                break;
-            }
-            values = self.values(&choices);
-            let value = self.initial.iter().zip(&values).map(|(p, v)| p.approximate() * v).sum();
-            progress(Progress { value, upper_bound: f64::INFINITY, nodes: cells, open: 0 });
-        }
+        let Policies { choices, values, mut cells, early } = self.iterate(halt, progress);
+        let mut stop = early.unwrap_or(OptimumStop::Gap);
         let lower = self.lower_bounds(&choices, &values);
         // A half of the gap for what the improvement may still be.
         let share = 0.5 * gap * (1.0 - self.gamma.upper());
@@ -194,6 +186,53 @@ impl Rectangular {
             stop,
             method: "policy iteration over the parameters of each state",
         }
+    }
+
+    /// Policy iteration.
+    fn iterate(&self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Policies {
+        let start = Choice { parameters: vec![0.0; self.n_actions], only: None };
+        let mut choices = vec![start; self.n_states];
+        let mut values = self.values(&choices);
+        let mut cells = 0;
+        for _ in 0..ROUNDS {
+            if let early @ Some(_) = halt.reason() {
+                return Policies { choices, values, cells, early };
+            }
+            let improved: Vec<Improvement> =
+                (0..self.n_states).into_par_iter().map(|s| self.improve(s, &choices[s], &values)).collect();
+            cells += improved.iter().map(|i| i.cells).sum::<usize>();
+            let mut changed = false;
+            for (choice, improvement) in choices.iter_mut().zip(improved) {
+                if let Some(better) = improvement.choice {
+                    changed |= *choice != better;
+                    *choice = better;
+                }
+            }
+            if !changed {
+                break;
+            }
+            values = self.values(&choices);
+            let value = self.initial.iter().zip(&values).map(|(p, v)| p.approximate() * v).sum();
+            progress(Progress { value, upper_bound: f64::INFINITY, nodes: cells, open: 0 });
+        }
+        Policies { choices, values, cells, early: None }
+    }
+
+    /// Values near the best ones.
+    pub fn best_values(&self) -> Vec<f64> {
+        let halt = Halt { interrupt: &AtomicBool::new(false), start: Instant::now(), budget: None };
+        self.iterate(&halt, &mut |_| {}).values
+    }
+
+    /// An upper bound of `e^x (q_a(x) - w[s])` over the box for each action; without a
+    /// box, of `q_a(x) - w[s]`. The tolerance is that of the latter.
+    pub fn largest_gains(&self, s: usize, w: &[f64], tolerance: f64) -> Vec<f64> {
+        let (range, scale, least) = match self.bound {
+            None => ((f64::NEG_INFINITY, f64::INFINITY), None, 1.0),
+            Some(bound) => ((-bound, bound), Some(0.0), (-bound).exp()),
+        };
+        let gain = |a: usize| self.gain(s, a, w, w[s], scale).supremum(range, tolerance * least).upper;
+        (0..self.n_actions).map(gain).collect()
     }
 
     /// `rho . v`
@@ -233,7 +272,7 @@ impl Rectangular {
         system.lu().solve(&rewards).unwrap_or(rewards).iter().copied().collect()
     }
 
-    /// Lower bounds of the values of a policy near `w` (section 2, with `-r`).
+    /// Lower bounds of the values of a policy near `w` (Theorem 1 with `-r`).
     fn lower_bounds(&self, choices: &[Choice], w: &[f64]) -> Vec<f64> {
         let mut fall = 0.0;
         for (s, choice) in choices.iter().enumerate() {
@@ -656,9 +695,6 @@ impl Eq for Part {}
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::time::Instant;
-
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
