@@ -73,6 +73,7 @@ fn the_name_of_an_algorithm_is_enough() {
         "mixed-delayed-retraining",
         "zeroth-order-frank-wolfe",
         "trust-region-newton",
+        "basin-hopping",
     ] {
         assert!(names.iter().any(|known| known == name), "{name} is missing: {names:?}");
         let trajectory = solved(&["--example", "loan-mdp", "--algorithm", name]);
@@ -118,6 +119,11 @@ fn nonsense_is_refused_in_a_line() {
     assert!(refused(&["experiment", "gridwrold"]).contains("gridworld"));
     assert!(refused(&["experiment", "ablation", "--set", "step=-1"]).contains("step is -1"));
     assert!(refused(&["experiment", "ablation", "--set", "beta=[-1]"]).contains("beta is -1"));
+    assert!(
+        refused(&["experiment", "stability-price", "--set", "strength=[0.3]"]).contains("strength is 0.3")
+    );
+    assert!(refused(&["experiment", "local-maxima", "--set", "gamma=[1]"]).contains("gamma is 1"));
+    assert!(refused(&["experiment", "convergence-rate", "--set", "gap=0"]).contains("gap is 0"));
 }
 
 /// Names and contents of the files of a directory, measured times apart.
@@ -186,6 +192,9 @@ fn every_experiment_is_listed_with_its_settings() {
         "gradual",
         "estimators",
         "initialisation",
+        "stability-price",
+        "local-maxima",
+        "convergence-rate",
     ] {
         assert!(names.contains(&name), "{name} is missing: {names:?}");
     }

@@ -6,18 +6,20 @@
 
 mod ablation;
 mod benchmark;
+mod convergence_rate;
 mod curves;
 mod entropy;
 mod estimators;
+mod families;
 mod gradual;
 mod gridworld;
 mod initialisation;
-
 mod learning_rate;
 mod loan;
-
+mod local_maxima;
 mod plan;
 mod record;
+mod stability_price;
 mod summary;
 
 pub use plan::{Done, Drawing, Interrupted, Job, Label, Outcome, Plan, Presentation, Table, Work, run};
@@ -27,6 +29,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::algorithms::{AlgorithmError, Setting, SettingError};
+use crate::oracle::InputError;
 use crate::report::PictureError;
 
 /// Why an experiment could not be planned, run or shown.
@@ -42,6 +45,15 @@ pub enum ExperimentError {
     /// A sampled estimate.
     #[error(transparent)]
     Estimate(#[from] crate::estimate::EstimateError),
+    /// A random problem or its exact solution.
+    #[error(transparent)]
+    Oracle(#[from] crate::oracle::OracleError),
+    /// An evaluation.
+    #[error(transparent)]
+    Performance(#[from] crate::performative::PerformanceError),
+    /// A certified optimum.
+    #[error(transparent)]
+    Optimum(#[from] crate::optimum::OptimumError),
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -53,6 +65,12 @@ pub enum ExperimentError {
         /// What there is.
         known: String,
     },
+}
+
+impl From<InputError> for ExperimentError {
+    fn from(error: InputError) -> Self {
+        Self::Oracle(error.into())
+    }
 }
 
 /// An experiment as listed.
@@ -77,6 +95,9 @@ pub static EXPERIMENTS: &[Experiment] = &[
     gradual::EXPERIMENT,
     estimators::EXPERIMENT,
     initialisation::EXPERIMENT,
+    stability_price::EXPERIMENT,
+    local_maxima::EXPERIMENT,
+    convergence_rate::EXPERIMENT,
 ];
 
 /// The experiment of this name.
