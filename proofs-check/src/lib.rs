@@ -16,6 +16,7 @@ pub mod documentation;
 pub mod exact;
 pub mod family;
 pub mod logarithms;
+pub mod optimum;
 mod page;
 pub mod pair;
 pub mod spectral;

@@ -19,6 +19,7 @@ use crate::certificate::{self, Trap};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{Family, first_state};
+use crate::optimum::certified;
 use crate::pair::{Pair, World};
 use crate::survey::{Case, Outcome, refute, survey};
 
@@ -487,6 +488,17 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     let sizes = (problem.n_states() * problem.n_actions() * problem.n_actions()) as f64;
     let needed = sizes * horizon.powi(3) / (gap / 2.0).powi(2);
     let inside = ascent.value <= trap.ceiling.approximate() && ascent.descents == 0;
+    // The supremum along the line is that over all policies: the search knows
+    // nothing of lines.
+    let optimum = certified(&problem)?;
+    let agrees = optimum.value <= supremum + ROUNDING && supremum <= optimum.upper_bound + ROUNDING;
+    finding.notes.push(format!(
+        "{}: SubOpt of the end of the ascent is certified: between {:.6} and {:.6} ({}).",
+        example.name,
+        optimum.value - ascent.value,
+        optimum.upper_bound - ascent.value,
+        optimum.domain
+    ));
     finding.notes.push(format!(
         "{}: from theta = {:.2} with eta = 1/L = {:.2e} ascent takes {} steps to a gradient of 1e-6, at theta = {:.3} and \
          J = {:.4}; the supremum is {supremum:.4}; the claim's T for half of the gap is {needed:.0} with constant 1.",
@@ -518,8 +530,11 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     }
     finding.certificates.push(certificate::trap(&format!("T3-{}", example.name), "T3", &trap));
     finding.pictures.push(picture(example, &landscape, &ascent, gap));
-    Some(holds && inside)
+    Some(holds && inside && agrees)
 }
+
+/// Of a value in doubles.
+const ROUNDING: f64 = 1e-9;
 
 /// The certificate of a line that was found.
 fn found(line: &Line) -> Option<certificate::Certificate> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::family::Family;
+use crate::optimum::certified;
 use crate::survey::{Case, Outcome, random_fraction, refute, short_fraction, survey};
 
 /// Stability against optimality.
@@ -473,7 +474,19 @@ fn execute(name: &str, lending: &Lending, finding: &mut Finding) -> Option<bool>
         [&at_stable.value, &at_optimum.value],
         &at_stable.action_values,
     ));
-    Some(!at_stable.temptation.is_positive() && at_optimum.value > at_stable.value)
+    // Over all policies, not only along the approval rate.
+    let problem = Problem::from_json(&problems[1].to_string(), Reading::Exact).ok()?;
+    let bounds = certified(&problem)?;
+    let [low, high] = [bounds.value, bounds.upper_bound].map(Rational::from_f64);
+    finding.notes.push(format!(
+        "Certified over {}: the best value is between {:.7} and {:.7}; stability costs at least {:.7}.",
+        bounds.domain,
+        bounds.value,
+        bounds.upper_bound,
+        (&low - &at_stable.value).approximate()
+    ));
+    let is_optimal = low <= at_optimum.value && at_optimum.value <= high;
+    Some(!at_stable.temptation.is_positive() && at_optimum.value > at_stable.value && is_optimal)
 }
 
 fn mutants() -> Vec<Mutant> {
