@@ -229,7 +229,10 @@ mod tests {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let mut seen = [f64::INFINITY, f64::NEG_INFINITY];
                 for _ in 0..400 {
-                    let logits = (0..4).map(|_| rng.random_range(-2.9..2.9)).collect();
+                    // Near the limits, too.
+                    let mut logit =
+                        || rng.random_range(-3.0..3.0) * if rng.random_bool(0.5) { 10.0 } else { 1.0 };
+                    let logits = (0..4).map(|_| logit()).collect();
                     let policy = Policy::softmax(2, 2, logits).unwrap();
                     let value = model.perform(&policy).unwrap().evaluation.value;
                     seen = [seen[0].min(value), seen[1].max(value)];
