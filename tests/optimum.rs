@@ -265,6 +265,29 @@ fn exponential_families_of_any_size_are_certified() {
 }
 
 #[test]
+fn weights_far_beyond_doubles_are_bounded() {
+    // From state 0 to one that pays 1 with a probability near 0 or 1, or any where psi lets it.
+    for (weights, psi, low, high) in [
+        (r#""1e-400", 1"#, 0, 0.0, 1e-9),
+        (r#"1, "1e-400""#, 0, 1.0 - 1e-9, 1.0),
+        (r#""1e-320", 1"#, 1, 1.0, 1.0),
+        (r#""1e-400", 1"#, 1, 1.0, 1.0),
+        (r#"1, "1e-400""#, -1, 1.0, 1.0),
+    ] {
+        let problem = read(&format!(
+            r#"{{"format":"pemdp-problem/1","gamma":0.5,"initial":[1,0,0],
+                "policy":{{"kind":"weights","values":[[1],[1],[1]]}},
+                "environment":{{"kind":"exponential-family","psi":[0,{psi},0],
+                    "base_weights":[[[0, {weights}]],[[0,1,0]],[[0,0,1]]],
+                    "reward":{{"base":[[0],[1],[0]],"slope":0,"clip":null}}}}}}"#
+        ));
+        let found = optimum(&problem);
+        assert!(found.value <= high && found.upper_bound >= low, "{weights} {psi} {found:?}");
+        assert!(found.certified || psi != 0, "{weights} {psi} {found:?}");
+    }
+}
+
+#[test]
 fn rewards_without_bound_are_maximised_over_a_box() {
     let json = examples::example("exponential-family").unwrap().to_json();
     let found = certified(&read(&json));

@@ -3,7 +3,8 @@
 //! Along one coordinate of the parameters the performative value is a quotient of
 //! polynomials, whose critical points are isolated by Sturm sequences
 //! ([`Landscape`]; proofs: `docs/theory/convergence.md`). In several coordinates,
-//! [`performative_optimum`] bounds it from above by branch and bound (proofs:
+//! [`performative_optimum`] bounds it from above, by branch and bound or dynamic
+//! programming, and [`certificate`] writes a proof for others to check (proofs:
 //! `docs/theory/optima.md`). The optimum of the gridworld benchmark is bounded by
 //! [`gridworld`].
 

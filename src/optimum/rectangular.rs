@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use nalgebra::{DMatrix, DVector};
-use num_traits::{One, Zero};
+use num_traits::{One, ToPrimitive, Zero};
 use rayon::prelude::*;
 
 use super::build;
@@ -434,11 +434,16 @@ fn weight(base: &Base, entry: usize) -> Option<Rational> {
 
 /// `h[u]/h[t]`, both positive.
 fn ratio(base: &Base, u: usize, t: usize) -> Interval {
-    match (weight(base, u), weight(base, t)) {
-        (Some(u), Some(t)) if matches!(base, Base::Weights(_)) => Interval::from_rational(&(u / t)),
+    let ratio = match (weight(base, u), weight(base, t)) {
+        (Some(u), Some(t)) if matches!(base, Base::Weights(_)) => match u / t {
+            large if large.to_f64().is_some_and(f64::is_infinite) => interval(f64::MAX, f64::INFINITY),
+            ratio => Interval::from_rational(&ratio),
+        },
         (Some(u), Some(t)) => Interval::from_rational(&(u - t)).exp(),
         _ => Interval::ENTIRE,
-    }
+    };
+    // Where it is no double, its enclosure may reach below 0.
+    interval(ratio.lower().max(0.0), ratio.upper())
 }
 
 /// `1/x` for `1 <= least <= x <= most`.
