@@ -13,7 +13,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::rounding::{add_down, add_up, error_is_exact, two_product, two_sum};
 use super::{Field, Rational, Transcendental, operators};
-use crate::linear::{Enclosed, Enclosure};
+use crate::linear::{Enclosed, Enclosure, Lu};
 
 /// All reals within `radius` of `high + low`.
 ///
@@ -35,10 +35,17 @@ pub struct Ball {
 /// 2^-1060: above the sum of all underflow errors of one operation.
 const UNDERFLOW: f64 = f64::MIN_POSITIVE / (1u64 << 38) as f64;
 
-/// An upper bound of a sum of at most 16 products of nonnegative doubles, from
-/// its value rounded to nearest.
+/// An upper bound of a sum of at most 16 products and quotients of nonnegative
+/// doubles, from its value rounded to nearest. Never 0: terms may have
+/// underflowed.
 fn rounded_up(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x * (1.0 + 1.0 / (1u64 << 47) as f64) + UNDERFLOW }
+    x * (1.0 + 1.0 / (1u64 << 47) as f64) + UNDERFLOW
+}
+
+/// An upper bound of a sum of at most 16 nonnegative doubles, from its value
+/// rounded to nearest: sums do not underflow, so 0 is 0.
+fn sum_rounded_up(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { rounded_up(x) }
 }
 
 /// `2^exponent` for `|exponent| <= 1022`.
@@ -62,7 +69,7 @@ impl Ball {
 
     /// A bound of the distance from [`Ball::midpoint`] to any member.
     pub fn error_bound(&self) -> f64 {
-        if self.low == 0.0 { self.radius } else { rounded_up(self.low.abs() + self.radius) }
+        if self.low == 0.0 { self.radius } else { sum_rounded_up(self.low.abs() + self.radius) }
     }
 
     /// Whether the centre and the radius are finite.
@@ -106,7 +113,7 @@ impl Ball {
         let (middle, rest) = two_sum(sum, carry);
         let (tail, dropped_too) = two_sum(low_error, rest);
         let (high, low) = two_sum(middle, tail);
-        let radius = rounded_up(self.radius + other.radius + dropped.abs() + dropped_too.abs());
+        let radius = sum_rounded_up(self.radius + other.radius + dropped.abs() + dropped_too.abs());
         Self { high, low, radius }
     }
 
@@ -128,14 +135,14 @@ impl Ball {
         let spread = if self.radius == 0.0 && other.radius == 0.0 {
             0.0
         } else {
-            self.size() * other.radius + other.size() * self.radius + self.radius * other.radius
+            self.centre_size() * other.radius + other.centre_size() * self.radius + self.radius * other.radius
         };
-        let radius = rounded_up(rounding + (self.low * other.low).abs() + spread + 2.0 * UNDERFLOW);
+        let radius = rounded_up(rounding + (self.low * other.low).abs() + spread);
         Self { high, low, radius }
     }
 
     /// `|high| + |low|`, rounded to nearest: for use inside [`rounded_up`].
-    fn size(&self) -> f64 {
+    fn centre_size(&self) -> f64 {
         self.high.abs() + self.low.abs()
     }
 
@@ -155,6 +162,7 @@ impl Ball {
         let (high, low) = two_sum(first, second);
         let quotient = Self { high, low, radius: 0.0 };
         let residual = (*self - quotient.times(other)).magnitude();
+        // No residual: the quotient is exact. The quotient of a residual may underflow.
         let radius = if residual == 0.0 { 0.0 } else { rounded_up(residual / divisor) };
         Self { high, low, radius }
     }
@@ -169,8 +177,8 @@ impl Ball {
         let (a, b) = (power_of_two(half), power_of_two(exponent - half));
         let scale = |x: f64| x * a * b;
         let scaled = Self { high: scale(self.high), low: scale(self.low), radius: scale(self.radius) };
-        let exact = exponent >= 0 || scaled.low == 0.0 && error_is_exact(scaled.high) && self.radius == 0.0;
-        if exact { scaled } else { Self { radius: scaled.radius + UNDERFLOW, ..scaled } }
+        let exact = exponent >= 0 || self.is_exact_double() && error_is_exact(scaled.high);
+        if exact { scaled } else { Self { radius: rounded_up(scaled.radius), ..scaled } }
     }
 
     /// The exponential of the centre.
@@ -198,7 +206,7 @@ impl Ball {
         for _ in 0..=TERMS {
             remainder = rounded_up(remainder * reduced.magnitude());
         }
-        let mut minus_one = sum.widened(remainder * TAYLOR_LAST);
+        let mut minus_one = sum.widened(rounded_up(remainder * TAYLOR_LAST));
         for _ in 0..HALVINGS {
             // (1 + y)^2 - 1 = y (2 + y)
             minus_one = minus_one.times(&(minus_one + Self::point(2.0)));
@@ -357,18 +365,29 @@ impl Transcendental for Ball {
             return Self::UNBOUNDED;
         }
         let centre = self.ln_of_centre();
-        // |ln x - ln c| <= |x - c| / min(x, c).
+        // |ln x - ln c| <= |x - c| / min(x, c); the quotient may underflow.
         if self.radius == 0.0 { centre } else { centre.widened(rounded_up(self.radius / lower)) }
     }
 }
 
 impl Enclosure for Ball {
+    type Size = f64;
+    type Approximate = Lu;
+
     fn centre(&self) -> Self {
         Self { radius: 0.0, ..*self }
     }
 
-    fn lower_bound(&self) -> f64 {
-        self.lower()
+    fn size(&self) -> f64 {
+        self.magnitude()
+    }
+
+    fn least(&self) -> f64 {
+        self.lower().max(0.0)
+    }
+
+    fn widened_by(self, slack: f64) -> Self {
+        self.widened(slack)
     }
 }
 
@@ -394,8 +413,11 @@ mod tests {
     }
 
     fn contains(ball: Ball, truth: &Rational) -> bool {
+        if !ball.is_finite() {
+            return true;
+        }
         let centre = Rational::from_f64(ball.high) + Rational::from_f64(ball.low);
-        ball.radius == f64::INFINITY || (centre - truth).abs() <= Rational::from_f64(ball.radius)
+        (centre - truth).abs() <= Rational::from_f64(ball.radius)
     }
 
     /// A ball and a member of it, from any four doubles.
@@ -409,6 +431,37 @@ mod tests {
             + Rational::from_f64(low)
             + Rational::from_f64(radius) * Rational::from_f64(x.3.fract());
         Some((Ball { high, low, radius }, member))
+    }
+
+    /// A double with random bits and an exponent near an edge: that of the
+    /// subnormals, those where products and quotients begin to underflow, 1, and
+    /// the largest.
+    fn edge(bits: u64, place: usize) -> f64 {
+        const EXPONENTS: [u64; 12] = [0, 0, 1, 2, 53, 92, 93, 106, 511, 1022, 1023, 1500];
+        let exponent = EXPONENTS[place % EXPONENTS.len()] + (bits >> 60 & 3);
+        let fraction = (bits & ((1 << 52) - 1)) >> (if bits >> 59 & 1 == 0 { 0 } else { bits >> 53 & 63 });
+        f64::from_bits(bits >> 63 << 63 | exponent << 52 | fraction)
+    }
+
+    /// A ball around such a double, with a low part and a radius of any size, and
+    /// a member of it.
+    fn edge_ball((high, low, radius): (u64, u64, u64), place: usize) -> (Ball, Rational) {
+        let high = edge(high, place);
+        let low = match low % 3 {
+            0 => 0.0,
+            1 => edge(low, 0),
+            _ => high * 2f64.powi(-53 - (low >> 8 & 31) as i32),
+        };
+        let (high, low) = two_sum(high, low);
+        let wide = match radius % 4 {
+            0 => 0.0,
+            1 => f64::from_bits(radius >> 40 & 3),
+            2 => edge(radius, 0).abs(),
+            _ => high.abs() * 2f64.powi(-((radius >> 8 & 127) as i32)),
+        };
+        let member = Rational::from_f64(high) + Rational::from_f64(low);
+        let member = if radius >> 63 == 0 { member + Rational::from_f64(wide) } else { member };
+        (Ball { high, low, radius: wide }, member)
     }
 
     quickcheck! {
@@ -439,6 +492,29 @@ mod tests {
             let cubed = Ball::point(x) * Ball::point(y) * Ball::point(y);
             contains(cubed, &(&p * &q * &q))
                 && (q.is_zero() || contains(cubed / Ball::point(y), &(&p * &q)))
+        }
+
+        fn operations_at_the_edges_of_doubles_include_their_results(
+            a: (u64, u64, u64), b: (u64, u64, u64), places: (usize, usize)
+        ) -> bool {
+            let ((x, p), (y, q)) = (edge_ball(a, places.0), edge_ball(b, places.1));
+            contains(x + y, &(&p + &q))
+                && contains(x - y, &(&p - &q))
+                && contains(x * y, &(&p * &q))
+                && (q.is_zero() || contains(x / y, &(&p / &q)))
+                && [-1074, -700, -52, -1, 1, 60].iter().all(|&twos| {
+                    contains(x.scaled(twos), &(&p * Rational::from_integer(2.into()).power(twos.into())))
+                })
+        }
+
+        fn exponentials_and_logarithms_near_the_edges_hold_the_truth(a: u64, b: u64, place: usize) -> bool {
+            let (x, wide) = (edge(a, place).abs(), edge(b, place / 7).abs());
+            let around = Ball::point(x).widened(wide);
+            let exponential = wide > 1.0 || x > 700.0
+                || holds(around.exp(), &(big(x) + big(wide)).exp()) && holds(around.exp(), &(big(x) - big(wide)).exp());
+            let logarithm = x == 0.0 || wide >= 0.5 * x
+                || holds(around.ln(), &(big(x) + big(wide)).ln()) && holds(around.ln(), &(big(x) - big(wide)).ln());
+            exponential && logarithm
         }
 
         fn exponential_holds_the_truth(a: f64, wide: f64) -> bool {
@@ -502,11 +578,12 @@ mod tests {
 
     #[test]
     fn bounds_are_rounded_up_by_more_than_their_terms_can_lose() {
-        assert_eq!(rounded_up(0.0), 0.0);
-        for x in [5e-324, 1e-310, 1e-30, 1.0, 1.0 / 3.0, 1e300] {
+        assert_eq!((rounded_up(0.0), sum_rounded_up(0.0)), (UNDERFLOW, 0.0));
+        // 31 roundings, the last product, and 1000 errors of half the smallest double.
+        let underflows = Rational::from_f64(f64::from_bits(500));
+        for x in [0.0, 5e-324, 1e-310, 2f64.powi(-1021), 1e-300, 1e-30, 1.0, 1.0 / 3.0, 1e300] {
             let most = Rational::from_f64(x) * (Rational::one() + Rational::from_ratio(33, 1 << 53));
-            let bound = Rational::from_f64(rounded_up(x));
-            assert!(bound >= most + Rational::from_f64(UNDERFLOW) * Rational::from_ratio(1, 2), "{x}");
+            assert!(Rational::from_f64(rounded_up(x)) >= most + &underflows, "{x}");
         }
         assert_eq!(UNDERFLOW, 2f64.powi(-1060));
     }

@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 use std::ops::Neg;
 
-use num_traits::{One, ToPrimitive, Zero};
+use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 use super::{Ball, Field, Rational, Transcendental, operators};
-use crate::linear::{Enclosed, Enclosure};
+use crate::linear::{Enclosed, Enclosure, Lu};
 
 /// All reals from `lower` to `upper`.
 ///
@@ -134,9 +134,12 @@ impl Field for Interval {
         let near = q.to_f64().unwrap_or(f64::NAN);
         match Rational::from_float(near) {
             Some(exact) if exact == *q => Self::point(near),
-            // Rounding is to nearest, so the truth lies within one step.
-            Some(_) => Self { lower: near.next_down(), upper: near.next_up() },
-            None => Self::ENTIRE,
+            // Rounding is to nearest, so the truth lies within one step, on its own
+            // side of 0.
+            Some(_) if q.is_positive() => Self { lower: near.next_down().max(0.0), upper: near.next_up() },
+            Some(_) => Self { lower: near.next_down(), upper: near.next_up().min(0.0) },
+            None if q.is_positive() => Self { lower: f64::MAX, upper: f64::INFINITY },
+            None => Self { lower: f64::NEG_INFINITY, upper: f64::MIN },
         }
     }
 
@@ -181,12 +184,23 @@ impl Transcendental for Interval {
 }
 
 impl Enclosure for Interval {
+    type Size = f64;
+    type Approximate = Lu;
+
     fn centre(&self) -> Self {
         Self::point(self.approximate())
     }
 
-    fn lower_bound(&self) -> f64 {
-        self.lower()
+    fn size(&self) -> f64 {
+        self.magnitude()
+    }
+
+    fn least(&self) -> f64 {
+        self.lower().max(0.0)
+    }
+
+    fn widened_by(self, slack: f64) -> Self {
+        self.widened(slack)
     }
 }
 

@@ -10,14 +10,17 @@
 //! | [`Rational`] | exact fractions | deciding identities by equality |
 //! | [`Interval`] | \[lower, upper\], outward rounded doubles | ranges: whole boxes of parameters |
 //! | [`Ball`] | double-double centre and radius | a point with a proven error bound near 1e-30 |
+//! | [`BigBall`] | a centre of any number of digits and a radius | what a [`Ball`] leaves undecided |
 //! | [`Dual`] | value and derivative over any of these | derivatives that know nothing of the adjoint formulas |
 //!
 //! The proofs of all bounds are in `docs/theory/bounds.md`.
 
 mod ball;
+mod big_ball;
 mod double;
 mod dual;
 mod interval;
+mod magnitude;
 mod rational;
 pub(crate) mod rounding;
 
@@ -28,6 +31,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 use num_traits::{One, Zero};
 
 pub use ball::Ball;
+pub use big_ball::BigBall;
 pub use dual::Dual;
 pub use interval::Interval;
 /// Exact fractions of unbounded integers.

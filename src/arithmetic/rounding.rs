@@ -31,8 +31,8 @@ pub(crate) fn error_is_exact(product: f64) -> bool {
 
 /// The largest double known to be at most the exact value `rounded + error`.
 fn down(rounded: f64, error: f64) -> f64 {
-    // Not `error < 0.0`: an error that is not a number is stepped over too.
-    if error >= 0.0 { rounded } else { rounded.next_down() }
+    // Not `error < 0.0`: an error that is not a finite number is stepped over too.
+    if (0.0..f64::INFINITY).contains(&error) { rounded } else { rounded.next_down() }
 }
 
 /// A lower bound of `a + b`.

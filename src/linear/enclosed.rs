@@ -1,16 +1,90 @@
-//! Enclosing arithmetics: a double solution, refined, with a proven bound.
+//! Enclosing arithmetics: a solution that is nearly right, refined, with a proven bound.
 
-use super::{Factorisation, Lu, Resolvent, SolveError};
+use std::fmt::Debug;
+
+use super::{Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
 use crate::arithmetic::rounding::{add_up, div_up};
 
 /// A [`Field`] whose elements are sets with a centre.
 pub trait Enclosure: Field {
+    /// Bounds of absolute values.
+    type Size: Size;
+
+    /// Solves near a system of members.
+    type Approximate: Approximate<Self>;
+
     /// A set of one number, near the middle.
     fn centre(&self) -> Self;
 
-    /// A lower bound of every member.
-    fn lower_bound(&self) -> f64;
+    /// An upper bound of the absolute value of every member.
+    fn size(&self) -> Self::Size;
+
+    /// A lower bound of every member; of a set that is not positive, 0.
+    fn least(&self) -> Self::Size;
+
+    /// An element that also contains everything within `slack` of this one.
+    fn widened_by(self, slack: Self::Size) -> Self;
+}
+
+/// Bounds of nonnegative reals. What is not known is larger than all that is.
+pub trait Size: Copy + Debug + Send + Sync {
+    /// 0.
+    const ZERO: Self;
+
+    /// The larger one.
+    fn larger(self, other: Self) -> Self;
+
+    /// The smaller one.
+    fn smaller(self, other: Self) -> Self;
+
+    /// The sum, rounded up.
+    fn plus(self, other: Self) -> Self;
+
+    /// An upper bound over a lower one, rounded up; `0/0 = 0`.
+    fn over(self, divisor: Self) -> Self;
+
+    /// Whether it is smaller than another one, by a factor.
+    fn is_below(self, other: Self, factor: u32) -> bool;
+}
+
+impl Size for f64 {
+    const ZERO: Self = 0.0;
+
+    fn larger(self, other: Self) -> Self {
+        if other > self || other.is_nan() { other } else { self }
+    }
+
+    fn smaller(self, other: Self) -> Self {
+        self.min(other)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        add_up(self, other)
+    }
+
+    fn over(self, divisor: Self) -> Self {
+        if self == 0.0 { 0.0 } else { div_up(self, divisor) }
+    }
+
+    fn is_below(self, other: Self, factor: u32) -> bool {
+        self < other / f64::from(factor)
+    }
+}
+
+/// Solves near systems of an enclosing arithmetic.
+pub trait Approximate<T>: Sized + Send + Sync {
+    /// Factorises `I - gamma P` for members near the centres.
+    ///
+    /// # Errors
+    /// [`SolveError::Singular`] where no usable pivot is left.
+    fn near(resolvent: &Resolvent<T>) -> Result<Self, SolveError>;
+
+    /// Points near the solution of `(I - gamma P) x = b`.
+    fn solve_near(&self, b: &[T]) -> Vec<T>;
+
+    /// Points near the solution of `(I - gamma P)^T x = b`.
+    fn solve_transposed_near(&self, b: &[T]) -> Vec<T>;
 }
 
 /// Solves `(I - gamma P) x = b` for sets of matrices and right-hand sides.
@@ -18,13 +92,13 @@ pub trait Enclosure: Field {
 /// For any `x` and every member of the sets,
 /// `||(I - gamma P)^{-1} b - x||_inf <= ||b - (I - gamma P) x||_inf / g` and
 /// `||(I - gamma P)^{-T} b - x||_1 <= ||b - (I - gamma P)^T x||_1 / g` with
-/// `g = 1 - gamma max_s sum_t |P[s,t]|`. The point `x` comes from doubles and is
-/// refined while its residual shrinks.
-pub struct Enclosed<T> {
+/// `g = 1 - gamma max_s sum_t |P[s,t]|`. The point `x` comes from a solution that
+/// is nearly right and is refined while its residual shrinks.
+pub struct Enclosed<T: Enclosure> {
     resolvent: Resolvent<T>,
-    midpoint: Lu,
+    near: T::Approximate,
     /// A lower bound of `1 - gamma max_s sum_t |P[s,t]|` over all members.
-    gap: f64,
+    gap: T::Size,
 }
 
 /// More refinements than this never help: a useful one gains a decimal digit.
@@ -34,25 +108,23 @@ impl<T: Enclosure> Enclosed<T> {
     fn refine(
         &self,
         b: &[T],
-        solve: impl Fn(&[f64]) -> Vec<f64>,
+        solve: impl Fn(&[T]) -> Vec<T>,
         apply: impl Fn(&[T]) -> Vec<T>,
-        size: impl Fn(&[T]) -> f64,
+        size: impl Fn(&[T]) -> T::Size,
     ) -> Vec<T> {
-        let middle = |v: &[T]| v.iter().map(T::approximate).collect::<Vec<f64>>();
-        let mut best: Vec<T> = solve(&middle(b)).into_iter().map(T::from_f64).collect();
+        let mut best = solve(b);
         let residual = |x: &[T]| -> Vec<T> {
             apply(x).into_iter().zip(b).map(|(product, b)| b.clone() - product).collect()
         };
         let mut rest = residual(&best);
         let mut bound = size(&rest);
         for _ in 0..REFINEMENTS {
-            let step = solve(&middle(&rest));
-            let next: Vec<T> =
-                best.iter().zip(step).map(|(x, dx)| (x.clone() + T::from_f64(dx)).centre()).collect();
+            let step = solve(&rest);
+            let next: Vec<T> = best.iter().zip(step).map(|(x, dx)| (x.clone() + dx).centre()).collect();
             let next_rest = residual(&next);
             let next_bound = size(&next_rest);
-            let better = next_bound < bound;
-            let worthwhile = next_bound < 0.1 * bound;
+            let better = next_bound.is_below(bound, 1);
+            let worthwhile = next_bound.is_below(bound, 10);
             if better {
                 (best, rest, bound) = (next, next_rest, next_bound);
             }
@@ -60,38 +132,35 @@ impl<T: Enclosure> Enclosed<T> {
                 break;
             }
         }
-        let error = if bound == 0.0 { 0.0 } else { div_up(bound, self.gap) };
-        best.into_iter().map(|x| x.widened(error)).collect()
+        let error = bound.over(self.gap);
+        best.into_iter().map(|x| x.widened_by(error)).collect()
     }
 }
 
-/// The largest absolute value; not a number where any entry is not.
-fn largest<T: Field>(v: &[T]) -> f64 {
-    let not_nan_max = |m: f64, x: f64| if x > m || x.is_nan() { x } else { m };
-    v.iter().map(T::magnitude).fold(0.0, not_nan_max)
+/// The largest absolute value.
+fn largest<T: Enclosure>(v: &[T]) -> T::Size {
+    v.iter().map(T::size).fold(T::Size::ZERO, T::Size::larger)
 }
 
 /// The sum of absolute values, rounded up.
-fn sum<T: Field>(v: &[T]) -> f64 {
-    v.iter().map(T::magnitude).fold(0.0, add_up)
+fn sum<T: Enclosure>(v: &[T]) -> T::Size {
+    v.iter().map(T::size).fold(T::Size::ZERO, T::Size::plus)
 }
 
 impl<T: Enclosure> Factorisation<T> for Enclosed<T> {
     fn new(resolvent: Resolvent<T>) -> Result<Self, SolveError> {
-        let middle =
-            Resolvent { chain: resolvent.chain.map(T::approximate), gamma: resolvent.gamma.approximate() };
-        let midpoint = Lu::new(middle)?;
-        let gaps = (0..resolvent.n_states()).map(|s| resolvent.contraction_gap(s).lower_bound());
-        let gap = gaps.fold(1.0, f64::min);
-        Ok(Self { resolvent, midpoint, gap })
+        let near = T::Approximate::near(&resolvent)?;
+        let gaps = (0..resolvent.n_states()).map(|s| resolvent.contraction_gap(s).least());
+        let gap = gaps.fold(T::one().least(), T::Size::smaller);
+        Ok(Self { resolvent, near, gap })
     }
 
     fn solve(&self, b: &[T]) -> Vec<T> {
-        self.refine(b, |b| self.midpoint.solve(b), |x| self.resolvent.apply(x), largest)
+        self.refine(b, |b| self.near.solve_near(b), |x| self.resolvent.apply(x), largest)
     }
 
     fn solve_transposed(&self, b: &[T]) -> Vec<T> {
-        self.refine(b, |b| self.midpoint.solve_transposed(b), |x| self.resolvent.apply_transposed(x), sum)
+        self.refine(b, |b| self.near.solve_transposed_near(b), |x| self.resolvent.apply_transposed(x), sum)
     }
 }
 
@@ -99,7 +168,7 @@ impl<T: Enclosure> Factorisation<T> for Enclosed<T> {
 mod tests {
     use super::*;
     use crate::arithmetic::{Ball, Interval};
-    use crate::linear::Rows;
+    use crate::linear::{Lu, Rows};
 
     fn interval(lower: f64, upper: f64) -> Interval {
         Interval::new(lower, upper).unwrap()
@@ -162,6 +231,6 @@ mod tests {
     fn sizes_are_norms() {
         let v = [interval(-3.0, 1.0), interval(0.5, 2.0)];
         assert_eq!((largest(&v), sum(&v)), (3.0, 5.0));
-        assert!(largest(&[f64::NAN, 1.0]).is_nan());
+        assert!(f64::NAN.larger(1.0).is_nan() && 1f64.larger(f64::NAN).is_nan());
     }
 }

@@ -5,7 +5,8 @@ use faer::sparse::linalg::solvers::Lu as FaerSparseLu;
 use faer::sparse::{SparseColMat, Triplet};
 use nalgebra::{DMatrix, DVector, Dyn, PermutationSequence};
 
-use super::{Factorisation, Resolvent, SolveError};
+use super::{Approximate, Factorisation, Resolvent, SolveError};
+use crate::arithmetic::Field;
 
 /// Below this many states nalgebra's LU is the fastest.
 const SMALL: usize = 32;
@@ -86,6 +87,26 @@ impl Factorisation<f64> for Lu {
             Kind::Sparse(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
         }
     }
+}
+
+/// Systems near the centres, in doubles.
+impl<T: Field> Approximate<T> for Lu {
+    fn near(resolvent: &Resolvent<T>) -> Result<Self, SolveError> {
+        let (chain, gamma) = (resolvent.chain.map(T::approximate), resolvent.gamma.approximate());
+        Factorisation::new(Resolvent { chain, gamma })
+    }
+
+    fn solve_near(&self, b: &[T]) -> Vec<T> {
+        Factorisation::solve(self, &approximate(b)).into_iter().map(T::from_f64).collect()
+    }
+
+    fn solve_transposed_near(&self, b: &[T]) -> Vec<T> {
+        Factorisation::solve_transposed(self, &approximate(b)).into_iter().map(T::from_f64).collect()
+    }
+}
+
+fn approximate<T: Field>(b: &[T]) -> Vec<f64> {
+    b.iter().map(T::approximate).collect()
 }
 
 /// Back substitution with the transpose of the unit lower triangle of `lu`,

@@ -7,6 +7,7 @@
 //! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 3.
 
 mod dual;
+mod elimination;
 mod enclosed;
 mod lu;
 mod padic;
@@ -17,7 +18,8 @@ use std::cmp::Ordering;
 use thiserror::Error;
 
 pub use dual::DualFactorisation;
-pub use enclosed::{Enclosed, Enclosure};
+pub use elimination::Elimination;
+pub use enclosed::{Approximate, Enclosed, Enclosure, Size};
 pub use lu::Lu;
 pub use padic::PadicInverse;
 pub use rows::{Row, Rows};
