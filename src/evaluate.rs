@@ -1,9 +1,34 @@
 //! Exact values and occupancies of a policy in an MDP.
 
+use thiserror::Error;
+
 use crate::arithmetic::Field;
-use crate::linear::{Factorisation, SolveError};
+use crate::linear::{Factorisation, ShapeError, SolveError};
 use crate::mdp::Mdp;
 use crate::policy::Policy;
+
+/// Why a policy has no value or no gradient in an MDP.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// The values are not bounded, or were not found.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+    /// The policy does not fit the MDP, or a cotangent does not fit the policy.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The policy has no logarithms, which its entropy is made of.
+    #[error("entropy needs the logarithms of the policy, expected Policy::with_logarithms")]
+    Logarithms,
+    /// An action value that a gradient is made of is infinite.
+    #[error("Q(s={state},a={action}) is infinite, expected a finite value for a softmax policy")]
+    Infinite {
+        /// State s.
+        state: usize,
+        /// Action a.
+        action: usize,
+    },
+}
 
 /// Values and occupancies of a policy: one factorisation, two solves.
 ///
@@ -44,10 +69,8 @@ impl<T: Field> Evaluation<T> {
     }
 }
 
-/// `-lambda log pi(a|s)`, `None` where `pi(a|s) = 0` and `lambda > 0`.
-///
-/// # Panics
-/// Debug builds check that a policy with entropy has its logarithms.
+/// `-lambda log pi(a|s)`, `None` where `pi(a|s) = 0` and `lambda > 0`, of a policy
+/// that has its logarithms if there is entropy.
 pub(crate) fn entropy_bonus<T: Field>(
     policy: &Policy<T>,
     entropy: &T,
@@ -57,7 +80,6 @@ pub(crate) fn entropy_bonus<T: Field>(
     if entropy.is_zero() {
         return Some(T::zero());
     }
-    debug_assert!(policy.has_logarithms(), "entropy needs Policy::with_logarithms");
     policy.logarithm(state, action).map(|log| -(log.clone() * entropy))
 }
 
@@ -68,7 +90,8 @@ pub(crate) fn entropy_bonus<T: Field>(
 /// [`Policy::with_logarithms`].
 ///
 /// # Errors
-/// [`SolveError`] where `gamma` times a row sum reaches 1.
+/// [`EvaluationError`] where `gamma` times a row sum reaches 1, the policy has
+/// another shape than the MDP, or it has no logarithms and `lambda` is not 0.
 ///
 /// ```
 /// use pemdp::{evaluate::evaluate, mdp::{Kernel, Mdp}, policy::Policy};
@@ -82,15 +105,20 @@ pub fn evaluate<T: Field>(
     mdp: &Mdp<T>,
     policy: &Policy<T>,
     entropy: &T,
-) -> Result<Evaluation<T>, SolveError> {
+) -> Result<Evaluation<T>, EvaluationError> {
     let (n_states, n_actions) = (mdp.n_states(), mdp.n_actions());
+    ShapeError::check("the states of the policy", policy.n_states(), n_states)?;
+    ShapeError::check("the actions of the policy", policy.n_actions(), n_actions)?;
+    if !entropy.is_zero() && !policy.has_logarithms() {
+        return Err(EvaluationError::Logarithms);
+    }
     let factorisation = T::Factorisation::new(mdp.resolvent(policy)?)?;
 
     let mut rewards = Vec::with_capacity(n_states);
     for s in 0..n_states {
         let mut sum = T::zero();
-        for a in 0..n_actions {
-            // Where the bonus is undefined, pi(a|s) log pi(a|s) = 0 and pi(a|s) = 0.
+        // Actions that are not taken count nothing, and 0 log 0 = 0.
+        for a in (0..n_actions).filter(|&a| !policy.probability(s, a).is_zero()) {
             if let Some(bonus) = entropy_bonus(policy, entropy, s, a) {
                 sum += (bonus + mdp.reward(s, a)) * policy.probability(s, a);
             }

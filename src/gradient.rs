@@ -10,7 +10,8 @@
 //! `docs/theory/gradient.md`.
 
 use crate::arithmetic::Field;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, EvaluationError};
+use crate::linear::ShapeError;
 use crate::mdp::Mdp;
 use crate::policy::Policy;
 use crate::response::{Cotangent, Pullback};
@@ -49,51 +50,64 @@ impl<T: Field> GradientTerms<T> {
 ///
 /// `evaluation` is that of `policy` in `mdp`, the MDP that the policy induces;
 /// `pullback` is the derivative of the response there.
+///
+/// # Errors
+/// [`EvaluationError::Shape`] where the pullback does not give a cotangent for each
+/// probability or parameter, and those of [`policy_term`].
 pub fn performative_gradient<T: Field>(
     mdp: &Mdp<T>,
     policy: &Policy<T>,
     evaluation: &Evaluation<T>,
     pullback: &dyn Pullback<T>,
     entropy: &T,
-) -> GradientTerms<T> {
+) -> Result<GradientTerms<T>, EvaluationError> {
     let discounted: Vec<T> = evaluation.state_values.iter().map(|v| v.clone() * mdp.gamma()).collect();
     let pulled = pullback.pull(&Cotangent {
         transition: &|s, a, t| evaluation.occupancy(s, a).clone() * &discounted[t],
         reward: &|s, a| evaluation.occupancy(s, a).clone(),
     });
-    GradientTerms {
-        policy: policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values),
-        transition: pulled.transition.to_parameters(policy),
-        reward: pulled.reward.to_parameters(policy),
+    Ok(GradientTerms {
+        policy: policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values)?,
+        transition: pulled.transition.to_parameters(policy)?,
+        reward: pulled.reward.to_parameters(policy)?,
         entropy: entropy_term(policy, &evaluation.state_occupancy, entropy),
-    }
+    })
 }
 
-/// `sum_s d[s] sum_a dpi(a|s) Q[s,a]` for any state weights and action values.
+/// `sum_s d[s] sum_a dpi(a|s) Q[s,a]` for any state weights and action values;
+/// `None` where `pi(a|s)` is itself a parameter and its value is infinite.
+///
+/// # Errors
+/// [`EvaluationError::Shape`] unless there is a weight for each state and a value for
+/// each action; [`EvaluationError::Infinite`] for a policy that is normalised by
+/// construction, where every probability is positive, with an infinite value.
 pub fn policy_term<T: Field>(
     policy: &Policy<T>,
     state_weights: &[T],
     action_values: &[Option<T>],
-) -> Vec<Option<T>> {
-    let n_actions = policy.n_actions();
-    let weighted = action_values
-        .iter()
-        .enumerate()
-        .map(|(i, q)| q.as_ref().map(|q| q.clone() * &state_weights[i / n_actions]));
-    if policy.is_normalised_by_construction() {
-        // Every probability is positive, so every value is defined.
-        let cotangent: Vec<T> = weighted.map(|c| c.unwrap_or_else(T::zero)).collect();
-        policy.pullback(&cotangent).into_iter().map(Some).collect()
-    } else {
-        weighted.collect()
+) -> Result<Vec<Option<T>>, EvaluationError> {
+    let (n_states, n_actions) = (policy.n_states(), policy.n_actions());
+    ShapeError::check("state weights", state_weights.len(), n_states)?;
+    ShapeError::check("action values", action_values.len(), n_states * n_actions)?;
+    let weight = |i: usize| &state_weights[i / n_actions];
+    let weighted = |(i, q): (usize, &Option<T>)| q.as_ref().map(|q| q.clone() * weight(i));
+    let weighted: Vec<Option<T>> = action_values.iter().enumerate().map(weighted).collect();
+    if !policy.is_normalised_by_construction() {
+        return Ok(weighted);
     }
+    let defined = |(i, c): (usize, Option<T>)| {
+        c.ok_or(EvaluationError::Infinite { state: i / n_actions, action: i % n_actions })
+    };
+    let cotangent: Vec<T> = weighted.into_iter().enumerate().map(defined).collect::<Result<_, _>>()?;
+    Ok(policy.pullback(&cotangent)?.into_iter().map(Some).collect())
 }
 
-/// `-lambda sum_s d[s] sum_a dpi(a|s)` for any state weights.
+/// `-lambda sum_s d[s] sum_a dpi(a|s)` for any state weights, one a state.
 pub fn entropy_term<T: Field>(policy: &Policy<T>, state_weights: &[T], entropy: &T) -> Vec<T> {
     if policy.is_normalised_by_construction() || entropy.is_zero() {
         return vec![T::zero(); policy.n_parameters()];
     }
-    let n = policy.n_parameters();
-    (0..n).map(|i| -(state_weights[i / policy.n_actions()].clone() * entropy)).collect()
+    // The entries of pi are the parameters: one for each action of a state.
+    let of_state = |weight: &T| vec![-(weight.clone() * entropy); policy.n_actions()];
+    state_weights.iter().flat_map(of_state).collect()
 }

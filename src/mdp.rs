@@ -5,7 +5,7 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
-use crate::linear::{Resolvent, Row, Rows, SolveError};
+use crate::linear::{Resolvent, Row, Rows, ShapeError, SolveError};
 use crate::policy::Policy;
 
 /// Why a model is not one.
@@ -22,6 +22,9 @@ pub enum ModelError {
         /// Entries expected.
         expected: usize,
     },
+    /// The rows do not fit.
+    #[error(transparent)]
+    Rows(#[from] ShapeError),
     /// There are no states or no actions.
     #[error("{what} is 0, expected at least 1")]
     Empty {
@@ -133,8 +136,9 @@ impl<T: Field> Kernel<T> {
     ///
     /// ```
     /// use pemdp::{linear::Rows, mdp::Kernel};
-    /// let error = Kernel::new(2, 1, Rows::dense(2, vec![0.5, 0.5, 0.5, 0.25])).unwrap_err();
+    /// let error = Kernel::new(2, 1, Rows::dense(2, vec![0.5, 0.5, 0.5, 0.25])?).unwrap_err();
     /// assert_eq!(error.to_string(), "P(.|s=1,a=0) sums to 0.75, expected 1");
+    /// # Ok::<(), pemdp::linear::ShapeError>(())
     /// ```
     pub fn new(n_states: usize, n_actions: usize, rows: Rows<T>) -> Result<Self, ModelError> {
         for (what, n) in [("S", n_states), ("A", n_actions)] {
@@ -175,7 +179,7 @@ impl<T: Field> Kernel<T> {
             }
             return Err(ModelError::Shape { what: "P", seen: entries.len(), expected });
         }
-        Self::new(n_states, n_actions, Rows::dense(n_states, entries))
+        Self::new(n_states, n_actions, Rows::dense(n_states, entries)?)
     }
 
     /// Number of states S.

@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, EvaluationError, evaluate};
 use crate::gradient::{GradientTerms, performative_gradient};
-use crate::linear::SolveError;
+use crate::linear::{ShapeError, SolveError};
 use crate::mdp::{Mdp, ModelError};
 use crate::policy::Policy;
 use crate::response::{Kink, Pullback, Response, ResponseError};
@@ -20,9 +20,29 @@ pub enum PerformanceError {
     /// The induced model is not one.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The induced model has no bounded values.
+    /// The policy has no value or no gradient in the induced model.
     #[error(transparent)]
-    Solve(#[from] SolveError),
+    Evaluation(#[from] EvaluationError),
+    /// The agents that respond discount otherwise than the values.
+    #[error("the environment responds with the discount factor {response}, expected gamma = {gamma}")]
+    Discount {
+        /// That of the response.
+        response: f64,
+        /// That of the values.
+        gamma: f64,
+    },
+}
+
+impl From<SolveError> for PerformanceError {
+    fn from(error: SolveError) -> Self {
+        EvaluationError::from(error).into()
+    }
+}
+
+impl From<ShapeError> for PerformanceError {
+    fn from(error: ShapeError) -> Self {
+        EvaluationError::from(error).into()
+    }
 }
 
 /// An environment that responds to policies, with what does not respond: the
@@ -62,7 +82,7 @@ impl<T: Field> PerformativeMdp<T> {
     ///
     /// # Errors
     /// [`PerformanceError`] where the environment does not respond to the
-    /// policy or the values are not bounded.
+    /// policy or with another discount factor, or the values are not bounded.
     ///
     /// ```
     /// use pemdp::arithmetic::{Field, Rational};
@@ -96,11 +116,15 @@ impl<T: Field> PerformativeMdp<T> {
         policy: &'a Policy<T>,
         entropy: &T,
     ) -> Result<Performance<'a, T>, PerformanceError> {
+        if let Some(response) = self.response.discount().filter(|discount| **discount != self.gamma) {
+            let (response, gamma) = (response.approximate(), self.gamma.approximate());
+            return Err(PerformanceError::Discount { response, gamma });
+        }
         let induced = self.response.induce(policy)?;
         let mdp = Mdp::new(induced.kernel, induced.rewards, self.initial.clone(), self.gamma.clone())?;
         let evaluation = evaluate(&mdp, policy, entropy)?;
         let pullback = induced.pullback;
-        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, entropy);
+        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, entropy)?;
         Ok(Performance { mdp, evaluation, gradient, kinks: induced.kinks, pullback })
     }
 

@@ -1,6 +1,7 @@
 //! Policies `pi(a|s)` and their parameters `theta`.
 
 use crate::arithmetic::{Dual, Field, Transcendental};
+use crate::linear::ShapeError;
 use crate::mdp::{ModelError, check_distributions};
 
 /// A stochastic policy together with the parameters that it came from.
@@ -56,8 +57,8 @@ impl<T: Field> Policy<T> {
         }
         let mut probabilities = Vec::with_capacity(values.len());
         for row in values.chunks(n_actions) {
-            let total = row.iter().fold(T::zero(), |sum, w| sum + w);
-            probabilities.extend(row.iter().map(|w| w.clone() / &total));
+            let (scaled, total) = scaled_weights(row);
+            probabilities.extend(scaled.into_iter().map(|w| w / &total));
         }
         let parametrisation = Parametrisation::Weights { values };
         Ok(Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation })
@@ -140,8 +141,12 @@ impl<T: Field> Policy<T> {
     /// `sum_{s,a} cotangent[s,a] d pi(a|s) / d theta`.
     ///
     /// For softmax, `d pi(a|s) / d theta[s,b] = pi(a|s) (1[a=b] - pi(b|s))`.
-    pub fn pullback(&self, cotangent: &[T]) -> Vec<T> {
-        match &self.parametrisation {
+    ///
+    /// # Errors
+    /// [`ShapeError`] where there is not one cotangent for each state and action.
+    pub fn pullback(&self, cotangent: &[T]) -> Result<Vec<T>, ShapeError> {
+        ShapeError::check("cotangents of the policy", cotangent.len(), self.probabilities.len())?;
+        Ok(match &self.parametrisation {
             Parametrisation::Probabilities => cotangent.to_vec(),
             Parametrisation::Softmax { .. } | Parametrisation::Weights { .. } => self.to_logits(cotangent),
             Parametrisation::LogLinear { features, theta } => {
@@ -154,7 +159,7 @@ impl<T: Field> Policy<T> {
                 }
                 result
             }
-        }
+        })
     }
 
     /// The policy at `theta + epsilon direction`, `epsilon^2 = 0`: derivatives of
@@ -301,8 +306,9 @@ impl<T: Transcendental> Policy<T> {
                 // log w - log sum w stays finite where the quotient underflows.
                 let rows = values.chunks(self.n_actions);
                 let logarithm_row = |row: &[T]| {
-                    let total = row.iter().fold(T::zero(), |sum, w| sum + w).ln();
-                    row.iter().map(|w| Some(w.ln() - &total)).collect::<Vec<_>>()
+                    let (scaled, total) = scaled_weights(row);
+                    let total = total.ln();
+                    scaled.into_iter().map(|w| Some(w.ln() - &total)).collect::<Vec<_>>()
                 };
                 rows.flat_map(logarithm_row).collect()
             }
@@ -310,6 +316,18 @@ impl<T: Transcendental> Policy<T> {
         };
         self
     }
+}
+
+/// Weights over a power of two near the largest, so that no sum overflows and no
+/// quotient of large ones underflows, and their sum.
+fn scaled_weights<T: Field>(row: &[T]) -> (Vec<T>, T) {
+    let largest = row.iter().map(|w| w.approximate()).fold(0.0, f64::max);
+    // 2^-e for the exponent e of the largest, within the normal doubles; 1 where there is none.
+    let exponent = if largest > 0.0 { (largest.to_bits() >> 52).clamp(1, 2045) } else { 1023 };
+    let scale = T::from_f64(f64::from_bits((2046 - exponent) << 52));
+    let scaled: Vec<T> = row.iter().map(|w| w.clone() * &scale).collect();
+    let total = scaled.iter().fold(T::zero(), |sum, w| sum + w);
+    (scaled, total)
 }
 
 /// Softmax of rows of `width` logits, and its logarithms.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
-use crate::linear::SolveError;
+use crate::linear::{ShapeError, SolveError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 
@@ -28,6 +28,12 @@ pub trait Response<T: Field>: Send + Sync {
     /// Whether the rows of `P` and of `r` of this state can depend on the
     /// policy at all.
     fn responds(&self, state: usize) -> Responds;
+
+    /// The discount factor of agents that respond, where there are any: it has to be
+    /// that of the values.
+    fn discount(&self) -> Option<&T> {
+        None
+    }
 
     /// Whether a best response in the induced MDP is what retraining does here;
     /// if not, why.
@@ -114,11 +120,18 @@ pub enum PolicyCotangent<T> {
 
 impl<T: Field> PolicyCotangent<T> {
     /// The cotangent of the parameters of `policy`.
-    pub fn to_parameters(self, policy: &Policy<T>) -> Vec<T> {
+    ///
+    /// # Errors
+    /// [`ShapeError`] where there is not one cotangent for each probability, or for
+    /// each parameter.
+    pub fn to_parameters(self, policy: &Policy<T>) -> Result<Vec<T>, ShapeError> {
         match self {
-            Self::None => vec![T::zero(); policy.n_parameters()],
+            Self::None => Ok(vec![T::zero(); policy.n_parameters()]),
             Self::Probabilities(cotangent) => policy.pullback(&cotangent),
-            Self::Parameters(cotangent) => cotangent,
+            Self::Parameters(cotangent) => {
+                ShapeError::check("cotangents of the parameters", cotangent.len(), policy.n_parameters())?;
+                Ok(cotangent)
+            }
         }
     }
 }
@@ -169,6 +182,9 @@ pub enum ResponseError {
         /// What they are for.
         why: &'static str,
     },
+    /// Parts that do not fit each other.
+    #[error(transparent)]
+    Length(#[from] ShapeError),
     /// The induced model is not one.
     #[error(transparent)]
     Model(#[from] ModelError),

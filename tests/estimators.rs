@@ -131,10 +131,14 @@ fn bootstrapped_gradient<T: Field>(deployed: &Deployed<'_, T>, v: &[T]) -> Vec<T
     };
     let action_values: Vec<Option<T>> = (0..deployed.n_pairs()).map(action_value).collect();
     let through_policy: Vec<T> = policy_term(policy, &evaluation.state_occupancy, &action_values)
+        .unwrap()
         .into_iter()
         .map(Option::unwrap)
         .collect();
-    let rest = plus(&pulled.transition.to_parameters(policy), &pulled.reward.to_parameters(policy));
+    let rest = plus(
+        &pulled.transition.to_parameters(policy).unwrap(),
+        &pulled.reward.to_parameters(policy).unwrap(),
+    );
     plus(&through_policy, &rest)
 }
 

@@ -83,7 +83,7 @@ fn exact_responses_beat_every_deterministic_policy() {
 #[test]
 fn ties_go_to_the_first_action_and_the_certificate_says_what_that_costs() {
     let mdp = |r: f64| {
-        let kernel = Kernel::new(1, 2, Rows::dense(1, vec![1.0; 2])).unwrap();
+        let kernel = Kernel::new(1, 2, Rows::dense(1, vec![1.0; 2]).unwrap()).unwrap();
         Mdp::new(kernel, vec![0.0, r], vec![1.0], 0.5).unwrap()
     };
     let tied = best_response(&mdp(1e-10)).unwrap();

@@ -55,7 +55,7 @@ fn relabelled(
         let (s, a) = index(i);
         (0..n).map(move |t| (t, mdp.kernel().probability(s, a, states[t]))).collect::<Vec<_>>()
     };
-    let kernel = Kernel::new(n, m, Rows::sparse(n, (0..n * m).map(row))).unwrap();
+    let kernel = Kernel::new(n, m, Rows::sparse(n, (0..n * m).map(row)).unwrap()).unwrap();
     let rewards = (0..n * m).map(|i| mdp.reward(index(i).0, index(i).1).clone()).collect();
     let initial = states.iter().map(|&s| mdp.initial()[s].clone()).collect();
     let pi = (0..n * m).map(|i| policy.probability(index(i).0, index(i).1).clone()).collect();
@@ -299,7 +299,8 @@ quickcheck! {
 fn large_sparse_kernels_are_evaluated_with_bounds() {
     let n = 20_000;
     let kernel =
-        Kernel::new(n, 1, Rows::sparse(n, (0..n).map(|s| [((s + 1) % n, Ball::from_f64(1.0))]))).unwrap();
+        Kernel::new(n, 1, Rows::sparse(n, (0..n).map(|s| [((s + 1) % n, Ball::from_f64(1.0))])).unwrap())
+            .unwrap();
     assert!(kernel.rows().is_sparse());
     let unit =
         |at: usize| (0..n).map(|s| Ball::from_f64(if s == at { 1.0 } else { 0.0 })).collect::<Vec<_>>();

@@ -107,7 +107,7 @@ pub struct VerifyArguments {
     #[arg(long, default_value = "1e-6", value_parser = tolerance, allow_negative_numbers = true)]
     pub rtol: f64,
     /// Absolute tolerance
-    #[arg(long, default_value = "1e-9", value_parser = tolerance, allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = tolerance, allow_negative_numbers = true)]
     pub atol: f64,
     /// How to print it.
     #[command(flatten)]

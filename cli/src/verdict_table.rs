@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use pemdp::oracle::{Difference, Tolerance, Verdict};
+use pemdp::oracle::{Difference, Entry, Tolerance, Verdict};
 
 use crate::answer_table::table;
 use crate::mistakes::description;
@@ -49,9 +49,14 @@ fn larger_first(a: Option<f64>, b: Option<f64>) -> Ordering {
 
 fn row(difference: &Difference) -> Vec<String> {
     let index: String = difference.index.iter().map(|i| format!("[{i}]")).collect();
-    let number = |x: Option<f64>| x.map_or("null".to_owned(), |x| significant(x, 10));
+    let shown = |entry: &Option<Entry>| match entry {
+        None => "null".to_owned(),
+        Some(Entry::Number(x)) => significant(*x, 10),
+        Some(Entry::Flag(flag)) => flag.to_string(),
+        Some(Entry::Text(text)) => text.clone(),
+    };
     let error = difference.error.map_or("-".to_owned(), |error| significant(error, 3));
-    vec![index, number(difference.expected), number(difference.got), error]
+    vec![index, shown(&difference.expected), shown(&difference.got), error]
 }
 
 fn explanation(verdict: &Verdict) -> String {

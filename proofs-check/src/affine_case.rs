@@ -121,10 +121,11 @@ impl AffineCase {
     pub fn problem<T: Field>(&self) -> PerformativeMdp<T> {
         let (transition_slopes, reward_slopes) = self.slopes();
         let element = |x: Rational| T::from_rational(&x);
+        let kernel = Rows::dense(self.n_states(), elements(&self.kernel));
         let environment = Affine::new(
             self.n_states(),
             self.n_actions,
-            Rows::dense(self.n_states(), elements(&self.kernel)),
+            kernel.expect("the shapes fit"),
             elements(&self.rewards),
             transition_slopes.into_iter().map(|(index, m)| (index, element(m))).collect(),
             reward_slopes.into_iter().map(|(index, n)| (index, element(n))).collect(),

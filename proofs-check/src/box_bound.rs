@@ -85,7 +85,7 @@ fn gradient<T: Transcendental>(family: &Family, theta: &[T]) -> Option<Vec<T>> {
             }
         }
     }
-    let resolvent = Resolvent::new(Rows::dense(n_states, chain), gamma.clone()).ok()?;
+    let resolvent = Resolvent::new(Rows::dense(n_states, chain).ok()?, gamma.clone()).ok()?;
     let factorisation = T::Factorisation::new(resolvent).ok()?;
     let values = factorisation.solve(&rewards);
     let initial: Vec<T> = family.initial.iter().map(T::from_rational).collect();

@@ -17,7 +17,7 @@ fn forms(json: &str) -> [Vec<Rational>; 4] {
     let (model, policy) = problem.rational_model().unwrap();
     let performance = model.perform(&policy).unwrap();
     let truth = performance.gradient.total().into_iter().map(Option::unwrap).collect();
-    let form = |weighting| gradient(&performance, &policy, weighting);
+    let form = |weighting| gradient(&performance, &policy, weighting).unwrap();
     [truth, form(Weighting::AsPrinted), form(Weighting::Score), form(Weighting::TemporalDifference)]
 }
 

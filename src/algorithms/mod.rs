@@ -100,7 +100,7 @@ impl From<PlanningError> for AlgorithmError {
     fn from(error: PlanningError) -> Self {
         match error {
             PlanningError::Model(error) => error.into(),
-            PlanningError::Solve(error) => error.into(),
+            PlanningError::Evaluation(error) => error.into(),
             error => Self::Subproblem { what: "the regularised best response", status: error.to_string() },
         }
     }
@@ -108,6 +108,18 @@ impl From<PlanningError> for AlgorithmError {
 
 impl From<crate::linear::SolveError> for AlgorithmError {
     fn from(error: crate::linear::SolveError) -> Self {
+        Self::Performance(error.into())
+    }
+}
+
+impl From<crate::evaluate::EvaluationError> for AlgorithmError {
+    fn from(error: crate::evaluate::EvaluationError) -> Self {
+        Self::Performance(error.into())
+    }
+}
+
+impl From<crate::linear::ShapeError> for AlgorithmError {
+    fn from(error: crate::linear::ShapeError) -> Self {
         Self::Performance(error.into())
     }
 }

@@ -292,7 +292,7 @@ fn mixture(models: &[&Mdp<f64>], weight: impl Fn(usize, usize) -> f64) -> Result
         rows.push(row);
         rewards.push(reward);
     }
-    let kernel = Kernel::new(n_states, n_actions, Rows::sparse(n_states, rows))?;
+    let kernel = Kernel::new(n_states, n_actions, Rows::sparse(n_states, rows)?)?;
     Mdp::new(kernel, rewards, last.initial().to_vec(), *last.gamma())
 }
 
@@ -358,7 +358,7 @@ impl Counts {
             rewards.push(reward);
         }
         let n_states = known.n_states();
-        let kernel = Kernel::new(n_states, self.n_actions, Rows::sparse(n_states, rows))?;
+        let kernel = Kernel::new(n_states, self.n_actions, Rows::sparse(n_states, rows)?)?;
         Mdp::new(kernel, rewards, known.initial().to_vec(), *known.gamma())
     }
 }

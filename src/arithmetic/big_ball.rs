@@ -171,7 +171,8 @@ impl Float {
         } else {
             // Of a subnormal only the bits that it has, so that there is one rounding.
             let dropped = (-1074 - exponent).max(0);
-            let kept = if dropped == 0 { leading } else { ((leading as u128 >> (dropped - 1)) + 1 >> 1) as u64 };
+            let kept =
+                if dropped == 0 { leading } else { ((leading as u128 >> (dropped - 1)) + 1 >> 1) as u64 };
             scaled(kept as f64, exponent + dropped)
         };
         if self.mantissa.sign() == Sign::Minus { -size } else { size }
@@ -234,6 +235,15 @@ impl BigBall {
         }
         let (distance, error) = self.centre.sum(&-Float::from_f64(midpoint), precision() + GUARD);
         distance.size().plus(error).plus(self.radius).to_f64()
+    }
+
+    /// A rough size such as `1e320` of what is known to be beyond all doubles.
+    pub fn beyond_doubles(&self) -> Option<String> {
+        if !self.is_finite() || self.mignitude() <= Magnitude::new(1, 1024) {
+            return None;
+        }
+        let sign = if self.centre.mantissa.is_negative() { "-" } else { "" };
+        Some(format!("{sign}1e{:.0}", (self.centre.top() - 1) as f64 * std::f64::consts::LOG10_2))
     }
 
     /// Whether anything is known.
@@ -550,7 +560,8 @@ mod tests {
     fn big(x: &Float) -> Big {
         let words: Vec<u8> = x.mantissa.magnitude().to_bytes_le();
         let size = dashu_int::UBig::from_le_bytes(&words);
-        let sign = if x.mantissa.is_negative() { dashu_int::Sign::Negative } else { dashu_int::Sign::Positive };
+        let sign =
+            if x.mantissa.is_negative() { dashu_int::Sign::Negative } else { dashu_int::Sign::Positive };
         Big::from_parts(dashu_int::IBig::from_parts(sign, size), x.exponent as isize)
             .with_precision(BITS)
             .value()
@@ -656,7 +667,9 @@ mod tests {
                     assert!(relative(&x) < good, "{bits} bits: {x:?}");
                 }
                 let back = BigBall::from_integer(-12345).exp().ln() + BigBall::from_integer(12345);
-                assert!(contains(&back, &Rational::zero()) && back.size() < Magnitude::new(1, 30 - bits as i64));
+                assert!(
+                    contains(&back, &Rational::zero()) && back.size() < Magnitude::new(1, 30 - bits as i64)
+                );
             });
         }
         assert_eq!(precision(), DEFAULT_PRECISION);
@@ -678,11 +691,15 @@ mod tests {
         let (huge, tiny) = (BigBall::from_f64(1e308), BigBall::from_f64(5e-324));
         let square = huge.clone() * &huge;
         assert!(square.midpoint().is_infinite() && square.error_bound().is_infinite() && square.is_finite());
+        assert_eq!((square.beyond_doubles().unwrap(), huge.beyond_doubles()), ("1e616".to_owned(), None));
         let back = |x: BigBall| ((x.clone() + BigBall::one()) - x).sign();
         assert_eq!((back(square.clone()), back(huge.clone())), (None, None));
         assert_eq!(BigBall::with_precision(3000, || back(square)), Some(Ordering::Greater));
         let product = tiny.clone() * &tiny;
-        assert_eq!((product.midpoint(), product.error_bound(), product.sign()), (0.0, 5e-324, Some(Ordering::Greater)));
+        assert_eq!(
+            (product.midpoint(), product.error_bound(), product.sign()),
+            (0.0, 5e-324, Some(Ordering::Greater))
+        );
         // Of logits that no double holds the difference of, one vanishes.
         let difference = BigBall::from_f64(-1e308) - BigBall::from_f64(1e308);
         let exponential = difference.exp();

@@ -1,7 +1,7 @@
 //! Transitions and rewards that are affine in the policy.
 
 use crate::arithmetic::Field;
-use crate::linear::Rows;
+use crate::linear::{Rows, ShapeError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 use crate::response::{
@@ -73,7 +73,7 @@ impl<T: Field> Affine<T> {
 
     /// The rows that a policy induces: the base plus the slopes, which are
     /// sorted by row.
-    fn rows(&self, policy: &Policy<T>) -> Rows<T> {
+    fn rows(&self, policy: &Policy<T>) -> Result<Rows<T>, ShapeError> {
         let mut slopes = self.transition_slopes.iter().peekable();
         let rows = (0..self.base.len()).map(|i| {
             let mut row: Vec<(usize, T)> = self.base.row(i).map(|(t, p)| (t, p.clone())).collect();
@@ -99,7 +99,7 @@ impl<T: Field> Response<T> for Affine<T> {
 
     fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
         check_shape(self, policy)?;
-        let kernel = Kernel::new(self.n_states(), self.n_actions, self.rows(policy))?;
+        let kernel = Kernel::new(self.n_states(), self.n_actions, self.rows(policy)?)?;
         let mut rewards = self.rewards.clone();
         for ([s, a, s2, a2], n) in &self.reward_slopes {
             rewards[s * self.n_actions + a] += policy.probability(*s2, *a2).clone() * n;

@@ -45,7 +45,7 @@ impl<T: Field> Response<T> for Coin<T> {
         let theta = Self::theta(policy);
         let linear = (self.mu.clone() + &self.mu) * &theta;
         let reward = linear - T::from_ratio(1, 4) - self.curvature() * &theta * &theta;
-        let kernel = Kernel::new(1, 2, Rows::dense(1, vec![T::one(); 2]))?;
+        let kernel = Kernel::new(1, 2, Rows::dense(1, vec![T::one(); 2])?)?;
         let slope = self.mu.clone() - self.curvature() * &theta;
         Ok(Induced {
             kernel,

@@ -110,6 +110,10 @@ struct ExplicitPullback<'a, T> {
 
 impl<T: Field> Pullback<T> for ExplicitPullback<'_, T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
+        if self.environment.n_parameters() == 0 {
+            // Fixed: whatever the policy is.
+            return PulledBack { transition: PolicyCotangent::None, reward: PolicyCotangent::None };
+        }
         let mut transition = vec![T::zero(); self.n_parameters];
         for ([s, a, t, k], dp) in &self.environment.transition_jacobian {
             transition[*k] += (cotangent.transition)(*s, *a, *t) * dp;

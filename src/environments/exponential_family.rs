@@ -1,7 +1,7 @@
 //! Transitions from an exponential family in the policy's parameters.
 
 use crate::arithmetic::{Field, Transcendental};
-use crate::linear::Rows;
+use crate::linear::{Rows, Size};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::{Parametrisation, Policy, shifted_exponentials};
 use crate::response::{
@@ -108,7 +108,7 @@ impl<T: Transcendental> Response<T> for ExponentialFamily<T> {
             let targets = logits.into_iter().map(|(t, _)| t);
             targets.zip(weights.into_iter().map(|w| w / &total)).collect::<Vec<_>>()
         });
-        let kernel = Kernel::new(self.shape.0, self.shape.1, Rows::sparse(self.shape.0, rows))?;
+        let kernel = Kernel::new(self.shape.0, self.shape.1, Rows::sparse(self.shape.0, rows)?)?;
         let (rewards, slopes, kinks) = self.reward.at(&theta, self.shape.1);
         let pullback = TiltPullback { kernel: kernel.clone(), psi: &self.psi, slopes };
         Ok(Induced { kernel, rewards, kinks, pullback: Box::new(pullback) })
@@ -134,6 +134,11 @@ impl<T: Field> ClippedReward<T> {
                 rewards.push(reward);
                 continue;
             };
+            if clip.is_zero() {
+                // All is clipped to 0, so nothing is lost at the boundary.
+                (rewards, slopes) = (vec![T::zero(); self.base.len()], vec![T::zero(); self.base.len()]);
+                break;
+            }
             // How far the reward is inside each end of the clip.
             let (below, above) = (clip.clone() - &reward, clip.clone() + &reward);
             if below.certainly_positive() && above.certainly_positive() {
@@ -147,7 +152,7 @@ impl<T: Field> ClippedReward<T> {
                 // On the boundary to within the arithmetic: the clipped reward lies
                 // between the reward and the boundary.
                 let undecided = [&below, &above].into_iter().filter(|gap| !gap.certainly_positive());
-                let slack = undecided.map(T::magnitude).fold(0.0, f64::max);
+                let slack = undecided.map(T::magnitude).fold(0.0, Size::larger);
                 rewards.push(reward.widened(slack));
             } else {
                 rewards.push(if below.certainly_negative() { clip.clone() } else { -clip.clone() });
@@ -167,6 +172,7 @@ pub struct RationalFamily<T> {
     exponents: Vec<i64>,
     psi: Vec<T>,
     base: Vec<T>,
+    /// `r[s,a]`, clipped.
     rewards: Vec<T>,
 }
 
@@ -176,8 +182,25 @@ impl<T: Field> RationalFamily<T> {
     /// # Errors
     /// [`ModelError`] for shapes that do not fit.
     pub fn new(n_actions: usize, psi: Vec<i64>, base: Vec<T>, rewards: Vec<T>) -> Result<Self, ModelError> {
+        Self::clipped(n_actions, psi, base, rewards, None)
+    }
+
+    /// The same with rewards that are clipped to `[-clip, clip]`.
+    ///
+    /// # Errors
+    /// As [`RationalFamily::new`].
+    pub fn clipped(
+        n_actions: usize,
+        psi: Vec<i64>,
+        base: Vec<T>,
+        rewards: Vec<T>,
+        clip: Option<T>,
+    ) -> Result<Self, ModelError> {
         let shape = (psi.len(), n_actions);
         check_family(shape, base.len(), rewards.len())?;
+        // Without a slope the rewards are the same whatever the parameters are.
+        let reward = ClippedReward { base: rewards, slope: T::zero(), clip };
+        let (rewards, ..) = reward.at(&vec![T::zero(); shape.0 * shape.1], n_actions);
         // Only differences of psi matter: small exponents keep the numbers small.
         let least = psi.iter().copied().min().unwrap_or(0);
         let exponents = psi.iter().map(|p| p - least).collect();
@@ -208,7 +231,7 @@ impl<T: Field> Response<T> for RationalFamily<T> {
             let total = weights.iter().fold(T::zero(), |sum, (_, w)| sum + w);
             weights.into_iter().map(|(t, w)| (t, w / &total)).collect::<Vec<_>>()
         });
-        let kernel = Kernel::new(n, self.shape.1, Rows::sparse(n, rows))?;
+        let kernel = Kernel::new(n, self.shape.1, Rows::sparse(n, rows)?)?;
         let slopes = vec![T::zero(); self.rewards.len()];
         let pullback = TiltPullback { kernel: kernel.clone(), psi: &self.psi, slopes };
         Ok(Induced { kernel, rewards: self.rewards.clone(), kinks: Vec::new(), pullback: Box::new(pullback) })

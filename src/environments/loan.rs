@@ -56,7 +56,7 @@ impl<T: Field> Loan<T> {
                 let k = self.gain.clone() + &self.loss;
                 let approve = k.clone() * &self.q0 - &self.loss;
                 let slope = -(k * &self.c);
-                let base = Rows::dense(1, vec![one(), one()]);
+                let base = Rows::dense(1, vec![one(), one()])?;
                 Affine::new(1, 2, base, vec![approve, zero()], vec![], vec![([0, 0, 0, 0], slope)])
             }
             LoanForm::Mdp => {
@@ -66,7 +66,7 @@ impl<T: Field> Loan<T> {
                 let (gain, loss) = (self.gain.clone(), -self.loss.clone());
                 let rewards = vec![zero(), zero(), gain.clone(), gain, loss.clone(), loss, zero(), zero()];
                 let slopes = vec![([0, 0, 1, 0, 0], -self.c.clone()), ([0, 0, 2, 0, 0], self.c.clone())];
-                Affine::new(4, 2, Rows::sparse(4, rows), rewards, slopes, vec![])
+                Affine::new(4, 2, Rows::sparse(4, rows)?, rewards, slopes, vec![])
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::EstimateError;
 use crate::arithmetic::Field;
 use crate::evaluate::entropy_bonus;
+use crate::linear::ShapeError;
 use crate::performative::Performance;
 use crate::policy::Policy;
 use crate::response::Cotangent;
@@ -139,7 +140,11 @@ impl<'a, T: Field> Deployed<'a, T> {
 
     /// `sum_i weight(i) d log pi + sum_e weight(e) d log P + sum_i weight(i) dr`,
     /// by term: one pullback for any number of episodes.
-    pub fn pull(&self, functional: &Functional<T>) -> EstimatedTerms<T> {
+    ///
+    /// # Errors
+    /// [`ShapeError`] where the pullback does not give a cotangent for each
+    /// probability or parameter.
+    pub fn pull(&self, functional: &Functional<T>) -> Result<EstimatedTerms<T>, ShapeError> {
         let over = |weight: &T, probability: &T| {
             if weight.is_zero() { T::zero() } else { weight.clone() / probability }
         };
@@ -156,11 +161,11 @@ impl<'a, T: Field> Deployed<'a, T> {
             },
             reward: &|s, a| functional.reward[s * self.n_actions() + a].clone(),
         });
-        EstimatedTerms {
-            policy: self.policy.pullback(&of_policy),
-            transition: pulled.transition.to_parameters(self.policy),
-            reward: pulled.reward.to_parameters(self.policy),
-        }
+        Ok(EstimatedTerms {
+            policy: self.policy.pullback(&of_policy)?,
+            transition: pulled.transition.to_parameters(self.policy)?,
+            reward: pulled.reward.to_parameters(self.policy)?,
+        })
     }
 }
 

@@ -41,7 +41,7 @@ pub use two_point::{SampledValue, TwoPoint, sampled_value};
 use rand::Rng;
 use thiserror::Error;
 
-use crate::linear::SolveError;
+use crate::linear::{ShapeError, SolveError};
 use form::extend_discounts;
 
 /// Why there is no estimate.
@@ -91,6 +91,9 @@ pub enum EstimateError {
     /// A linear system had no solution.
     #[error(transparent)]
     Solve(#[from] SolveError),
+    /// A pullback does not fit the policy.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
 }
 
 /// Why the mean of an estimator is not the gradient.
@@ -198,7 +201,7 @@ impl<'a> Estimator<'a> {
         for weights in [&mut functional.policy, &mut functional.transition, &mut functional.reward] {
             weights.iter_mut().for_each(|weight| *weight *= share);
         }
-        let terms = self.deployed.pull(&functional);
+        let terms = self.deployed.pull(&functional)?;
         Ok(Estimate { gradient: terms.total(), terms: Some(terms), episodes, steps, deployments: 0 })
     }
 

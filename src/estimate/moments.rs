@@ -71,7 +71,7 @@ pub fn enumerate<T: Field>(
     };
     for (state, rho) in deployed.performance().mdp.initial().iter().enumerate() {
         if rho.certainly_positive() {
-            walk.from(state, rho);
+            walk.from(state, rho)?;
         }
     }
     let variance = walk.squares.iter().zip(&walk.sum).map(|(q, m)| q.clone() - m.clone() * m).collect();
@@ -100,7 +100,7 @@ struct Walk<'a, T: Field> {
 
 impl<T: Field> Walk<'_, T> {
     /// All continuations of the path from a state reached with a probability.
-    fn from(&mut self, state: usize, probability: &T) {
+    fn from(&mut self, state: usize, probability: &T) -> Result<(), EstimateError> {
         let deployed = self.deployed;
         for pair in state * deployed.n_actions()..(state + 1) * deployed.n_actions() {
             let taken = deployed.action_probability(pair);
@@ -110,34 +110,33 @@ impl<T: Field> Walk<'_, T> {
             for entry in deployed.entries(pair) {
                 let probability = probability.clone() * taken * deployed.probability(entry);
                 self.path.push(Step { pair, entry });
-                self.after(deployed.target(entry), probability);
+                self.after(deployed.target(entry), probability)?;
                 self.path.pop();
             }
         }
+        Ok(())
     }
 
     /// The path ends here, or goes on, or both.
-    fn after(&mut self, state: usize, probability: T) {
+    fn after(&mut self, state: usize, probability: T) -> Result<(), EstimateError> {
         let gamma = self.deployed.gamma();
         if self.path.len() == self.longest {
-            self.count(&probability);
+            self.count(&probability)
         } else if self.horizon == Horizon::Geometric {
-            self.count(&(probability.clone() * (T::one() - gamma)));
+            self.count(&(probability.clone() * (T::one() - gamma)))?;
             let on = probability * gamma;
-            if !on.is_zero() {
-                self.from(state, &on);
-            }
+            if on.is_zero() { Ok(()) } else { self.from(state, &on) }
         } else {
-            self.from(state, &probability);
+            self.from(state, &probability)
         }
     }
 
     /// Counts the path as an episode.
-    fn count(&mut self, probability: &T) {
+    fn count(&mut self, probability: &T) -> Result<(), EstimateError> {
         let mut functional = Functional::zero(self.deployed);
         let gamma = self.deployed.gamma();
         self.weights.accumulate(&self.path, self.horizon, gamma, &self.discounts, &mut functional);
-        let gradient = self.deployed.pull(&functional).total();
+        let gradient = self.deployed.pull(&functional)?.total();
         for ((sum, square), g) in self.sum.iter_mut().zip(&mut self.squares).zip(gradient) {
             let weighted = g.clone() * probability;
             *square += weighted.clone() * &g;
@@ -146,6 +145,7 @@ impl<T: Field> Walk<'_, T> {
         self.steps += T::from_integer(self.path.len() as i64) * probability;
         self.probability += probability;
         self.episodes += 1;
+        Ok(())
     }
 }
 
@@ -171,7 +171,7 @@ pub fn moments<T: Field>(
     if !weights.is_discounted() {
         return Err(EstimateError::Undiscounted { form: form.name() });
     }
-    let scores = Scores::new(deployed);
+    let scores = Scores::new(deployed)?;
     let system = System::new(deployed, &weights, horizon)?;
     let mut result = Moments { mean: Vec::new(), variance: Vec::new() };
     for k in 0..deployed.policy().n_parameters() {
@@ -193,13 +193,13 @@ struct Scores<T> {
 }
 
 impl<T: Field> Scores<T> {
-    fn new(deployed: &Deployed<'_, T>) -> Self {
+    fn new(deployed: &Deployed<'_, T>) -> Result<Self, EstimateError> {
         let mut functional = Functional::zero(deployed);
         let mut scores = Self { policy: Vec::new(), transition: Vec::new(), reward: Vec::new() };
         for pair in 0..deployed.n_pairs() {
             functional.policy[pair] = T::one();
             functional.reward[pair] = T::one();
-            let terms = deployed.pull(&functional);
+            let terms = deployed.pull(&functional)?;
             // A probability that underflows has no score, and is never taken.
             let taken = deployed.action_probability(pair).certainly_positive();
             scores.policy.push(if taken { terms.policy } else { vec![T::zero(); terms.reward.len()] });
@@ -209,10 +209,10 @@ impl<T: Field> Scores<T> {
         }
         for entry in 0..deployed.n_entries() {
             functional.transition[entry] = T::one();
-            scores.transition.push(deployed.pull(&functional).transition);
+            scores.transition.push(deployed.pull(&functional)?.transition);
             functional.transition[entry] = T::zero();
         }
-        scores
+        Ok(scores)
     }
 }
 

@@ -45,11 +45,11 @@ impl<T: Field> Truncation<T> {
         let discount = num_traits::pow(deployed.gamma().clone(), length);
         let last: Vec<T> = visits[length].iter().map(|x| x.clone() * &discount).collect();
         let tail =
-            value_gradient(deployed, &T::Factorisation::new(resolvent.clone())?.solve_transposed(&last));
+            value_gradient(deployed, &T::Factorisation::new(resolvent.clone())?.solve_transposed(&last))?;
         let drift = chain_gradient(deployed, |s, t| {
             let terms = (0..length).map(|k| (&visits[k][s], &values[length - 1 - k][t]));
             T::sum_of_products(terms) * &discount
-        });
+        })?;
         Ok(Self { tail, drift })
     }
 
@@ -66,7 +66,7 @@ impl<T: Field> Truncation<T> {
 }
 
 /// `sum_s mu[s] grad V[s]` from `d = (I - gamma P_pi)^{-T} mu`.
-fn value_gradient<T: Field>(deployed: &Deployed<'_, T>, occupancy: &[T]) -> Vec<T> {
+fn value_gradient<T: Field>(deployed: &Deployed<'_, T>, occupancy: &[T]) -> Result<Vec<T>, EstimateError> {
     let mut functional = Functional::zero(deployed);
     for pair in 0..deployed.n_pairs() {
         let visits = occupancy[pair / deployed.n_actions()].clone() * deployed.action_probability(pair);
@@ -78,11 +78,14 @@ fn value_gradient<T: Field>(deployed: &Deployed<'_, T>, occupancy: &[T]) -> Vec<
         }
         functional.reward[pair] = visits;
     }
-    deployed.pull(&functional).total()
+    Ok(deployed.pull(&functional)?.total())
 }
 
 /// `sum_{s,t} x(s,t) grad P_pi[s,t]`.
-fn chain_gradient<T: Field>(deployed: &Deployed<'_, T>, x: impl Fn(usize, usize) -> T) -> Vec<T> {
+fn chain_gradient<T: Field>(
+    deployed: &Deployed<'_, T>,
+    x: impl Fn(usize, usize) -> T,
+) -> Result<Vec<T>, EstimateError> {
     let mut functional = Functional::zero(deployed);
     for pair in 0..deployed.n_pairs() {
         let state = pair / deployed.n_actions();
@@ -94,7 +97,7 @@ fn chain_gradient<T: Field>(deployed: &Deployed<'_, T>, x: impl Fn(usize, usize)
             functional.transition[e] = weight;
         }
     }
-    deployed.pull(&functional).total()
+    Ok(deployed.pull(&functional)?.total())
 }
 
 /// A bound on the 2-norm of the truncation bias for every horizon:
@@ -133,11 +136,13 @@ impl TruncationBound {
         for s in 0..deployed.n_states() {
             let mut start = vec![0.0; deployed.n_states()];
             start[s] = 1.0;
-            let slope = norm(value_gradient(deployed, &factorisation.solve_transposed(&start)));
+            let slope = norm(value_gradient(deployed, &factorisation.solve_transposed(&start))?);
             value_slope = f64::max(value_slope, slope);
-            let of_entry =
-                |t: usize| norm(chain_gradient(deployed, |i, j| if (i, j) == (s, t) { 1.0 } else { 0.0 }));
-            chain_slope = f64::max(chain_slope, chain.row(s).map(|(t, _)| of_entry(t)).sum());
+            let of_entry = |t: usize| -> Result<f64, EstimateError> {
+                Ok(norm(chain_gradient(deployed, |i, j| if (i, j) == (s, t) { 1.0 } else { 0.0 })?))
+            };
+            let of_row = chain.row(s).map(|(t, _)| of_entry(t)).sum::<Result<f64, _>>()?;
+            chain_slope = f64::max(chain_slope, of_row);
         }
         let values = deployed.state_values().to_vec();
         Ok(Self { gamma: *deployed.gamma(), chain, values, value_slope, chain_slope })

@@ -182,7 +182,7 @@ mod tests {
         let sets = ends.map(|(lower, upper)| interval(lower, upper)).to_vec();
         let b = [interval(1.0, 1.25), interval(-2.0, -1.0)];
         let gamma = interval(0.4, 0.5);
-        let enclosed = Enclosed::new(Resolvent::new(Rows::dense(2, sets), gamma).unwrap()).unwrap();
+        let enclosed = Enclosed::new(Resolvent::new(Rows::dense(2, sets).unwrap(), gamma).unwrap()).unwrap();
         let (x, y) = (enclosed.solve(&b), enclosed.solve_transposed(&b));
         for corner in 0..1 << 7 {
             let pick =
@@ -190,7 +190,7 @@ mod tests {
             let p = (0..4).map(|i| pick(i, ends[i])).collect();
             let b = [pick(4, (1.0, 1.25)), pick(5, (-2.0, -1.0))];
             let gamma = pick(6, (0.4, 0.5));
-            let lu = Lu::new(Resolvent::new(Rows::dense(2, p), gamma).unwrap()).unwrap();
+            let lu = Lu::new(Resolvent::new(Rows::dense(2, p).unwrap(), gamma).unwrap()).unwrap();
             for (set, member) in x.iter().zip(lu.solve(&b)).chain(y.iter().zip(lu.solve_transposed(&b))) {
                 assert!(set.lower() - 1e-12 <= member && member <= set.upper() + 1e-12, "{set:?}, {member}");
             }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn the_bound_is_the_residual_over_the_gap() {
         let one = interval(1.0, 1.0);
-        let resolvent = Resolvent::new(Rows::dense(1, vec![one]), interval(0.75, 0.75)).unwrap();
+        let resolvent = Resolvent::new(Rows::dense(1, vec![one]).unwrap(), interval(0.75, 0.75)).unwrap();
         let enclosed = Enclosed::new(resolvent).unwrap();
         let b = [interval(-1.0, 1.0)];
         assert_eq!(enclosed.solve(&b), [interval(-4.0, 4.0)]);
@@ -218,7 +218,7 @@ mod tests {
         let weight = |s: usize, t: usize| ((s * 7 + t * 13) % 11 + 1) as f64;
         let total = |s: usize| (0..n).map(|t| weight(s, t)).sum::<f64>();
         let entry = |i: usize| Ball::from_f64(weight(i / n, i % n)) / Ball::from_f64(total(i / n));
-        let chain = Rows::dense(n, (0..n * n).map(entry).collect());
+        let chain = Rows::dense(n, (0..n * n).map(entry).collect()).unwrap();
         let enclosed = Enclosed::new(Resolvent::new(chain, Ball::from_f64(0.999)).unwrap()).unwrap();
         let b: Vec<Ball> = (0..n).map(|s| Ball::from_f64((s % 3) as f64)).collect();
         for x in enclosed.solve(&b).into_iter().chain(enclosed.solve_transposed(&b)) {

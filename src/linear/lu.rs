@@ -138,12 +138,12 @@ mod tests {
             let p = 0.2 + 0.6 * (s as f64 / n as f64);
             [((s + 1) % n, p), ((s * 7 + 3) % n, 0.75 - 0.75 * p), (s, 0.25 - 0.25 * p)]
         };
-        let rows = Rows::sparse(n, (0..n).map(row));
+        let rows = Rows::sparse(n, (0..n).map(row)).unwrap();
         if sparse {
             return rows;
         }
         let dense = (0..n * n).map(|i| rows.entry(i / n, i % n)).collect();
-        Rows::dense(n, dense)
+        Rows::dense(n, dense).unwrap()
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
     fn a_chain_that_does_not_contract_is_refused() {
         let error = Resolvent::new(ring(3, false), 1.0).unwrap_err();
         assert!(matches!(error, SolveError::NotContracting { product } if (product - 1.0).abs() < 1e-12));
-        let growing = Rows::dense(1, vec![-1.5]);
+        let growing = Rows::dense(1, vec![-1.5]).unwrap();
         assert!(Resolvent::new(growing, 0.9).is_err());
     }
 }

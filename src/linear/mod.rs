@@ -43,6 +43,31 @@ pub enum SolveError {
         /// Number of states.
         states: usize,
     },
+    /// The chain is not square.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+}
+
+/// Something has another length than what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what}: {seen}, expected {expected}")]
+pub struct ShapeError {
+    /// Which part.
+    pub what: &'static str,
+    /// Entries seen.
+    pub seen: usize,
+    /// Entries expected.
+    pub expected: usize,
+}
+
+impl ShapeError {
+    /// Checks a length.
+    ///
+    /// # Errors
+    /// Where it is another one.
+    pub(crate) fn check(what: &'static str, seen: usize, expected: usize) -> Result<(), Self> {
+        if seen == expected { Ok(()) } else { Err(Self { what, seen, expected }) }
+    }
 }
 
 /// The matrix `I - gamma P` of a Markov chain `P` (`P[s,t]`, shape S x S).
@@ -60,8 +85,9 @@ impl<T: Field> Resolvent<T> {
     ///
     /// # Errors
     /// [`SolveError::NotContracting`] unless `gamma` times the largest row sum
-    /// is certainly below 1.
+    /// is certainly below 1; [`SolveError::Shape`] unless the chain is square.
     pub fn new(chain: Rows<T>, gamma: T) -> Result<Self, SolveError> {
+        ShapeError::check("the columns of a chain", chain.width(), chain.len())?;
         let resolvent = Self { chain, gamma };
         for s in 0..resolvent.n_states() {
             if !resolvent.contraction_gap(s).certainly_positive() {
@@ -148,7 +174,7 @@ mod tests {
 
     fn gap(entries: [(f64, f64); 2], gamma: f64) -> Interval {
         let entries = entries.map(|(lower, upper)| Interval::new(lower, upper).unwrap()).to_vec();
-        let resolvent = Resolvent { chain: Rows::dense(2, entries), gamma: Interval::point(gamma) };
+        let resolvent = Resolvent { chain: Rows::dense(2, entries).unwrap(), gamma: Interval::point(gamma) };
         resolvent.contraction_gap(0)
     }
 
@@ -163,7 +189,7 @@ mod tests {
 
     #[test]
     fn both_products_are_with_the_same_matrix() {
-        let resolvent = Resolvent::new(Rows::dense(2, vec![0.25, 0.75, 0.5, 0.5]), 0.5).unwrap();
+        let resolvent = Resolvent::new(Rows::dense(2, vec![0.25, 0.75, 0.5, 0.5]).unwrap(), 0.5).unwrap();
         assert_eq!(resolvent.apply(&[1.0, 2.0]), [1.0 - 0.875, 2.0 - 0.75]);
         assert_eq!(resolvent.apply_transposed(&[1.0, 2.0]), [1.0 - 0.625, 2.0 - 0.875]);
         assert_eq!((resolvent.n_states(), *resolvent.gamma(), resolvent.chain().len()), (2, 0.5, 2));

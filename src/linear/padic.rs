@@ -250,7 +250,7 @@ mod tests {
                     fraction(weight(i / n, i % n) + i64::from(i % n == 0), total)
                 })
                 .collect();
-            let resolvent = Resolvent::new(Rows::dense(n, chain), fraction(97, 100)).unwrap();
+            let resolvent = Resolvent::new(Rows::dense(n, chain).unwrap(), fraction(97, 100)).unwrap();
             let b: Vec<Rational> = (0..n).map(|i| fraction(i as i64 * 3 - 4, 7 + i as i64)).collect();
             let inverse = PadicInverse::new(resolvent.clone()).unwrap();
             assert_eq!(resolvent.apply(&inverse.solve(&b)), b);
@@ -262,7 +262,7 @@ mod tests {
     fn a_matrix_singular_modulo_the_first_prime_is_solved_with_the_next() {
         // 1 - gamma = p / 2^61 for the first prime p.
         let gamma = Rational::new(1.into(), BigInt::one() << 61);
-        let resolvent = Resolvent::new(Rows::dense(1, vec![Rational::one()]), gamma).unwrap();
+        let resolvent = Resolvent::new(Rows::dense(1, vec![Rational::one()]).unwrap(), gamma).unwrap();
         let inverse = PadicInverse::new(resolvent).unwrap();
         assert_eq!(inverse.prime, PRIMES[1]);
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Rows of a matrix, dense or sparse (CSR), behind one type.
 
+use super::ShapeError;
 use crate::arithmetic::Field;
 
 /// A matrix by rows: dense, or compressed sparse rows.
@@ -47,15 +48,39 @@ impl<T> ExactSizeIterator for Row<'_, T> {}
 impl<T: Field> Rows<T> {
     /// Dense rows of `width` columns from their entries, row by row.
     ///
-    /// The number of entries is a multiple of `width`.
-    pub fn dense(width: usize, values: Vec<T>) -> Self {
-        debug_assert_eq!(values.len() % width, 0);
-        Self { width, values, sparsity: None }
+    /// # Errors
+    /// [`ShapeError`] unless the number of entries is a multiple of `width`, which
+    /// is at least 1.
+    pub fn dense(width: usize, values: Vec<T>) -> Result<Self, ShapeError> {
+        let over = values.len().checked_rem(width).unwrap_or(1);
+        if over != 0 {
+            let expected = (values.len() - over.min(values.len())) + width;
+            return Err(ShapeError { what: "the entries of dense rows", seen: values.len(), expected });
+        }
+        Ok(Self { width, values, sparsity: None })
     }
 
     /// Sparse rows from an iterator of rows of `(column, value)`; entries of
     /// the same column of a row are added up.
-    pub fn sparse<R>(width: usize, rows: impl IntoIterator<Item = R>) -> Self
+    ///
+    /// # Errors
+    /// [`ShapeError`] for a column that is not below `width`, or a width of 2^32 or
+    /// more.
+    pub fn sparse<R>(width: usize, rows: impl IntoIterator<Item = R>) -> Result<Self, ShapeError>
+    where
+        R: IntoIterator<Item = (usize, T)>,
+    {
+        let (result, reach) = Self::collected(width, rows);
+        let expected = width.min(u32::MAX as usize);
+        match reach.max(width) {
+            seen if seen > expected => Err(ShapeError { what: "the columns of sparse rows", seen, expected }),
+            _ => Ok(result),
+        }
+    }
+
+    /// Sparse rows, and one more than their largest column, which the caller knows
+    /// to be at most the width.
+    fn collected<R>(width: usize, rows: impl IntoIterator<Item = R>) -> (Self, usize)
     where
         R: IntoIterator<Item = (usize, T)>,
     {
@@ -63,39 +88,40 @@ impl<T: Field> Rows<T> {
         let mut offsets = vec![0];
         let mut columns = Vec::new();
         let mut row: Vec<(usize, T)> = Vec::new();
+        let mut reach = 0;
         for entries in rows {
             row.clear();
             row.extend(entries);
             row.sort_by_key(|&(column, _)| column);
             let start = values.len();
+            let mut last = None;
             for (column, value) in row.drain(..) {
-                debug_assert!(column < width);
-                match columns.last() {
-                    Some(&last) if values.len() > start && last as usize == column => {
-                        let end = values.len() - 1;
-                        values[end] += value;
-                    }
-                    _ => {
-                        columns.push(column as u32);
-                        values.push(value);
-                    }
+                reach = reach.max(column.saturating_add(1));
+                if last == Some(column) && values.len() > start {
+                    let end = values.len() - 1;
+                    values[end] += value;
+                } else {
+                    columns.push(column as u32);
+                    values.push(value);
                 }
+                last = Some(column);
             }
             offsets.push(values.len());
         }
-        Self { width, values, sparsity: Some(Sparsity { offsets, columns }) }
+        (Self { width, values, sparsity: Some(Sparsity { offsets, columns }) }, reach)
     }
 
     /// The same rows without their zeros, where that saves at least half of the
     /// storage; the same rows as they are otherwise.
     pub fn compact(self) -> Self {
         let zeros = self.values.iter().filter(|value| value.is_zero()).count();
-        if self.sparsity.is_some() || 2 * zeros < self.values.len() || self.width < 8 {
+        let is_narrow = self.width < 8 || self.width > u32::MAX as usize;
+        if self.sparsity.is_some() || 2 * zeros < self.values.len() || is_narrow {
             return self;
         }
         let rows = (0..self.len())
             .map(|i| self.row(i).filter(|(_, value)| !value.is_zero()).map(|(t, value)| (t, value.clone())));
-        Self::sparse(self.width, rows)
+        Self::collected(self.width, rows).0
     }
 
     /// Number of rows.
@@ -164,7 +190,7 @@ impl<T: Field> Rows<T> {
                 }
                 values.extend(total.iter_mut().map(|entry| std::mem::replace(entry, T::zero())));
             }
-            return Self::dense(self.width, values);
+            return Self { width: self.width, values, sparsity: None };
         }
         let mut seen = vec![false; self.width];
         let rows = (0..groups).map(|i| {
@@ -184,7 +210,7 @@ impl<T: Field> Rows<T> {
             }
             row
         });
-        Self::sparse(self.width, rows)
+        Self::collected(self.width, rows).0
     }
 }
 
@@ -198,7 +224,7 @@ mod tests {
             values[i * 8 + i % 8] = 0.25;
             values[i * 8 + (i * 3 + 1) % 8] += 0.75;
         }
-        Rows::dense(8, values)
+        Rows::dense(8, values).unwrap()
     }
 
     #[test]
@@ -216,8 +242,8 @@ mod tests {
 
     #[test]
     fn few_zeros_or_columns_stay_dense() {
-        assert!(!Rows::dense(8, vec![0.5; 16]).compact().is_sparse());
-        assert!(!Rows::dense(2, vec![1.0, 0.0, 0.0, 1.0]).compact().is_sparse());
+        assert!(!Rows::dense(8, vec![0.5; 16]).unwrap().compact().is_sparse());
+        assert!(!Rows::dense(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap().compact().is_sparse());
     }
 
     #[test]
@@ -238,8 +264,20 @@ mod tests {
 
     #[test]
     fn repeated_columns_are_added_up() {
-        let rows = Rows::sparse(3, [vec![(2, 1.0), (0, 2.0), (2, 4.0)], vec![], vec![(2, 8.0)]]);
+        let rows = Rows::sparse(3, [vec![(2, 1.0), (0, 2.0), (2, 4.0)], vec![], vec![(2, 8.0)]]).unwrap();
         assert_eq!(rows.row(0).map(|(t, v)| (t, *v)).collect::<Vec<_>>(), [(0, 2.0), (2, 5.0)]);
         assert_eq!((rows.row(1).len(), rows.entry(2, 2), rows.n_stored()), (0, 8.0, 3));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_refused() {
+        let shape = |seen, expected| move |e: ShapeError| (e.seen, e.expected) == (seen, expected);
+        assert!(Rows::dense(3, vec![0.0; 7]).is_err_and(shape(7, 9)));
+        assert!(Rows::dense(0, vec![0.0; 7]).is_err() && Rows::<f64>::dense(0, vec![]).is_err());
+        assert!(Rows::<f64>::dense(3, vec![]).is_ok_and(|rows| rows.is_empty()));
+        assert!(Rows::sparse(3, [vec![(1, 1.0)], vec![(3, 1.0)]]).is_err_and(shape(4, 3)));
+        // A column that would be 1 in 32 bits.
+        assert!(Rows::sparse(3, [vec![((1 << 32) + 1, 1.0)]]).is_err());
+        assert!(Rows::<f64>::sparse(1 << 32, [vec![]]).is_err());
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{OracleError, Problem};
-use crate::arithmetic::{Ball, Rational};
-use crate::oracle::problem::EnvironmentSpec;
+use super::OracleError;
+use crate::arithmetic::rounding::add_up;
+use crate::arithmetic::{Ball, BigBall, Rational, Transcendental};
 use crate::performative::Performance;
 use crate::response::Kink;
 
@@ -17,9 +17,19 @@ pub(super) const FORMAT: &str = "pemdp-answer/1";
 pub enum Covers {
     /// The exact answer of the problem as given.
     Problem,
-    /// The exact answer of the induced MDP, with the followers' best responses
-    /// that were chosen at a tie.
+    /// The exact answer of the induced MDP, with the derivative of one choice where
+    /// the response is not differentiable.
     InducedMdp,
+}
+
+impl Covers {
+    /// The word in an answer.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Problem => "problem",
+            Self::InducedMdp => "induced-mdp",
+        }
+    }
 }
 
 /// An answer in doubles (`Answer`) or fractions as strings (`ExactAnswer`).
@@ -101,6 +111,18 @@ pub enum KinkReport {
     },
 }
 
+impl KinkReport {
+    /// Where it is, in words.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Tie { follower, state, actions, .. } => {
+                format!("follower {follower} state {state} actions {actions:?}")
+            }
+            Self::Clip { clip } => format!("clip {clip:?}"),
+        }
+    }
+}
+
 impl From<&Kink> for KinkReport {
     fn from(kink: &Kink) -> Self {
         match kink {
@@ -170,50 +192,155 @@ impl ExactAnswer {
     }
 }
 
-impl Answer {
-    /// The answer of an evaluation in balls: midpoints and their distances to
-    /// the farthest members.
-    pub(super) fn enclosed(
-        problem: &Problem,
-        performance: &Performance<'_, Ball>,
-    ) -> Result<Self, OracleError> {
-        let evaluation = &performance.evaluation;
-        let terms = &performance.gradient;
-        let total = terms.total();
-        let gradient = (total.iter().chain(&terms.policy).flatten())
-            .chain(&terms.transition)
-            .chain(&terms.reward)
-            .chain(&terms.entropy);
-        let is_gridworld = matches!(problem.environment, EnvironmentSpec::Gridworld { .. });
-        let undecided = is_gridworld && !performance.kinks.is_empty();
-        let bounds = Bounds {
-            value: largest("value", [&evaluation.value])?,
-            state_values: largest("state_values", &evaluation.state_values)?,
-            action_values: largest("action_values", evaluation.action_values.iter().flatten())?,
-            occupancy: sum("occupancy", &evaluation.occupancy)?,
-            gradient: largest("gradient", gradient)?,
-            covers: if undecided { Covers::InducedMdp } else { Covers::Problem },
-        };
-        Ok(Self::converted(performance, Ball::midpoint, bounds))
+/// A ball whose nearest double is printed with a bound.
+pub(super) trait Enclosed: Transcendental {
+    /// The double that is printed.
+    fn midpoint(&self) -> f64;
+    /// A bound of its distance to any member.
+    fn error_bound(&self) -> f64;
+    /// What a member is about where no double is near it.
+    fn beyond_doubles(&self) -> Option<String>;
+}
+
+impl Enclosed for Ball {
+    fn midpoint(&self) -> f64 {
+        self.midpoint()
+    }
+
+    fn error_bound(&self) -> f64 {
+        if self.is_finite() { self.error_bound() } else { f64::INFINITY }
+    }
+
+    /// A ball does not tell what is too large from what is not known.
+    fn beyond_doubles(&self) -> Option<String> {
+        None
     }
 }
 
-/// The error bound of a ball whose double is to be printed.
-fn bound(quantity: &'static str, ball: &Ball) -> Result<f64, OracleError> {
-    let bound = ball.error_bound();
-    if ball.is_finite() && bound.is_finite() { Ok(bound) } else { Err(OracleError::NotFinite { quantity }) }
+impl Enclosed for BigBall {
+    fn midpoint(&self) -> f64 {
+        self.midpoint()
+    }
+
+    fn error_bound(&self) -> f64 {
+        self.error_bound()
+    }
+
+    fn beyond_doubles(&self) -> Option<String> {
+        self.beyond_doubles()
+    }
 }
 
-/// The largest error bound.
-fn largest<'a>(
-    quantity: &'static str,
-    balls: impl IntoIterator<Item = &'a Ball>,
-) -> Result<f64, OracleError> {
-    balls.into_iter().try_fold(0.0, |largest, ball| Ok(bound(quantity, ball)?.max(largest)))
+/// The answer of an evaluation in balls, and whether more digits would make its
+/// bounds much smaller.
+pub(super) struct Attempt {
+    /// Midpoints, and their distances to the farthest members.
+    pub answer: Answer,
+    /// Whether the bounds are as small as doubles let them be, or far below the
+    /// rounding of the numbers that the answer is made of.
+    pub is_tight: bool,
 }
 
-/// The sum of the error bounds, rounded up.
-fn sum<'a>(quantity: &'static str, balls: impl IntoIterator<Item = &'a Ball>) -> Result<f64, OracleError> {
-    let add = |sum, ball| Ok(crate::arithmetic::rounding::add_up(sum, bound(quantity, ball)?));
-    balls.into_iter().try_fold(0.0, add)
+/// Bounds below this share of the largest entry are those of its rounding to a
+/// double, or nearly.
+const PRINTED: f64 = 1.0 / (1u64 << 50) as f64;
+/// Bounds below this share of what an entry is made of are below its rounding in
+/// doubles by eight digits, also where it is 0.
+const NEGLIGIBLE: f64 = PRINTED / (1u64 << 30) as f64;
+
+impl Attempt {
+    /// The answer of an evaluation in balls.
+    ///
+    /// # Errors
+    /// [`OracleError::NotFinite`] names a number that has no double, or nothing is
+    /// known of.
+    pub(super) fn new<T: Enclosed>(performance: &Performance<'_, T>) -> Result<Self, OracleError> {
+        let evaluation = &performance.evaluation;
+        let terms = &performance.gradient;
+        let total = terms.total();
+        let gradient: Vec<Option<&T>> = (total.iter().chain(&terms.policy).map(Option::as_ref))
+            .chain([&terms.transition, &terms.reward, &terms.entropy].into_iter().flatten().map(Some))
+            .collect();
+        let width = performance.mdp.n_actions();
+        let by_action = |i: usize| vec![i / width, i % width];
+        let n_parameters = total.len();
+        let bounded = |quantity, entries: &[Option<&T>], index: &dyn Fn(usize) -> Vec<usize>| {
+            Bounded::new(quantity, entries, index)
+        };
+        let value = bounded("value", &[Some(&evaluation.value)], &|_| vec![])?;
+        let state_values = bounded("state_values", &defined(&evaluation.state_values), &|s| vec![s])?;
+        let action_values: Vec<Option<&T>> = evaluation.action_values.iter().map(Option::as_ref).collect();
+        let action_values = bounded("action_values", &action_values, &by_action)?;
+        let occupancy = bounded("occupancy", &defined(&evaluation.occupancy), &by_action)?;
+        let gradient = bounded("gradient", &gradient, &|k| vec![k % n_parameters])?;
+
+        // What values are made of: rewards over the horizon.
+        let rewards = (0..performance.mdp.n_states() * width)
+            .map(|i| performance.mdp.reward(i / width, i % width).approximate().abs());
+        let horizon = occupancy.total.min(f64::MAX);
+        let made_of = (rewards.fold(0.0, f64::max) * horizon).max(state_values.largest).min(f64::MAX);
+        let steps = |x: f64| (x * horizon).min(f64::MAX);
+        let is_tight = value.is_tight(value.bound, made_of)
+            && state_values.is_tight(state_values.bound, made_of)
+            && action_values.is_tight(action_values.bound, made_of)
+            && occupancy.is_tight(occupancy.sum, horizon)
+            && gradient.is_tight(gradient.bound, steps(made_of.max(action_values.largest)));
+        let bounds = Bounds {
+            value: value.bound,
+            state_values: state_values.bound,
+            action_values: action_values.bound,
+            occupancy: occupancy.sum,
+            gradient: gradient.bound,
+            covers: if performance.kinks.is_empty() { Covers::Problem } else { Covers::InducedMdp },
+        };
+        Ok(Self { answer: Answer::converted(performance, T::midpoint, bounds), is_tight })
+    }
+}
+
+fn defined<T>(entries: &[T]) -> Vec<Option<&T>> {
+    entries.iter().map(Some).collect()
+}
+
+/// The bounds of a quantity.
+struct Bounded {
+    /// The largest bound of an entry.
+    bound: f64,
+    /// The sum of the bounds, rounded up.
+    sum: f64,
+    /// The largest absolute value of an entry, and their sum.
+    largest: f64,
+    total: f64,
+    entries: usize,
+}
+
+impl Bounded {
+    fn new<T: Enclosed>(
+        quantity: &'static str,
+        entries: &[Option<&T>],
+        index: &dyn Fn(usize) -> Vec<usize>,
+    ) -> Result<Self, OracleError> {
+        let mut result = Self { bound: 0.0, sum: 0.0, largest: 0.0, total: 0.0, entries: entries.len() };
+        for (i, entry) in entries.iter().enumerate() {
+            let Some(ball) = entry else { continue };
+            let (size, bound) = (ball.midpoint().abs(), ball.error_bound());
+            if !(size.is_finite() && bound.is_finite()) {
+                return Err(OracleError::NotFinite {
+                    quantity,
+                    index: index(i),
+                    about: ball.beyond_doubles(),
+                });
+            }
+            result.bound = result.bound.max(bound);
+            result.sum = add_up(result.sum, bound);
+            result.largest = result.largest.max(size);
+            result.total += size;
+        }
+        Ok(result)
+    }
+
+    /// Whether a bound is as small as it need be for entries made of numbers of a size.
+    fn is_tight(&self, bound: f64, made_of: f64) -> bool {
+        let subnormal = f64::from_bits(2 * self.entries as u64 + 2);
+        bound <= (PRINTED * self.largest).max(NEGLIGIBLE * made_of).max(subnormal)
+    }
 }

@@ -154,6 +154,18 @@ impl<'a> Node<'a> {
         self.first() == b'n'
     }
 
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// Any other value.
+    pub fn flag(&self) -> Result<bool, InputError> {
+        match self.text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(self.unexpected("true or false")),
+        }
+    }
+
     /// Whether the value is a number.
     pub fn is_number(&self) -> bool {
         matches!(self.first(), b'-' | b'0'..=b'9')

@@ -21,7 +21,7 @@ pub struct Mistake {
     pub touches: &'static [&'static str],
     /// What would be computed, in every reading of the mistake that is in use;
     /// none where the mistake is not defined.
-    predict: fn(&Case<'_>) -> Vec<Prediction>,
+    predict: fn(&Case<'_>) -> Option<Vec<Prediction>>,
 }
 
 const GRADIENT: &[&str] = &["gradient"];
@@ -75,7 +75,7 @@ impl Mistake {
     /// What an implementation with this mistake would answer; none where the
     /// mistake is not defined.
     pub(super) fn predictions(&self, case: &Case<'_>) -> Vec<Prediction> {
-        (self.predict)(case)
+        (self.predict)(case).unwrap_or_default()
     }
 }
 
@@ -166,13 +166,13 @@ impl<'a> Case<'a> {
     }
 
     /// The transition term with `transition` in place of `gamma d[s,a] V[t]`.
-    fn transition_term(&self, transition: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
-        self.pull(transition, |_, _| 0.0).transition.to_parameters(self.policy)
+    fn transition_term(&self, transition: impl Fn(usize, usize, usize) -> f64) -> Option<Vec<f64>> {
+        self.pull(transition, |_, _| 0.0).transition.to_parameters(self.policy).ok()
     }
 
     /// The reward term with `reward` in place of `d[s,a]`.
-    fn reward_term(&self, reward: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-        self.pull(|_, _, _| 0.0, reward).reward.to_parameters(self.policy)
+    fn reward_term(&self, reward: impl Fn(usize, usize) -> f64) -> Option<Vec<f64>> {
+        self.pull(|_, _, _| 0.0, reward).reward.to_parameters(self.policy).ok()
     }
 
     /// The truth but for the gradient, which is the sum of these parts.
@@ -198,23 +198,23 @@ fn prediction(evaluation: &Evaluation<f64>, gradient: Vec<Option<f64>>) -> Predi
     }
 }
 
-fn no_transition_term(case: &Case<'_>) -> Vec<Prediction> {
+fn no_transition_term(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
-    vec![case.with_gradient(&terms.policy, &[&terms.reward, &terms.entropy])]
+    Some(vec![case.with_gradient(&terms.policy, &[&terms.reward, &terms.entropy])])
 }
 
 /// `sum d[s,a] A[s,a] sum_t dP[s,a,t]`, which is 0.
-fn advantage_weighted_transition_score(case: &Case<'_>) -> Vec<Prediction> {
+fn advantage_weighted_transition_score(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
     let transition = case.transition_term(|s, a, _| {
         evaluation.advantage(s, a).map_or(0.0, |advantage| evaluation.occupancy(s, a) * advantage)
-    });
-    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+    })?;
+    Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
 /// `gamma sum d[s,a] sum_t dP[s,a,t] sum_b pi(b|t) A[t,b]`, which is 0.
-fn transition_score_one_step_late(case: &Case<'_>) -> Vec<Prediction> {
+fn transition_score_one_step_late(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let (evaluation, policy) = (case.evaluation(), case.policy);
     let mean_advantage = |t: usize| -> f64 {
@@ -223,22 +223,22 @@ fn transition_score_one_step_late(case: &Case<'_>) -> Vec<Prediction> {
     };
     let later: Vec<f64> = (0..policy.n_states()).map(mean_advantage).collect();
     let gamma = case.model.gamma;
-    let transition = case.transition_term(|s, a, t| gamma * evaluation.occupancy(s, a) * later[t]);
-    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+    let transition = case.transition_term(|s, a, t| gamma * evaluation.occupancy(s, a) * later[t])?;
+    Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
-fn no_reward_term(case: &Case<'_>) -> Vec<Prediction> {
+fn no_reward_term(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
-    vec![case.with_gradient(&terms.policy, &[&terms.transition, &terms.entropy])]
+    Some(vec![case.with_gradient(&terms.policy, &[&terms.transition, &terms.entropy])])
 }
 
-fn no_performative_terms(case: &Case<'_>) -> Vec<Prediction> {
+fn no_performative_terms(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
-    vec![case.with_gradient(&terms.policy, &[&terms.entropy])]
+    Some(vec![case.with_gradient(&terms.policy, &[&terms.entropy])])
 }
 
 /// The followers' values do not move when their response is differentiated.
-fn response_values_frozen(case: &Case<'_>) -> Vec<Prediction> {
+fn response_values_frozen(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
     let gamma = case.model.gamma;
@@ -246,44 +246,43 @@ fn response_values_frozen(case: &Case<'_>) -> Vec<Prediction> {
         transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
         reward: &|s, a| *evaluation.occupancy(s, a),
     });
-    let Some(frozen) = frozen else { return Vec::new() };
-    let transition = frozen.transition.to_parameters(case.policy);
-    let reward = frozen.reward.to_parameters(case.policy);
-    vec![case.with_gradient(&terms.policy, &[&transition, &reward, &terms.entropy])]
+    let frozen = frozen?;
+    let transition = frozen.transition.to_parameters(case.policy).ok()?;
+    let reward = frozen.reward.to_parameters(case.policy).ok()?;
+    Some(vec![case.with_gradient(&terms.policy, &[&transition, &reward, &terms.entropy])])
 }
 
 /// Undiscounted visits in place of `d`, in the transition term only.
-fn transition_term_undiscounted(case: &Case<'_>) -> Vec<Prediction> {
-    let Some(visits) = undiscounted_visits(case, |s| case.model.response.responds(s).transitions) else {
-        return Vec::new();
-    };
+fn transition_term_undiscounted(case: &Case<'_>) -> Option<Vec<Prediction>> {
+    let visits = undiscounted_visits(case, |s| case.model.response.responds(s).transitions)?;
     let terms = &case.performance.gradient;
     let (evaluation, gamma) = (case.evaluation(), case.model.gamma);
     let transition = case.transition_term(|s, a, t| {
         gamma * visits[s] * case.policy.probability(s, a) * evaluation.state_values[t]
-    });
-    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+    })?;
+    Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
-fn transition_term_no_gamma(case: &Case<'_>) -> Vec<Prediction> {
+fn transition_term_no_gamma(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
-    let transition = case.transition_term(|s, a, t| evaluation.occupancy(s, a) * evaluation.state_values[t]);
-    vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])]
+    let transition =
+        case.transition_term(|s, a, t| evaluation.occupancy(s, a) * evaluation.state_values[t])?;
+    Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
 /// Everything that is weighted by `d`, multiplied by `1 - gamma`.
-fn normalised_occupancy(case: &Case<'_>) -> Vec<Prediction> {
+fn normalised_occupancy(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let scale = 1.0 - case.model.gamma;
     let gradient = case.performance.gradient.total();
     let mut prediction = prediction(case.evaluation(), gradient);
     prediction.gradient.iter_mut().flatten().for_each(|g| *g *= scale);
     prediction.occupancy.iter_mut().for_each(|d| *d *= scale);
-    vec![prediction]
+    Some(vec![prediction])
 }
 
 /// Undiscounted visits in place of `d`, in all terms.
-fn undiscounted_occupancy(case: &Case<'_>) -> Vec<Prediction> {
+fn undiscounted_occupancy(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let evaluation = case.evaluation();
     let policy = case.policy;
     let scale = evaluation.state_values.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
@@ -293,20 +292,20 @@ fn undiscounted_occupancy(case: &Case<'_>) -> Vec<Prediction> {
         let (low, high) = q.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), q| (l.min(*q), h.max(*q)));
         responds.transitions || responds.rewards || high - low > 1e-12 * scale
     };
-    let Some(visits) = undiscounted_visits(case, contributes) else { return Vec::new() };
+    let visits = undiscounted_visits(case, contributes)?;
     let gamma = case.model.gamma;
     let by_action = |s: usize, a: usize| visits[s] * policy.probability(s, a);
     let pulled = case.pull(|s, a, t| gamma * by_action(s, a) * evaluation.state_values[t], by_action);
-    let policy_part = policy_term(policy, &visits, &evaluation.action_values);
+    let policy_part = policy_term(policy, &visits, &evaluation.action_values).ok()?;
     let entropy = entropy_term(policy, &visits, &case.lambda());
-    let transition = pulled.transition.to_parameters(policy);
-    let reward = pulled.reward.to_parameters(policy);
-    vec![case.with_gradient(&policy_part, &[&transition, &reward, &entropy])]
+    let transition = pulled.transition.to_parameters(policy).ok()?;
+    let reward = pulled.reward.to_parameters(policy).ok()?;
+    Some(vec![case.with_gradient(&policy_part, &[&transition, &reward, &entropy])])
 }
 
 /// Values without entropy inside `Q`; entropy in the first step only.
-fn entropy_in_reward_not_bootstrap(case: &Case<'_>) -> Vec<Prediction> {
-    let Ok(plain) = evaluate(&case.performance.mdp, case.policy, &0.0) else { return Vec::new() };
+fn entropy_in_reward_not_bootstrap(case: &Case<'_>) -> Option<Vec<Prediction>> {
+    let plain = evaluate(&case.performance.mdp, case.policy, &0.0).ok()?;
     let (policy, lambda) = (case.policy, case.lambda());
     let n_actions = policy.n_actions();
     let bonus = |i: usize| {
@@ -326,15 +325,15 @@ fn entropy_in_reward_not_bootstrap(case: &Case<'_>) -> Vec<Prediction> {
     let state_values: Vec<f64> = (0..policy.n_states()).map(state_value).collect();
     let value = case.model.initial.iter().zip(&state_values).map(|(rho, v)| rho * v).sum();
     let gamma = case.model.gamma;
-    let transition = case.transition_term(|s, a, t| gamma * plain.occupancy(s, a) * plain.state_values[t]);
-    let policy_part = policy_term(policy, &plain.state_occupancy, &action_values);
+    let transition = case.transition_term(|s, a, t| gamma * plain.occupancy(s, a) * plain.state_values[t])?;
+    let policy_part = policy_term(policy, &plain.state_occupancy, &action_values).ok()?;
     let terms = &case.performance.gradient;
     let gradient = sum(&policy_part, &[&transition, &terms.reward, &terms.entropy]);
-    vec![Prediction { value, state_values, action_values, occupancy: plain.occupancy, gradient }]
+    Some(vec![Prediction { value, state_values, action_values, occupancy: plain.occupancy, gradient }])
 }
 
 /// Values with entropy inside `Q`, whose own step lacks it.
-fn entropy_in_bootstrap_not_reward(case: &Case<'_>) -> Vec<Prediction> {
+fn entropy_in_bootstrap_not_reward(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let evaluation = case.evaluation();
     let (mdp, policy) = (&case.performance.mdp, case.policy);
     let n_actions = policy.n_actions();
@@ -345,92 +344,93 @@ fn entropy_in_bootstrap_not_reward(case: &Case<'_>) -> Vec<Prediction> {
     };
     let action_values: Vec<Option<f64>> = (0..policy.n_states() * n_actions).map(action_value).collect();
     let terms = &case.performance.gradient;
-    let policy_part = policy_term(policy, &evaluation.state_occupancy, &action_values);
+    let policy_part = policy_term(policy, &evaluation.state_occupancy, &action_values).ok()?;
     let wrong = case.with_gradient(&policy_part, &[&terms.transition, &terms.reward, &terms.entropy]);
-    vec![Prediction { action_values, ..wrong }]
+    Some(vec![Prediction { action_values, ..wrong }])
 }
 
-fn entropy_sign(case: &Case<'_>) -> Vec<Prediction> {
+fn entropy_sign(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let entropy = -case.lambda();
-    let Ok(evaluation) = evaluate(&case.performance.mdp, case.policy, &entropy) else { return Vec::new() };
+    let evaluation = evaluate(&case.performance.mdp, case.policy, &entropy).ok()?;
     let gamma = case.model.gamma;
     let pulled = case.pull(
         |s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
         |s, a| *evaluation.occupancy(s, a),
     );
     let gradient = sum(
-        &policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values),
+        &policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values).ok()?,
         &[
-            &pulled.transition.to_parameters(case.policy),
-            &pulled.reward.to_parameters(case.policy),
+            &pulled.transition.to_parameters(case.policy).ok()?,
+            &pulled.reward.to_parameters(case.policy).ok()?,
             &entropy_term(case.policy, &evaluation.state_occupancy, &entropy),
         ],
     );
-    vec![prediction(&evaluation, gradient)]
+    Some(vec![prediction(&evaluation, gradient)])
 }
 
 /// `d[s]` in place of `d[s,a]` in the reward term.
-fn reward_weighted_by_state(case: &Case<'_>) -> Vec<Prediction> {
+fn reward_weighted_by_state(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
-    let reward = case.reward_term(|s, _| case.evaluation().state_occupancy[s]);
-    vec![case.with_gradient(&terms.policy, &[&terms.transition, &reward, &terms.entropy])]
+    let reward = case.reward_term(|s, _| case.evaluation().state_occupancy[s])?;
+    Some(vec![case.with_gradient(&terms.policy, &[&terms.transition, &reward, &terms.entropy])])
 }
 
-fn terminal_keeps_transitions(case: &Case<'_>) -> Vec<Prediction> {
+fn terminal_keeps_transitions(case: &Case<'_>) -> Option<Vec<Prediction>> {
     with_terminal(case, &[Terminal::KeepsTransitions])
 }
 
-fn terminal_keeps_rewards(case: &Case<'_>) -> Vec<Prediction> {
+fn terminal_keeps_rewards(case: &Case<'_>) -> Option<Vec<Prediction>> {
     with_terminal(case, &[Terminal::KeepsReward, Terminal::KeepsMoveRewards])
 }
 
 /// The gridworld with other rules for the terminal state, for the learner
 /// alone and for everybody.
-fn with_terminal(case: &Case<'_>, rules: &[Terminal]) -> Vec<Prediction> {
+fn with_terminal(case: &Case<'_>, rules: &[Terminal]) -> Option<Vec<Prediction>> {
     let mut predictions = Vec::new();
     for &rule in rules {
         for followers in [rule, Terminal::Absorbing] {
-            let Ok(Some(world)) = case.problem.gridworld::<f64>() else { return Vec::new() };
+            let Ok(Some(world)) = case.problem.gridworld::<f64>() else { return None };
             let model = case.problem.around(Box::new(world.with_terminal(rule, followers)));
             if let Ok(performance) = model.perform(case.policy) {
                 predictions.push(prediction(&performance.evaluation, performance.gradient.total()));
             }
         }
     }
-    predictions
+    Some(predictions)
 }
 
 /// The environment that the previous policy induced, as if it did not respond;
 /// and the same with that environment's own performative terms.
-fn stale_environment(case: &Case<'_>) -> Vec<Prediction> {
+fn stale_environment(case: &Case<'_>) -> Option<Vec<Prediction>> {
     if matches!(case.problem.environment, EnvironmentSpec::Explicit { .. }) {
-        return Vec::new(); // a point: nothing is known of other policies
+        return None; // a point: nothing is known of other policies
     }
-    let Ok(stale) = case.model.perform(case.previous) else { return Vec::new() };
+    let stale = case.model.perform(case.previous).ok()?;
     let lambda = case.lambda();
-    let Ok(evaluation) = evaluate(&stale.mdp, case.policy, &lambda) else { return Vec::new() };
-    let policy_part = policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values);
+    let evaluation = evaluate(&stale.mdp, case.policy, &lambda).ok()?;
+    let policy_part =
+        policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values).ok()?;
     let entropy = entropy_term(case.policy, &evaluation.state_occupancy, &lambda);
     let gamma = case.model.gamma;
     let pulled = stale.pullback.pull(&Cotangent {
         transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
         reward: &|s, a| *evaluation.occupancy(s, a),
     });
-    let transition = pulled.transition.to_parameters(case.policy);
-    let reward = pulled.reward.to_parameters(case.policy);
-    vec![
+    let transition = pulled.transition.to_parameters(case.policy).ok()?;
+    let reward = pulled.reward.to_parameters(case.policy).ok()?;
+    Some(vec![
         prediction(&evaluation, sum(&policy_part, &[&entropy])),
         prediction(&evaluation, sum(&policy_part, &[&transition, &reward, &entropy])),
-    ]
+    ])
 }
 
-fn descent(case: &Case<'_>) -> Vec<Prediction> {
+fn descent(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let gradient = case.performance.gradient.total().into_iter().map(|g| g.map(|g| -g)).collect();
-    vec![prediction(case.evaluation(), gradient)]
+    Some(vec![prediction(case.evaluation(), gradient)])
 }
 
 /// `P[s,a,t]` read as `P[t,a,s]`, in the model and in its derivative.
-fn transposed_transitions(case: &Case<'_>) -> Vec<Prediction> {
+fn transposed_transitions(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let (mdp, policy) = (&case.performance.mdp, case.policy);
     let (n, n_actions, gamma) = (mdp.n_states(), mdp.n_actions(), *mdp.gamma());
     let mut system = DMatrix::<f64>::identity(n, n);
@@ -444,9 +444,9 @@ fn transposed_transitions(case: &Case<'_>) -> Vec<Prediction> {
     let lu = system.clone().lu();
     // A nonnegative matrix M has spectral radius below 1 exactly where
     // (I - M)^{-1} takes the vector of ones to a positive vector.
-    let Some(positive) = lu.solve(&DVector::from_element(n, 1.0)) else { return Vec::new() };
+    let positive = lu.solve(&DVector::from_element(n, 1.0))?;
     if positive.iter().any(|x| x.is_nan() || *x <= 0.0) {
-        return Vec::new();
+        return None;
     }
     let lambda = case.lambda();
     let reward = |s: usize, a: usize| {
@@ -459,7 +459,7 @@ fn transposed_transitions(case: &Case<'_>) -> Vec<Prediction> {
     let initial = DVector::from_column_slice(mdp.initial());
     let (Some(values), Some(occupancy)) = (lu.solve(&rewards), system.transpose().lu().solve(&initial))
     else {
-        return Vec::new();
+        return None;
     };
     let mut next = vec![0.0; n * n_actions];
     for t in 0..n {
@@ -474,20 +474,20 @@ fn transposed_transitions(case: &Case<'_>) -> Vec<Prediction> {
     let by_action = |s: usize, a: usize| occupancy[s] * policy.probability(s, a);
     let pulled = case.pull(|t, a, s| gamma * by_action(s, a) * values[t], by_action);
     let gradient = sum(
-        &policy_term(policy, occupancy.as_slice(), &action_values),
+        &policy_term(policy, occupancy.as_slice(), &action_values).ok()?,
         &[
-            &pulled.transition.to_parameters(policy),
-            &pulled.reward.to_parameters(policy),
+            &pulled.transition.to_parameters(policy).ok()?,
+            &pulled.reward.to_parameters(policy).ok()?,
             &entropy_term(policy, occupancy.as_slice(), &lambda),
         ],
     );
-    vec![Prediction {
+    Some(vec![Prediction {
         value: initial.dot(&values),
         state_values: values.as_slice().to_vec(),
         action_values,
         occupancy: (0..n * n_actions).map(|i| by_action(i / n_actions, i % n_actions)).collect(),
         gradient,
-    }]
+    }])
 }
 
 /// The expected number of visits to each state, without discount: where every

@@ -8,12 +8,13 @@ pub mod examples;
 mod json;
 mod mistakes;
 mod numeral;
+mod precision;
 mod problem;
 mod verify;
 
 use thiserror::Error;
 
-use crate::arithmetic::{Field, Rational, Transcendental};
+use crate::arithmetic::{Ball, BigBall, Field, Rational, Transcendental};
 use crate::environments::{
     Affine, BaseMeasure, ClippedReward, Coin, Explicit, ExponentialFamily, Gridworld, Loan, RationalFamily,
     gridworld,
@@ -25,11 +26,12 @@ use crate::policy::Policy;
 use crate::response::Response;
 
 pub use answer::{Answer, AnswerOf, Bounds, Covers, ExactAnswer, KinkReport, Terms};
+use answer::{Attempt, Enclosed};
 pub use json::InputError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
 pub use numeral::{Numeral, Reading};
 pub use problem::{Base, EnvironmentSpec, Followers, PolicySpec, Problem};
-pub use verify::{Claimed, Difference, Tolerance, Verdict, verify};
+pub use verify::{Claimed, Difference, Entry, Tolerance, Verdict, verify};
 
 /// Why a problem has no answer.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -44,11 +46,15 @@ pub enum OracleError {
     /// The model is not one.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A number of the answer overflows, or nothing could be proven of it.
-    #[error("{quantity} has no finite double with a finite error bound")]
+    /// A number of the answer is beyond doubles, or nothing could be proven of it.
+    #[error("{}", not_finite(quantity, index, about))]
     NotFinite {
         /// Which quantity.
         quantity: &'static str,
+        /// Which entry.
+        index: Vec<usize>,
+        /// What it is about where it is beyond doubles.
+        about: Option<String>,
     },
     /// The problem is not rational, and an exact answer was asked for.
     #[error("{path}: {reason}")]
@@ -60,6 +66,18 @@ pub enum OracleError {
     },
 }
 
+fn not_finite(quantity: &str, index: &[usize], about: &Option<String>) -> String {
+    let index: String = index.iter().map(|i| format!("[{i}]")).collect();
+    match about {
+        Some(size) => {
+            format!("{quantity}{index} of the answer is about {size}, expected within the range of doubles")
+        }
+        None => format!(
+            "{quantity}{index} of the answer could not be bounded with the digits that are affordable"
+        ),
+    }
+}
+
 fn lift<T: Field>(numerals: &[Numeral]) -> Vec<T> {
     numerals.iter().map(Numeral::lift).collect()
 }
@@ -68,13 +86,19 @@ fn lift_indexed<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> 
     entries.iter().map(|(index, numeral)| (*index, numeral.lift())).collect()
 }
 
+fn is_beyond_doubles(attempt: &Result<Attempt, OracleError>) -> bool {
+    matches!(attempt, Err(OracleError::NotFinite { about: Some(_), .. }))
+}
+
 impl Problem {
     /// The environment where it takes only the four operations; `None` for
     /// those that need exponentials.
     fn rational_environment<T: Field>(&self) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
         let (n_states, n_actions) = (self.n_states(), self.n_actions());
-        let rows = |transitions: &[Numeral]| Rows::dense(n_states, lift(transitions)).compact();
-        let kernel = |transitions: &[Numeral]| Kernel::new(n_states, n_actions, rows(transitions));
+        let rows = |transitions: &[Numeral]| {
+            Ok::<_, ModelError>(Rows::dense(n_states, lift(transitions))?.compact())
+        };
+        let kernel = |transitions: &[Numeral]| Kernel::new(n_states, n_actions, rows(transitions)?);
         Ok(Some(match &self.environment {
             EnvironmentSpec::Fixed { transitions, rewards } => {
                 Box::new(Explicit::fixed(kernel(transitions)?, lift(rewards))?)
@@ -91,7 +115,7 @@ impl Problem {
                 Box::new(Affine::new(
                     n_states,
                     n_actions,
-                    rows(transitions),
+                    rows(transitions)?,
                     lift(rewards),
                     lift_indexed(transition_slopes),
                     lift_indexed(reward_slopes),
@@ -140,29 +164,30 @@ impl Problem {
     /// The gridworld, where this is one.
     pub(crate) fn gridworld<T: Transcendental>(&self) -> Result<Option<Gridworld<T>>, ModelError> {
         let EnvironmentSpec::Gridworld { beta, followers } = &self.environment else { return Ok(None) };
-        let grids = match followers {
-            Followers::Given(grids) => grids
-                .iter()
-                .map(|cells| {
-                    let expected = gridworld::N_STATES;
-                    let seen = cells.len();
-                    cells.as_slice().try_into().map_err(|_| ModelError::Shape {
-                        what: "grid",
-                        seen,
-                        expected,
-                    })
-                })
-                .collect::<Result<Vec<gridworld::Grid>, _>>()?,
+        let (beta, gamma) = (beta.lift(), self.gamma.lift());
+        let world = match followers {
+            Followers::Given(grids) => {
+                let grid = |cells: &Vec<Numeral>| {
+                    let (seen, expected) = (cells.len(), gridworld::N_STATES);
+                    let lifted: Vec<T> = lift(cells);
+                    lifted.try_into().map_err(|_| ModelError::Shape { what: "grid", seen, expected })
+                };
+                Gridworld::with_grids(beta, gamma, grids.iter().map(grid).collect::<Result<_, _>>()?)
+            }
             Followers::Seeded { eps, count } => {
-                (0..*count as u32).map(|seed| gridworld::perturbed_grid(eps.approximate(), seed)).collect()
+                // Draws are doubles: they are at most eps where they are at most this one.
+                let eps = eps.round_down();
+                let grid = |seed| gridworld::perturbed_grid(eps, seed);
+                Gridworld::new(beta, gamma, (0..*count as u32).map(grid).collect())
             }
         };
-        Gridworld::new(beta.lift(), self.gamma.lift(), grids).map(Some)
+        world.map(Some)
     }
 
     /// The family over weights with integer `psi`, for exact arithmetic.
     fn rational_family<T: Field>(&self) -> Result<Option<RationalFamily<T>>, ModelError> {
-        let EnvironmentSpec::ExponentialFamily { psi, base, reward_base, .. } = &self.environment else {
+        let EnvironmentSpec::ExponentialFamily { psi, base, reward_base, slope: _, clip } = &self.environment
+        else {
             return Ok(None);
         };
         let n = self.n_states() * self.n_actions() * self.n_states();
@@ -171,7 +196,8 @@ impl Problem {
             Base::Weights(weights) => lift(weights),
         };
         let psi = psi.iter().map(|psi| psi.approximate() as i64).collect();
-        RationalFamily::new(self.n_actions(), psi, base, lift(reward_base)).map(Some)
+        let clip = clip.as_ref().map(Numeral::lift);
+        RationalFamily::clipped(self.n_actions(), psi, base, lift(reward_base), clip).map(Some)
     }
 
     /// What does not respond, around an environment.
@@ -241,14 +267,63 @@ impl Problem {
     }
 
     /// The exact answer as doubles, each with an error bound that is a theorem
-    /// (`docs/theory/bounds.md`).
+    /// (`docs/theory/bounds.md`): with about 32 digits, and with more where the
+    /// bounds are not small then.
     ///
     /// # Errors
     /// [`OracleError`] where the problem has no finite answer.
     pub fn answer(&self) -> Result<Answer, OracleError> {
-        let model = self.model()?;
-        let policy = self.deployed_policy()?;
-        Answer::enclosed(self, &model.perform(&policy)?)
+        let mut best = self.attempt::<Ball>();
+        for bits in precision::LADDER {
+            let is_decided = match &best {
+                Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.answer, bits),
+                Err(OracleError::NotFinite { about, .. }) => about.is_some(),
+                Err(_) => false,
+            };
+            if is_decided || !precision::is_affordable(self, bits) {
+                break;
+            }
+            let next = BigBall::with_precision(bits, || self.attempt::<BigBall>());
+            // More digits never lose what fewer have found, but for an overflow.
+            if next.is_ok() || best.is_err() || is_beyond_doubles(&next) {
+                best = next;
+            }
+        }
+        Ok(best?.answer)
+    }
+
+    /// The answer in one arithmetic.
+    fn attempt<T: Enclosed>(&self) -> Result<Attempt, OracleError> {
+        let (model, policy) = (self.model::<T>()?, self.deployed_policy()?);
+        Attempt::new(&model.perform(&policy)?)
+    }
+
+    /// Whether a kink may be one for want of digits only, of which there are fewer
+    /// than `bits`.
+    fn has_open_kinks(&self, answer: &Answer, bits: u64) -> bool {
+        answer.kink.iter().any(|kink| match kink {
+            KinkReport::Clip { clip } => !self.is_on_its_clip(*clip),
+            // Exact ties stay ties: the next digits decide all others.
+            KinkReport::Tie { .. } => bits == precision::LADDER[0],
+        })
+    }
+
+    /// Whether the reward of a state and action is exactly at an end of its clip. With
+    /// `weights` the parameter is a logarithm, which is rational at `w = 1` only.
+    fn is_on_its_clip(&self, [state, action]: [usize; 2]) -> bool {
+        let EnvironmentSpec::ExponentialFamily { reward_base, slope, clip: Some(clip), .. } =
+            &self.environment
+        else {
+            return false;
+        };
+        let i = state * self.n_actions() + action;
+        let theta = match &self.policy {
+            PolicySpec::Softmax { logits } => logits[i].exact(),
+            PolicySpec::Weights { values } if values[i] == Numeral::from(1.0) => Numeral::ZERO.exact(),
+            _ => return false,
+        };
+        let reward = reward_base[i].exact() + slope.exact() * theta;
+        reward == clip.exact() || reward == -clip.exact()
     }
 
     /// The exact answer as fractions.

@@ -89,6 +89,12 @@ impl Numeral {
         self.lift()
     }
 
+    /// The largest double that is at most the number.
+    pub fn round_down(&self) -> f64 {
+        let near = self.approximate();
+        if self.compare(near).is_lt() { near.next_down() } else { near }
+    }
+
     /// The order of the number and 0.
     pub fn sign(&self) -> Ordering {
         match self {

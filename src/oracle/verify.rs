@@ -2,16 +2,17 @@
 
 use serde::Serialize;
 
-use super::answer::{Answer, FORMAT};
-use super::json::{InputError, Node};
+use super::answer::{Answer, Covers, FORMAT, KinkReport};
+use super::json::{Fields, InputError, Node};
 use super::mistakes::{Case, KNOWN_MISTAKES, Mistake, Prediction};
 use super::numeral::Reading;
+use super::problem::PolicySpec;
 use super::{OracleError, Problem};
-use crate::policy::{Parametrisation, Policy};
+use crate::policy::Policy;
 
-/// How far a claimed number may be off:
-/// `atol + rtol max|expected|` for each quantity, never below the oracle's own
-/// error bound.
+/// How far a claimed number may be off: `atol + rtol max|expected|` for each
+/// quantity, never below the oracle's own error bound nor below what doubles round
+/// (`docs/oracle.md`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// Relative to the largest expected entry of the quantity.
@@ -22,18 +23,21 @@ pub struct Tolerance {
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { rtol: 1e-6, atol: 1e-9 }
+        Self { rtol: 1e-6, atol: 0.0 }
     }
 }
 
-/// Somebody's answer: any of the quantities.
+/// Somebody's answer: any of the quantities, and what an answer says of itself.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Claimed {
-    value: Option<Vec<Option<f64>>>,
-    state_values: Option<Vec<Option<f64>>>,
-    action_values: Option<Vec<Option<f64>>>,
-    occupancy: Option<Vec<Option<f64>>>,
-    gradient: Option<Vec<Option<f64>>>,
+    /// The entries of each quantity, flat.
+    quantities: [Option<Vec<Option<f64>>>; QUANTITIES.len()],
+    /// The error bounds of the first quantities.
+    bounds: [Option<f64>; BOUNDED],
+    covers: Option<&'static str>,
+    smooth: Option<bool>,
+    /// The places where the response is said not to be differentiable.
+    kinks: Option<Vec<String>>,
 }
 
 /// What `verify` found, in the format `pemdp-verdict/1`.
@@ -41,9 +45,9 @@ pub struct Claimed {
 pub struct Verdict {
     /// Always `pemdp-verdict/1`.
     pub format: &'static str,
-    /// Whether every number is within its tolerance.
+    /// Whether every number is within its tolerance, and all else as it is.
     pub ok: bool,
-    /// Every number that is not.
+    /// Everything that is not.
     pub differences: Vec<Difference>,
     /// The known mistakes that explain all differences, those that coincide on
     /// this problem in one group.
@@ -52,25 +56,76 @@ pub struct Verdict {
     pub not_applicable: Vec<&'static str>,
 }
 
-/// A number that differs.
+/// Something that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Which quantity.
+    /// Which quantity, or which key.
     pub quantity: &'static str,
     /// Which entry; empty for the value.
     pub index: Vec<usize>,
-    /// The exact number; null where it is infinite.
-    pub expected: Option<f64>,
-    /// The claimed one.
-    pub got: Option<f64>,
-    /// Their distance; null where one of them is null.
+    /// What is right; null where it is infinite, or nothing.
+    pub expected: Option<Entry>,
+    /// What was claimed.
+    pub got: Option<Entry>,
+    /// Their distance; null where one of them is no number.
     pub error: Option<f64>,
     /// What it may be.
     pub tolerance: f64,
 }
 
-/// The keys of an answer; those after the quantities are derived and not
-/// compared.
+/// An entry of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// A number.
+    Number(f64),
+    /// Whether the response is differentiable.
+    Flag(bool),
+    /// A place, or what the bounds cover.
+    Text(String),
+}
+
+/// What one entry of a quantity belongs to.
+#[derive(Clone, Copy)]
+enum Axes {
+    Whole,
+    State,
+    StateAndAction,
+    Parameter,
+}
+
+/// A quantity of an answer, whose entries are compared.
+struct Quantity {
+    name: &'static str,
+    axes: Axes,
+    /// Whether entries may be infinite.
+    optional: bool,
+}
+
+const fn quantity(name: &'static str, axes: Axes, optional: bool) -> Quantity {
+    Quantity { name, axes, optional }
+}
+
+/// The quantities of an answer, in the order of reports.
+const QUANTITIES: [Quantity; 9] = [
+    quantity("value", Axes::Whole, false),
+    quantity("state_values", Axes::State, false),
+    quantity("action_values", Axes::StateAndAction, true),
+    quantity("occupancy", Axes::StateAndAction, false),
+    quantity("gradient", Axes::Parameter, true),
+    quantity("gradient_terms.policy", Axes::Parameter, true),
+    quantity("gradient_terms.transition", Axes::Parameter, false),
+    quantity("gradient_terms.reward", Axes::Parameter, false),
+    quantity("gradient_terms.entropy", Axes::Parameter, false),
+];
+/// So many of them have error bounds, and are predicted by mistakes.
+const BOUNDED: usize = 5;
+const VALUE: usize = 0;
+const OCCUPANCY: usize = 3;
+const GRADIENT: usize = 4;
+/// The terms of the gradient.
+const TERMS: [usize; 4] = [5, 6, 7, 8];
+/// The keys of an answer.
 const KEYS: [&str; 10] = [
     "format",
     "value",
@@ -83,8 +138,46 @@ const KEYS: [&str; 10] = [
     "smooth",
     "kink",
 ];
-/// The quantities of an answer, in the order of reports.
-const QUANTITIES: [&str; 5] = ["value", "state_values", "action_values", "occupancy", "gradient"];
+const BOUNDS: [&str; BOUNDED] = [
+    "error_bounds.value",
+    "error_bounds.state_values",
+    "error_bounds.action_values",
+    "error_bounds.occupancy",
+    "error_bounds.gradient",
+];
+
+impl Quantity {
+    /// The key in the object that it stands in.
+    fn key(&self) -> &'static str {
+        self.name.rsplit_once('.').map_or(self.name, |(_, key)| key)
+    }
+
+    fn shape(&self, problem: &Problem) -> Vec<usize> {
+        match self.axes {
+            Axes::Whole => vec![],
+            Axes::State => vec![problem.n_states()],
+            Axes::StateAndAction => vec![problem.n_states(), problem.n_actions()],
+            Axes::Parameter => vec![problem.n_parameters()],
+        }
+    }
+
+    fn index(&self, problem: &Problem, i: usize) -> Vec<usize> {
+        match self.axes {
+            Axes::Whole => vec![],
+            Axes::StateAndAction => vec![i / problem.n_actions(), i % problem.n_actions()],
+            Axes::State | Axes::Parameter => vec![i],
+        }
+    }
+
+    /// The entries, if the object has them.
+    fn read(&self, fields: &Fields<'_>, problem: &Problem) -> Result<Option<Vec<Option<f64>>>, InputError> {
+        let Some(node) = fields.optional(self.key()) else { return Ok(None) };
+        let mut entries = Vec::new();
+        let read = if self.optional { optional_number } else { number };
+        read_entries(&node, &self.shape(problem), read, &mut entries)?;
+        Ok(Some(entries))
+    }
+}
 
 impl Claimed {
     /// Reads an answer with any of the quantities, shaped like those of
@@ -97,36 +190,67 @@ impl Claimed {
         let fields = root.fields()?;
         fields.only(&KEYS)?;
         fields.required("format")?.choice(&[FORMAT])?;
-        let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-        let read = |key, shape: &[usize], read: fn(&Node<'_>) -> Result<Option<f64>, InputError>| {
-            let Some(node) = fields.optional(key) else { return Ok(None) };
-            let mut entries = Vec::new();
-            read_entries(&node, shape, read, &mut entries)?;
-            Ok(Some(entries))
-        };
-        let claimed = Self {
-            value: read("value", &[], number)?,
-            state_values: read("state_values", &[n_states], number)?,
-            action_values: read("action_values", &[n_states, n_actions], optional_number)?,
-            occupancy: read("occupancy", &[n_states, n_actions], number)?,
-            gradient: read("gradient", &[problem.n_parameters()], optional_number)?,
-        };
-        if claimed == Self::default() {
-            return Err(root.error(format!("has none of {}, expected at least one", QUANTITIES.join(", "))));
+        let mut claimed = Self::default();
+        for which in 0..BOUNDED {
+            claimed.quantities[which] = QUANTITIES[which].read(&fields, problem)?;
+        }
+        if claimed.quantities[..BOUNDED].iter().all(Option::is_none) {
+            let names: Vec<&str> = QUANTITIES[..BOUNDED].iter().map(|quantity| quantity.name).collect();
+            return Err(root.error(format!("has none of {}, expected at least one", names.join(", "))));
+        }
+        if let Some(node) = fields.optional("gradient_terms") {
+            let terms = node.fields()?;
+            terms.only(&TERMS.map(|which| QUANTITIES[which].key()))?;
+            for which in TERMS {
+                claimed.quantities[which] = QUANTITIES[which].read(&terms, problem)?;
+            }
+        }
+        if let Some(node) = fields.optional("error_bounds") {
+            claimed.read_bounds(&node)?;
+        }
+        if let Some(node) = fields.optional("smooth") {
+            claimed.smooth = Some(node.flag()?);
+        }
+        if let Some(node) = fields.optional("kink") {
+            claimed.kinks = Some(node.array()?.map(|kink| place(&kink)).collect::<Result<_, _>>()?);
         }
         Ok(claimed)
     }
 
-    /// The claimed entries of a quantity.
-    fn entries(&self, quantity: &str) -> Option<&Vec<Option<f64>>> {
-        match quantity {
-            "value" => self.value.as_ref(),
-            "state_values" => self.state_values.as_ref(),
-            "action_values" => self.action_values.as_ref(),
-            "occupancy" => self.occupancy.as_ref(),
-            _ => self.gradient.as_ref(),
+    fn read_bounds(&mut self, node: &Node<'_>) -> Result<(), InputError> {
+        let bounds = node.fields()?;
+        let keys: Vec<&str> = QUANTITIES[..BOUNDED].iter().map(Quantity::key).chain(["covers"]).collect();
+        bounds.only(&keys)?;
+        for which in 0..BOUNDED {
+            let Some(node) = bounds.optional(QUANTITIES[which].key()) else { continue };
+            let bound = node.numeral(Reading::Doubles)?;
+            if bound.is_negative() {
+                return Err(node.unexpected("a bound of at least 0"));
+            }
+            self.bounds[which] = Some(bound.approximate());
         }
+        if let Some(covers) = bounds.optional("covers") {
+            self.covers = Some(covers.choice(&[Covers::Problem.word(), Covers::InducedMdp.word()])?);
+        }
+        Ok(())
     }
+}
+
+/// The place of a kink: `clip [s, a]`, or the follower, state and actions of a tie.
+fn place(node: &Node<'_>) -> Result<String, InputError> {
+    let fields = node.fields()?;
+    let numbers = |node: &Node<'_>| -> Result<Vec<usize>, InputError> {
+        node.array()?.map(|entry| entry.count(0..=usize::MAX)).collect()
+    };
+    if let Some(clip) = fields.optional("clip") {
+        fields.only(&["clip"])?;
+        return Ok(format!("clip {:?}", numbers(&clip)?));
+    }
+    fields.only(&["follower", "state", "actions", "gap"])?;
+    let count = |key| fields.required(key)?.count(0..=usize::MAX);
+    let (follower, state) = (count("follower")?, count("state")?);
+    fields.required("gap")?.numeral(Reading::Doubles)?;
+    Ok(format!("follower {follower} state {state} actions {:?}", numbers(&fields.required("actions")?)?))
 }
 
 fn defined(entries: &[f64]) -> Vec<Option<f64>> {
@@ -170,26 +294,16 @@ impl Prediction {
         }
     }
 
-    fn entries(&self, quantity: &str) -> Vec<Option<f64>> {
-        match quantity {
-            "value" => vec![Some(self.value)],
-            "state_values" => defined(&self.state_values),
-            "action_values" => self.action_values.clone(),
-            "occupancy" => defined(&self.occupancy),
+    /// The entries of one of the first quantities.
+    fn entries(&self, which: usize) -> Vec<Option<f64>> {
+        match which {
+            VALUE => vec![Some(self.value)],
+            1 => defined(&self.state_values),
+            2 => self.action_values.clone(),
+            OCCUPANCY => defined(&self.occupancy),
             _ => self.gradient.clone(),
         }
     }
-}
-
-/// The gradient without what is not identified: where the parameters are the
-/// entries of `pi`, each state's mean.
-fn centred(mut gradient: Vec<Option<f64>>, width: usize) -> Vec<Option<f64>> {
-    for row in gradient.chunks_mut(width) {
-        let known: Vec<f64> = row.iter().flatten().copied().collect();
-        let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        row.iter_mut().flatten().for_each(|g| *g -= mean);
-    }
-    gradient
 }
 
 /// Whether two entries agree; null agrees with null only.
@@ -201,83 +315,205 @@ fn agree(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
     }
 }
 
+fn largest(entries: &[Option<f64>]) -> f64 {
+    entries.iter().flatten().fold(0.0, |m: f64, x| m.max(x.abs()))
+}
+
 /// The exact answer and how to compare with it.
 struct Comparison<'a> {
     problem: &'a Problem,
-    truth: Prediction,
+    answer: &'a Answer,
+    /// The entries of each quantity.
+    truth: [Vec<Option<f64>>; QUANTITIES.len()],
     tolerances: [f64; QUANTITIES.len()],
-    /// Width of the rows of a gradient whose rows are compared up to their mean.
+    /// The rows of a gradient that are compared up to their mean, by their width.
     free_mean: Option<usize>,
 }
 
-impl Comparison<'_> {
-    fn normal_form(&self, quantity: &str, entries: Vec<Option<f64>>) -> Vec<Option<f64>> {
-        match self.free_mean {
-            Some(width) if quantity == "gradient" => centred(entries, width),
-            _ => entries,
+impl<'a> Comparison<'a> {
+    fn new(problem: &'a Problem, answer: &'a Answer, tolerance: Tolerance) -> Self {
+        let first = Prediction::of_answer(answer);
+        let terms = &answer.gradient_terms;
+        let truth = std::array::from_fn(|which| match which {
+            5 => terms.policy.clone(),
+            6 => defined(&terms.transition),
+            7 => defined(&terms.reward),
+            8 => defined(&terms.entropy),
+            _ => first.entries(which),
+        });
+        let is_unconstrained = matches!(problem.policy, PolicySpec::Probabilities { .. });
+        let free_mean = is_unconstrained.then(|| problem.n_actions());
+        let mut comparison = Self { problem, answer, truth, tolerances: [0.0; QUANTITIES.len()], free_mean };
+        for which in 0..QUANTITIES.len() {
+            let entries = comparison.normal_form(which, comparison.truth[which].clone());
+            let asked = tolerance.atol + tolerance.rtol * largest(&entries);
+            let own = comparison.bound(which.min(GRADIENT));
+            comparison.tolerances[which] = asked.max(own).max(comparison.rounding(which));
         }
+        comparison
     }
 
-    fn truth(&self, quantity: &str) -> Vec<Option<f64>> {
-        self.normal_form(quantity, self.truth.entries(quantity))
+    /// The oracle's own error bound.
+    fn bound(&self, which: usize) -> f64 {
+        let bounds = &self.answer.error_bounds;
+        [bounds.value, bounds.state_values, bounds.action_values, bounds.occupancy, bounds.gradient][which]
+    }
+
+    /// What an evaluation in doubles may round: `1e-15 c` of the scale of a quantity,
+    /// at most a billionth of it, with `c = 1/(1-gamma)`. The scale is the largest value
+    /// `M` of a state or action for values, `c` for occupancies, and `M c` or the largest
+    /// entry of a term for gradients.
+    fn rounding(&self, which: usize) -> f64 {
+        let horizon = self.answer.occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
+        let values = largest(&self.truth[1]).max(largest(&self.truth[2]));
+        let scale = match which {
+            OCCUPANCY => horizon,
+            GRADIENT.. => {
+                TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(values * horizon, f64::max)
+            }
+            _ => values,
+        };
+        let share = (1e-15 * horizon).min(1e-9);
+        (share * scale).min(f64::MAX)
+    }
+
+    /// The gradient without what is not identified: where the parameters are the
+    /// entries of `pi`, each state's mean. A state with an infinite entry has none.
+    fn normal_form(&self, which: usize, mut entries: Vec<Option<f64>>) -> Vec<Option<f64>> {
+        let Some(width) = self.free_mean.filter(|_| which >= GRADIENT) else { return entries };
+        let known = self.truth[GRADIENT].chunks(width).map(|row| row.iter().all(Option::is_some));
+        for (row, is_known) in entries.chunks_mut(width).zip(known) {
+            if is_known && row.iter().all(Option::is_some) {
+                let mean = row.iter().flatten().sum::<f64>() / width as f64;
+                row.iter_mut().flatten().for_each(|g| *g -= mean);
+            }
+        }
+        entries
     }
 
     fn agrees(&self, which: usize, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agree(*a, *b, self.tolerances[which]))
+        let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
+        let (a, b) = (form(a), form(b));
+        a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| agree(*a, *b, self.tolerances[which]))
     }
 
     fn differences(&self, claimed: &Claimed) -> Vec<Difference> {
         let mut differences = Vec::new();
-        for (which, quantity) in QUANTITIES.into_iter().enumerate() {
-            let Some(got) = claimed.entries(quantity) else { continue };
-            let got = self.normal_form(quantity, got.clone());
+        for (which, quantity) in QUANTITIES.iter().enumerate() {
+            let Some(got) = &claimed.quantities[which] else { continue };
+            let got = self.normal_form(which, got.clone());
+            let expected = self.normal_form(which, self.truth[which].clone());
             let tolerance = self.tolerances[which];
-            for (i, (expected, got)) in self.truth(quantity).into_iter().zip(got).enumerate() {
+            for (i, (expected, got)) in expected.into_iter().zip(got).enumerate() {
                 if !agree(expected, got, tolerance) {
-                    let error = expected.zip(got).map(|(expected, got)| (expected - got).abs());
-                    let index = self.index(quantity, i);
-                    differences.push(Difference { quantity, index, expected, got, error, tolerance });
+                    differences.push(Difference {
+                        quantity: quantity.name,
+                        index: quantity.index(self.problem, i),
+                        expected: expected.map(Entry::Number),
+                        got: got.map(Entry::Number),
+                        error: expected.zip(got).map(|(expected, got)| (expected - got).abs()),
+                        tolerance,
+                    });
                 }
             }
         }
+        differences.extend((0..BOUNDED).filter_map(|which| self.broken_bound(which, claimed)));
+        differences.extend(self.other_differences(claimed));
         differences
     }
 
-    fn index(&self, quantity: &str, i: usize) -> Vec<usize> {
-        let width = self.problem.n_actions();
-        match quantity {
-            "value" => vec![],
-            "action_values" | "occupancy" => vec![i / width, i % width],
-            _ => vec![i],
+    /// A claimed error bound that is smaller than the error of what it bounds.
+    fn broken_bound(&self, which: usize, claimed: &Claimed) -> Option<Difference> {
+        let (bound, got) = (claimed.bounds[which]?, claimed.quantities[which].as_ref()?);
+        let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
+        let (got, truth) = (form(got), form(&self.truth[which]));
+        let errors = got.iter().zip(&truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
+        // Less its mean an entry may be twice as far.
+        let times = if which == GRADIENT && self.free_mean.is_some() { 2.0 } else { 1.0 };
+        let (bound, own) = (times * bound, times * self.bound(which));
+        // That of the occupancy is for the 1-norm, all others for the largest entry.
+        let error = if which == OCCUPANCY {
+            errors.map(f64::abs).sum::<f64>()
+        } else {
+            errors.fold(0.0, |m: f64, x| m.max(x.abs()))
+        };
+        // The sum is rounded, too.
+        let tolerance = own * (1.0 + 1e-9);
+        (error - bound > tolerance).then(|| Difference {
+            quantity: BOUNDS[which],
+            index: vec![],
+            expected: Some(Entry::Number(error)),
+            got: Some(Entry::Number(bound)),
+            error: Some(error - bound),
+            tolerance,
+        })
+    }
+
+    /// Differences of what is no number.
+    fn other_differences(&self, claimed: &Claimed) -> Vec<Difference> {
+        let different = |quantity, index, expected: Option<Entry>, got: Option<Entry>| {
+            (expected != got).then_some(Difference {
+                quantity,
+                index,
+                expected,
+                got,
+                error: None,
+                tolerance: 0.0,
+            })
+        };
+        let text = |text: &str| Some(Entry::Text(text.to_owned()));
+        let mut found = Vec::new();
+        if let Some(covers) = claimed.covers {
+            let expected = self.answer.error_bounds.covers.word();
+            found.extend(different("error_bounds.covers", vec![], text(expected), text(covers)));
         }
+        if let Some(smooth) = claimed.smooth {
+            let flag = |smooth| Some(Entry::Flag(smooth));
+            found.extend(different("smooth", vec![], flag(self.answer.smooth), flag(smooth)));
+        }
+        if let Some(got) = &claimed.kinks {
+            let expected: Vec<String> = self.answer.kink.iter().map(KinkReport::place).collect();
+            for i in 0..got.len().max(expected.len()) {
+                let entry = |places: &[String]| places.get(i).and_then(|place| text(place));
+                found.extend(different("kink", vec![i], entry(&expected), entry(got)));
+            }
+        }
+        found
     }
 
     /// Whether a mistake explains every difference: each quantity that it
     /// touches is as predicted, each other one as predicted or right, and it
-    /// predicts something else than the truth for one that is wrong.
+    /// predicts something else than the truth for one that is wrong. Terms that are
+    /// wrong have to add up to the gradient that is predicted.
     fn explains(&self, mistake: &Mistake, prediction: &Prediction, claimed: &Claimed) -> bool {
         let mut told_apart = false;
-        for (which, quantity) in QUANTITIES.into_iter().enumerate() {
-            let Some(got) = claimed.entries(quantity) else { continue };
-            let got = self.normal_form(quantity, got.clone());
-            let predicted = self.normal_form(quantity, prediction.entries(quantity));
-            let truth = self.truth(quantity);
-            let as_predicted = self.agrees(which, &got, &predicted);
-            let is_right = self.agrees(which, &got, &truth);
-            if !as_predicted && (mistake.touches.contains(&quantity) || !is_right) {
+        for which in 0..BOUNDED {
+            let Some(got) = &claimed.quantities[which] else { continue };
+            let (predicted, truth) = (prediction.entries(which), &self.truth[which]);
+            let as_predicted = self.agrees(which, got, &predicted);
+            let is_right = self.agrees(which, got, truth);
+            if !as_predicted && (mistake.touches.contains(&QUANTITIES[which].name) || !is_right) {
                 return false;
             }
-            told_apart |= as_predicted && !is_right && !self.agrees(which, &predicted, &truth);
+            told_apart |= as_predicted && !is_right && !self.agrees(which, &predicted, truth);
         }
-        told_apart
+        let is_right = |which: usize| {
+            claimed.quantities[which].as_ref().is_none_or(|got| self.agrees(which, got, &self.truth[which]))
+        };
+        let adds_up = || {
+            let terms: Option<Vec<&Vec<Option<f64>>>> =
+                TERMS.iter().map(|&which| claimed.quantities[which].as_ref()).collect();
+            let sum = |terms: Vec<&Vec<Option<f64>>>| -> Vec<Option<f64>> {
+                (0..self.problem.n_parameters()).map(|k| terms.iter().map(|term| term[k]).sum()).collect()
+            };
+            terms.is_some_and(|terms| self.agrees(GRADIENT, &sum(terms), &prediction.gradient))
+        };
+        told_apart && (TERMS.into_iter().all(is_right) || adds_up())
     }
 
     /// Whether two predictions coincide in every quantity.
     fn coincide(&self, a: &Prediction, b: &Prediction) -> bool {
-        QUANTITIES.into_iter().enumerate().all(|(which, quantity)| {
-            let form = |p: &Prediction| self.normal_form(quantity, p.entries(quantity));
-            self.agrees(which, &form(a), &form(b))
-        })
+        (0..BOUNDED).all(|which| self.agrees(which, &a.entries(which), &b.entries(which)))
     }
 }
 
@@ -295,23 +531,7 @@ pub fn verify(
     tolerance: Tolerance,
 ) -> Result<Verdict, OracleError> {
     let answer = problem.answer()?;
-    let model = problem.model::<f64>()?;
-    let policy = problem.deployed_policy::<f64>()?;
-    let is_unconstrained = *policy.parametrisation() == Parametrisation::Probabilities;
-    let mut comparison = Comparison {
-        problem,
-        truth: Prediction::of_answer(&answer),
-        tolerances: [0.0; QUANTITIES.len()],
-        free_mean: is_unconstrained.then(|| policy.n_actions()),
-    };
-    let bounds = &answer.error_bounds;
-    let own = [bounds.value, bounds.state_values, bounds.action_values, bounds.occupancy, bounds.gradient];
-    for (which, quantity) in QUANTITIES.into_iter().enumerate() {
-        let expected = comparison.truth.entries(quantity);
-        let largest = expected.into_iter().flatten().fold(0.0, |m: f64, x| m.max(x.abs()));
-        comparison.tolerances[which] = (tolerance.atol + tolerance.rtol * largest).max(own[which]);
-    }
-
+    let comparison = Comparison::new(problem, &answer, tolerance);
     let differences = comparison.differences(claimed);
     let mut verdict = Verdict {
         format: "pemdp-verdict/1",
@@ -320,16 +540,20 @@ pub fn verify(
         mistakes: Vec::new(),
         not_applicable: Vec::new(),
     };
-    let uniform = Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; policy_size(problem)])?;
-    let previous = match previous {
-        Some(previous) => previous.deployed_policy::<f64>()?,
-        None => uniform,
+    let size = problem.n_states() * problem.n_actions();
+    let uniform = Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; size])?;
+    // Mistakes are made in doubles: what doubles cannot hold has none.
+    let (model, policy) = (problem.model::<f64>(), problem.deployed_policy::<f64>());
+    let previous = previous.map_or(Ok(uniform), Problem::deployed_policy::<f64>);
+    let (Ok(model), Ok(policy), Ok(previous)) = (model, policy, previous) else {
+        verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
+        return Ok(verdict);
     };
     let previous = if problem.entropy.is_zero() { previous } else { previous.with_logarithms() };
-    let case = Case::new(problem, &model, &policy, &previous)?;
+    let case = Case::new(problem, &model, &policy, &previous).ok();
     let mut groups: Vec<(Prediction, Vec<&'static str>)> = Vec::new();
     for mistake in KNOWN_MISTAKES {
-        let predictions = mistake.predictions(&case);
+        let predictions = case.as_ref().map_or(Vec::new(), |case| mistake.predictions(case));
         if predictions.is_empty() {
             verdict.not_applicable.push(mistake.id);
         }
@@ -347,8 +571,4 @@ pub fn verify(
     }
     verdict.mistakes = groups.into_iter().map(|(_, group)| group).collect();
     Ok(verdict)
-}
-
-fn policy_size(problem: &Problem) -> usize {
-    problem.n_states() * problem.n_actions()
 }

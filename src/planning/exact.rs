@@ -1,8 +1,8 @@
 //! The best response without a regulariser.
 
 use super::{contraction_gap, magnitude};
+use crate::evaluate::EvaluationError;
 use crate::evaluate::{Evaluation, evaluate};
-use crate::linear::SolveError;
 use crate::mdp::Mdp;
 use crate::policy::Policy;
 
@@ -32,7 +32,7 @@ pub struct BestResponse {
 /// state the first action whose value is within 1e-9 of the largest.
 ///
 /// # Errors
-/// [`SolveError`] where `gamma` times a row sum reaches 1.
+/// [`EvaluationError`] where `gamma` times a row sum reaches 1.
 ///
 /// ```
 /// use pemdp::mdp::{Kernel, Mdp};
@@ -42,7 +42,7 @@ pub struct BestResponse {
 /// assert_eq!((response.choice[0], response.evaluation.value, response.loss_bound), (1, 2.0, 0.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn best_response(mdp: &Mdp<f64>) -> Result<BestResponse, SolveError> {
+pub fn best_response(mdp: &Mdp<f64>) -> Result<BestResponse, EvaluationError> {
     let mut choice = vec![0; mdp.n_states()];
     let mut solves = 0;
     loop {
@@ -70,7 +70,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(mdp: &Mdp<f64>, choice: Vec<usize>) -> Result<Self, SolveError> {
+    fn new(mdp: &Mdp<f64>, choice: Vec<usize>) -> Result<Self, EvaluationError> {
         let policy = Policy::deterministic(mdp.n_actions(), &choice);
         let evaluation = evaluate(mdp, &policy, &0.0)?;
         let tie = TIE * magnitude(&evaluation.state_values).max(1.0);

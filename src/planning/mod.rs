@@ -14,7 +14,7 @@ pub use soft::{SoftResponse, soft_response};
 
 use thiserror::Error;
 
-use crate::linear::SolveError;
+use crate::evaluate::EvaluationError;
 use crate::mdp::{Mdp, ModelError};
 
 /// Why a best response was not found.
@@ -30,9 +30,9 @@ pub enum PlanningError {
     /// A point to project has the wrong length.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Values could not be solved.
+    /// A policy has no values.
     #[error(transparent)]
-    Solve(#[from] SolveError),
+    Evaluation(#[from] EvaluationError),
     /// The convex program was not solved well enough.
     #[error("the solver said {status} and the occupancy is only known within {distance:.3e}")]
     Program {

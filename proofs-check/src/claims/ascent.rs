@@ -72,7 +72,7 @@ fn sides<T: Transcendental>(family: &Family, rule: Rule) -> Option<Vec<(T, T)>> 
         if let Some(last) = last {
             result.push((promised, value.clone() - &last));
         }
-        let direction = gradient(&performance, &policy, rule.direction);
+        let direction = gradient(&performance, &policy, rule.direction).ok()?;
         let square = T::sum_of_products(direction.iter().zip(&direction));
         promised = square.clone() * ratio(rule.gain) / &smoothness;
         if result.len() < STEPS {

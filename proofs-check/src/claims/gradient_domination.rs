@@ -88,8 +88,8 @@ fn parts<T: Field>(pair: &Pair) -> Option<Parts<T>> {
         transition: &|_, _, t| gamma.clone() * &own.state_values[t],
         reward: &|_, _| T::one(),
     });
-    let transition = slopes.transition.to_parameters(&policy);
-    let reward = slopes.reward.to_parameters(&policy);
+    let transition = slopes.transition.to_parameters(&policy).ok()?;
+    let reward = slopes.reward.to_parameters(&policy).ok()?;
     for s in 0..here.mdp.n_states() {
         if own.state_occupancy[s].is_zero() {
             // Unreachable under theta; under the comparator too, in the same

@@ -57,7 +57,7 @@ fn sides<T: Field>(family: &Family, weighting: Weighting) -> Option<(Vec<T>, Vec
     let (problem, policy) = (family.problem::<T>(), family.policy::<T>());
     let performance = problem.perform(&policy).ok()?;
     let truth = performance.gradient.total().into_iter().collect::<Option<Vec<T>>>()?;
-    Some((truth, gradient(&performance, &policy, weighting)))
+    Some((truth, gradient(&performance, &policy, weighting).ok()?))
 }
 
 fn test(family: &Family, weighting: Weighting) -> Outcome {
@@ -245,7 +245,8 @@ fn regularised_sides(family: &Family, reading: Reading) -> Sides {
         let evaluation = pemdp::evaluate::evaluate(&mdp, &policy, &Rational::zero()).ok()?;
         let pullback = &*performance.pullback;
         let terms =
-            pemdp::gradient::performative_gradient(&mdp, &policy, &evaluation, pullback, &Rational::zero());
+            pemdp::gradient::performative_gradient(&mdp, &policy, &evaluation, pullback, &Rational::zero())
+                .ok()?;
         // dr/dtheta belongs to the component without logarithms alone.
         let own = if component == 0 { Rational::zero() } else { Rational::from_integer(1.into()) };
         let without = |gradient: Vec<Rational>| -> Vec<Rational> {
@@ -264,13 +265,13 @@ fn regularised_sides(family: &Family, reading: Reading) -> Sides {
             pullback: induced.pullback,
             evaluation,
         };
-        let mut part = without(gradient(&component_performance, &policy, weighting));
+        let mut part = without(gradient(&component_performance, &policy, weighting).ok()?);
         if reading == Reading::CountedTwice && component > 0 {
             let evaluation = &component_performance.evaluation;
             let cotangent: Vec<Rational> = (0..rewards.len())
                 .map(|i| &rewards[i] * &evaluation.state_occupancy[i / n_actions])
                 .collect();
-            for (part, extra) in part.iter_mut().zip(policy.pullback(&cotangent)) {
+            for (part, extra) in part.iter_mut().zip(policy.pullback(&cotangent).ok()?) {
                 *part += extra;
             }
         }
@@ -284,7 +285,7 @@ fn regularised_sides(family: &Family, reading: Reading) -> Sides {
     let cotangent: Vec<Rational> = (0..probabilities.len())
         .map(|i| -&family.entropy * &evaluation.state_occupancy[i / n_actions])
         .collect();
-    for (formula, extra) in formula.iter_mut().zip(policy.pullback(&cotangent)) {
+    for (formula, extra) in formula.iter_mut().zip(policy.pullback(&cotangent).ok()?) {
         *formula += extra;
     }
     Some((truth, formula))

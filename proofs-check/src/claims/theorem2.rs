@@ -1,6 +1,7 @@
 //! Theorem 2: score forms of the gradient, summed exactly over all `(s,a,s')`.
 
 use pemdp::arithmetic::Field;
+use pemdp::evaluate::EvaluationError;
 use pemdp::performative::Performance;
 use pemdp::policy::Policy;
 use pemdp::response::Cotangent;
@@ -23,14 +24,23 @@ pub enum Weighting {
 /// `grad log P` times `P` is `grad P`, and `grad log pi` times `pi` is `grad pi`,
 /// so each score enters through the cotangent of its probability. Without
 /// entropy, for policies that are normalised by construction.
+///
+/// # Errors
+/// [`EvaluationError`] where an advantage is infinite or the pullback does not fit
+/// the policy.
 pub fn gradient<T: Field>(
     performance: &Performance<'_, T>,
     policy: &Policy<T>,
     weighting: Weighting,
-) -> Vec<T> {
+) -> Result<Vec<T>, EvaluationError> {
     let (mdp, evaluation) = (&performance.mdp, &performance.evaluation);
     let (n_states, n_actions) = (mdp.n_states(), mdp.n_actions());
-    let advantage = |s: usize, a: usize| evaluation.advantage(s, a).unwrap_or_else(T::zero);
+    let mut advantages = Vec::with_capacity(n_states * n_actions);
+    for (state, action) in (0..n_states).flat_map(|s| (0..n_actions).map(move |a| (s, a))) {
+        let advantage = evaluation.advantage(state, action);
+        advantages.push(advantage.ok_or(EvaluationError::Infinite { state, action })?);
+    }
+    let advantage = |s: usize, a: usize| advantages[s * n_actions + a].clone();
     let difference = |s: usize, a: usize, t: usize| {
         mdp.reward(s, a).clone() + mdp.gamma().clone() * &evaluation.state_values[t]
             - &evaluation.state_values[s]
@@ -59,11 +69,11 @@ pub fn gradient<T: Field>(
         },
         reward: &|s, a| evaluation.occupancy(s, a).clone(),
     });
-    let mut total = policy.pullback(&of_policy);
-    for part in [pulled.transition.to_parameters(policy), pulled.reward.to_parameters(policy)] {
+    let mut total = policy.pullback(&of_policy)?;
+    for part in [pulled.transition.to_parameters(policy)?, pulled.reward.to_parameters(policy)?] {
         for (total, part) in total.iter_mut().zip(part) {
             *total += part;
         }
     }
-    total
+    Ok(total)
 }

@@ -2,7 +2,7 @@
 
 use super::{Grid, INTERVENTION_COST, LEAVE, N_ACTIONS, N_RESPONSES, N_STATES, TERMINAL, Terminal};
 use crate::arithmetic::{Field, Transcendental};
-use crate::linear::{Factorisation, Resolvent, Rows};
+use crate::linear::{Factorisation, Resolvent, Rows, ShapeError, Size};
 use crate::policy::{Policy, shifted_exponentials};
 use crate::response::{Kink, ResponseError};
 
@@ -47,7 +47,7 @@ impl<T: Transcendental> Follower<T> {
         let (gamma, terminal) = (model.gamma, model.terminal);
         let mut choice = model.greedy_start(start);
         for _ in 0..ITERATIONS {
-            let factorisation = T::Factorisation::new(Resolvent::new(model.chain(&choice), gamma.clone())?)?;
+            let factorisation = T::Factorisation::new(Resolvent::new(model.chain(&choice)?, gamma.clone())?)?;
             let values = factorisation.solve(&model.costs(&choice));
             let move_values = model.move_values(&values);
             let action_values = model.action_values(&move_values);
@@ -80,7 +80,7 @@ impl<T: Transcendental> Follower<T> {
 
     /// The follower with the derivative of another choice.
     pub(super) fn choosing(self, model: &Model<'_, T>, choice: Vec<usize>) -> Result<Self, ResponseError> {
-        let chain = Resolvent::new(model.chain(&choice), model.gamma.clone())?;
+        let chain = Resolvent::new(model.chain(&choice)?, model.gamma.clone())?;
         Ok(Self { factorisation: T::Factorisation::new(chain)?, choice: Choice::Best(choice), ..self })
     }
 
@@ -100,7 +100,7 @@ impl<T: Transcendental> Follower<T> {
             let residual: Vec<T> = soft.maxima.iter().zip(&values).map(|(m, u)| m.clone() - u).collect();
             if polished == POLISHING_STEPS {
                 // |U_tau - U| <= e/(1 - gamma), e the largest residual.
-                let largest = residual.iter().map(T::magnitude).fold(0.0, f64::max);
+                let largest = residual.iter().map(T::magnitude).fold(0.0, Size::larger);
                 let slack = (T::from_f64(largest) / (T::one() - model.gamma)).magnitude();
                 let values: Vec<T> = values.into_iter().map(|u| u.widened(slack)).collect();
                 let Softened { move_values, action_values, response, .. } =
@@ -155,7 +155,7 @@ impl<T: Transcendental> Follower<T> {
             let different = |b: usize| is_tied(s, b) && !self.same_derivative(choice, s, b);
             let mut actions: Vec<usize> = (0..N_RESPONSES).filter(|&b| different(b)).collect();
             if !actions.is_empty() {
-                let gap = actions.iter().map(|&b| gap(s, b).magnitude()).fold(0.0, f64::max);
+                let gap = actions.iter().map(|&b| gap(s, b).magnitude()).fold(0.0, Size::larger);
                 actions.push(choice[s]);
                 actions.sort_unstable();
                 kinks.push(Kink::Tie { follower, state: s, actions, gap });
@@ -196,7 +196,7 @@ fn is_tie<T: Field>(gap: &T) -> bool {
 
 /// A follower's decision problem.
 pub(super) struct Model<'a, T> {
-    pub(super) grid: &'a Grid,
+    pub(super) grid: &'a Grid<T>,
     pub(super) gamma: &'a T,
     pub(super) terminal: Terminal,
     pub(super) policy: &'a Policy<T>,
@@ -218,7 +218,7 @@ impl<T: Transcendental> Model<'_, T> {
     }
 
     /// Reward of ending up with a move, before any cost of intervening.
-    fn pays(&self, state: usize, action: usize) -> f64 {
+    fn pays(&self, state: usize, action: usize) -> T {
         self.terminal.reward(self.grid, state, action)
     }
 
@@ -240,7 +240,7 @@ impl<T: Transcendental> Model<'_, T> {
                 let mut left_alone = 0.0;
                 let mut best = (LEAVE, f64::NEG_INFINITY);
                 for a in 0..N_ACTIONS {
-                    let worth = self.pays(s, a) + gamma * values[self.next(s, a)];
+                    let worth = self.pays(s, a).approximate() + gamma * values[self.next(s, a)];
                     left_alone += pi[s * N_ACTIONS + a] * worth;
                     if worth > best.1 {
                         best = (a, worth);
@@ -257,7 +257,7 @@ impl<T: Transcendental> Model<'_, T> {
     }
 
     /// The learner's and follower's joint chain.
-    fn chain(&self, choice: &[usize]) -> Rows<T> {
+    fn chain(&self, choice: &[usize]) -> Result<Rows<T>, ShapeError> {
         let row = |s: usize| match choice[s] {
             LEAVE => {
                 (0..N_ACTIONS).map(|a| (self.next(s, a), self.policy.probability(s, a).clone())).collect()
@@ -270,17 +270,16 @@ impl<T: Transcendental> Model<'_, T> {
     /// The follower's reward under its choice.
     fn costs(&self, choice: &[usize]) -> Vec<T> {
         let cost = |s: usize| match choice[s] {
-            LEAVE => (0..N_ACTIONS).fold(T::zero(), |sum, a| {
-                sum + self.policy.probability(s, a).clone() * T::from_f64(self.pays(s, a))
-            }),
-            b => T::from_f64(self.pays(s, b)) - T::from_f64(self.intervention(s)),
+            LEAVE => {
+                (0..N_ACTIONS).fold(T::zero(), |sum, a| sum + self.pays(s, a) * self.policy.probability(s, a))
+            }
+            b => self.pays(s, b) - T::from_f64(self.intervention(s)),
         };
         (0..N_STATES).map(cost).collect()
     }
 
     fn move_values(&self, values: &[T]) -> Vec<T> {
-        let worth =
-            |s: usize, a: usize| T::from_f64(self.pays(s, a)) + values[self.next(s, a)].clone() * self.gamma;
+        let worth = |s: usize, a: usize| self.pays(s, a) + values[self.next(s, a)].clone() * self.gamma;
         (0..N_STATES * N_ACTIONS).map(|i| worth(i / N_ACTIONS, i % N_ACTIONS)).collect()
     }
 
@@ -329,7 +328,7 @@ impl<T: Transcendental> Model<'_, T> {
             for b in (0..N_RESPONSES).filter(|&b| b != choice[s]) {
                 let gain = q(b).clone() - q(choice[s]);
                 if !gain.certainly_negative() {
-                    largest = gain.magnitude().max(largest);
+                    largest = Size::larger(largest, gain.magnitude());
                 }
             }
         }
@@ -365,7 +364,7 @@ impl<T: Transcendental> Model<'_, T> {
             let moved = |a: usize| sigma[LEAVE].clone() * self.policy.probability(s, a) + &sigma[a];
             (0..N_ACTIONS).map(|a| (self.next(s, a), moved(a))).collect::<Vec<_>>()
         });
-        let resolvent = Resolvent::new(Rows::sparse(N_STATES, rows), self.gamma.clone())?;
+        let resolvent = Resolvent::new(Rows::sparse(N_STATES, rows)?, self.gamma.clone())?;
         Ok(T::Factorisation::new(resolvent)?)
     }
 }
@@ -387,7 +386,7 @@ mod tests {
 
     /// The best response, and the softened one at a temperature.
     fn pair<T: Transcendental>(policy: &Policy<T>, seed: u32, temperature: f64) -> [Follower<T>; 2] {
-        let (grid, gamma) = (perturbed_grid(0.5, seed), T::from_f64(GAMMA));
+        let (grid, gamma) = (perturbed_grid(0.5, seed).map(T::from_f64), T::from_f64(GAMMA));
         let model = Model { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy };
         let hard = || Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
         [hard(), hard().softened(0, &model, &T::from_f64(temperature)).unwrap()]

@@ -37,7 +37,7 @@ pub(crate) const TERMINAL: usize = N_STATES - 1;
 pub(crate) const INTERVENTION_COST: f64 = 0.05;
 
 /// Cell values by state.
-pub type Grid = [f64; N_STATES];
+pub type Grid<T = f64> = [T; N_STATES];
 
 /// The learner's grid.
 pub const GRID: Grid = {
@@ -99,12 +99,12 @@ impl Terminal {
     }
 
     /// The reward of a move on a grid.
-    fn reward(self, grid: &Grid, state: usize, action: usize) -> f64 {
+    fn reward<T: Field>(self, grid: &Grid<T>, state: usize, action: usize) -> T {
         match self {
-            Self::KeepsReward if state == TERMINAL => grid[TERMINAL],
-            Self::KeepsMoveRewards => grid[neighbour(state, action)],
-            _ if state == TERMINAL => 0.0,
-            _ => grid[neighbour(state, action)],
+            Self::KeepsReward if state == TERMINAL => grid[TERMINAL].clone(),
+            Self::KeepsMoveRewards => grid[neighbour(state, action)].clone(),
+            _ if state == TERMINAL => T::zero(),
+            _ => grid[neighbour(state, action)].clone(),
         }
     }
 }
@@ -117,7 +117,7 @@ impl Terminal {
 pub struct Gridworld<T> {
     beta: T,
     gamma: T,
-    followers: Vec<Grid>,
+    followers: Vec<Grid<T>>,
     /// Temperature of the followers' maximum; none where it is the maximum itself.
     temperature: Option<T>,
     /// What the followers choose in derivatives; none where that is their best response.
@@ -127,11 +127,19 @@ pub struct Gridworld<T> {
 }
 
 impl<T: Transcendental> Gridworld<T> {
-    /// The benchmark with given perturbed grids.
+    /// The benchmark with perturbed grids of doubles.
     ///
     /// # Errors
     /// [`ModelError`] for no followers or a discount factor outside [0, 1).
     pub fn new(beta: T, gamma: T, followers: Vec<Grid>) -> Result<Self, ModelError> {
+        Self::with_grids(beta, gamma, followers.into_iter().map(|grid| grid.map(T::from_f64)).collect())
+    }
+
+    /// The benchmark with perturbed grids of any numbers.
+    ///
+    /// # Errors
+    /// As [`Gridworld::new`].
+    pub fn with_grids(beta: T, gamma: T, followers: Vec<Grid<T>>) -> Result<Self, ModelError> {
         if followers.is_empty() {
             return Err(ModelError::Empty { what: "followers" });
         }
@@ -167,7 +175,7 @@ impl<T: Transcendental> Gridworld<T> {
     }
 
     /// The followers' grids.
-    pub fn followers(&self) -> &[Grid] {
+    pub fn followers(&self) -> &[Grid<T>] {
         &self.followers
     }
 
@@ -240,10 +248,14 @@ impl<T: Transcendental> Response<T> for Gridworld<T> {
                 rewards.push(reward);
             }
         }
-        let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows))?;
+        let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows)?)?;
         let kinks = followers.iter().enumerate().flat_map(|(i, f)| f.kinks(i)).collect();
         let pullback = Box::new(GridworldPullback { world: self, policy, response, followers });
         Ok(Induced { kernel, rewards, kinks, pullback })
+    }
+
+    fn discount(&self) -> Option<&T> {
+        Some(&self.gamma)
     }
 
     fn responds(&self, state: usize) -> Responds {
@@ -395,7 +407,7 @@ pub fn eps_greedy_policy(gamma: f64) -> Result<Vec<f64>, PerformanceError> {
     let rules = Terminal::Absorbing;
     let moves = (0..N_STATES * N_ACTIONS).map(|i| (i / N_ACTIONS, i % N_ACTIONS));
     let rows = moves.clone().map(|(s, a)| [(rules.next(s, a), 1.0)]);
-    let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows))?;
+    let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows)?)?;
     let rewards = moves.map(|(s, a)| rules.reward(&GRID, s, a)).collect();
     let mdp = Mdp::new(kernel, rewards, initial(), gamma)?;
     let greedy = best_response(&mdp)?.choice;

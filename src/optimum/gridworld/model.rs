@@ -28,7 +28,12 @@ pub(super) struct Model {
 
 /// A number that is stored as the nearest double: all that round to it.
 fn about(x: f64) -> Interval {
-    Interval::new(x.next_down(), x.next_up()).unwrap_or(Interval::ENTIRE)
+    around(Interval::point(x))
+}
+
+/// The same for a number that is known to lie in an interval.
+fn around(x: Interval) -> Interval {
+    Interval::new(x.lower().next_down(), x.upper().next_up()).unwrap_or(Interval::ENTIRE)
 }
 
 /// The distinct neighbours of a cell, each with the number of moves into it.
@@ -63,7 +68,7 @@ impl Model {
         let followers = world.followers();
         let count = Interval::from_integer(followers.len() as i64);
         let cost = about(INTERVENTION_COST);
-        let mean = |f: &dyn Fn(&Grid) -> Vec<Interval>| -> Vec<Interval> {
+        let mean = |f: &dyn Fn(&Grid<Interval>) -> Vec<Interval>| -> Vec<Interval> {
             let mut sum = vec![Interval::point(0.0); N_STATES];
             for grid in followers {
                 for (sum, x) in sum.iter_mut().zip(f(grid)) {
@@ -72,7 +77,7 @@ impl Model {
             }
             sum.into_iter().map(|x| x / count).collect()
         };
-        let mean_grid = mean(&|grid| grid.iter().map(|&x| about(x)).collect());
+        let mean_grid = mean(&|grid| grid.iter().copied().map(around).collect());
         let lowest = mean(&|grid| follower_values(grid, gamma, cost, Learner::Adverse));
         let highest = mean(&|grid| follower_values(grid, gamma, cost, Learner::Obliging));
         let lowest: Vec<f64> = lowest.iter().map(Interval::lower).collect();
@@ -102,7 +107,7 @@ impl Model {
 /// An enclosure of a follower's optimal values against the learner's worst or
 /// best policy for it: swept, then widened by the residual over `1 - gamma`.
 pub(super) fn follower_values(
-    grid: &Grid,
+    grid: &Grid<Interval>,
     gamma: Interval,
     cost: Interval,
     learner: Learner,
@@ -114,7 +119,7 @@ pub(super) fn follower_values(
         for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
             let moves: [f64; N_ACTIONS] = std::array::from_fn(|a| {
                 let n = neighbour(s, a);
-                grid[n] + discount * values[n]
+                grid[n].approximate() + discount * values[n]
             });
             let best = moves.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let worst = moves.iter().copied().fold(f64::INFINITY, f64::min);
@@ -131,7 +136,7 @@ pub(super) fn follower_values(
     for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
         let moves: [Interval; N_ACTIONS] = std::array::from_fn(|a| {
             let n = neighbour(s, a);
-            about(grid[n]) + gamma * Interval::point(values[n])
+            around(grid[n]) + gamma * Interval::point(values[n])
         });
         let best = fold(&moves, f64::max);
         let left = if learner == Learner::Adverse { fold(&moves, f64::min) } else { best };

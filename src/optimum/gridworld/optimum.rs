@@ -69,7 +69,7 @@ pub(in crate::optimum) fn gridworld_optimum(
 /// Whether the followers are those of the benchmark: `beta` 5, `gamma` 0.9, two of
 /// them with `eps` 0.5.
 fn is_benchmark(world: &Gridworld<Interval>) -> bool {
-    let grids = [perturbed_grid(0.5, 0), perturbed_grid(0.5, 1)];
+    let grids = [0, 1].map(|seed| perturbed_grid(0.5, seed).map(Interval::point));
     world.beta().approximate() == 5.0 && world.gamma().approximate() == 0.9 && world.followers() == grids
 }
 
@@ -135,7 +135,10 @@ fn upper_bound(world: &Gridworld<Interval>, initial: &[Interval], halt: &Halt<'_
 /// learner's own grid against a policy that obliges it.
 fn unhindered(gamma: Interval) -> Vec<f64> {
     let cost = Interval::point(INTERVENTION_COST);
-    follower_values(&GRID, gamma, cost, Learner::Obliging).iter().map(Interval::upper).collect()
+    follower_values(&GRID.map(Interval::point), gamma, cost, Learner::Obliging)
+        .iter()
+        .map(Interval::upper)
+        .collect()
 }
 
 /// The best policy so far.
