@@ -294,6 +294,16 @@ impl<T: Transcendental> Policy<T> {
         Ok(Self { n_states, n_actions, probabilities, logarithms, parametrisation })
     }
 
+    /// The parameters: logits, `theta`, logarithms of weights, or the probabilities.
+    pub fn parameters(&self) -> Vec<T> {
+        match &self.parametrisation {
+            Parametrisation::Softmax { logits } => logits.clone(),
+            Parametrisation::LogLinear { theta, .. } => theta.clone(),
+            Parametrisation::Weights { values } => values.iter().map(T::ln).collect(),
+            Parametrisation::Probabilities => self.probabilities.clone(),
+        }
+    }
+
     /// The same policy with the logarithms of its probabilities, which an
     /// entropy bonus needs. Softmax and log-linear policies have them already.
     #[must_use]
@@ -347,8 +357,9 @@ fn softmax<T: Transcendental>(width: usize, logits: &[T]) -> (Vec<T>, Vec<Option
 pub(crate) fn shifted_exponentials<'a, T: Transcendental>(
     row: impl Iterator<Item = &'a T> + Clone,
 ) -> (Vec<T>, Vec<T>, T) {
-    let by_size = |a: &&T, b: &&T| a.approximate().total_cmp(&b.approximate());
-    let largest = row.clone().max_by(by_size).cloned().unwrap_or_else(T::zero);
+    // By differences: doubles near two numbers may both be infinite.
+    let larger = |m: T, x: &T| if (x.clone() - &m).certainly_positive() { x.clone() } else { m };
+    let largest = row.clone().cloned().reduce(|m, x| larger(m, &x)).unwrap_or_else(T::zero);
     let shifted: Vec<T> = row.map(|x| x.clone() - &largest).collect();
     let weights: Vec<T> = shifted.iter().map(T::exp).collect();
     let total = weights.iter().fold(T::zero(), |sum, w| sum + w);

@@ -162,6 +162,9 @@ pub struct SolveArguments {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
+    /// Print the parameters of every iterate, so that each can be evaluated again
+    #[arg(long)]
+    pub parameters: bool,
     /// List the algorithms with their settings
     #[arg(long)]
     pub list: bool,
@@ -182,7 +185,10 @@ pub struct OptimumArguments {
     /// Stop when the upper bound exceeds the value by at most this
     #[arg(long, default_value = "1e-6", value_parser = tolerance, allow_negative_numbers = true)]
     pub gap: f64,
-    /// Stop after this time with the gap reached
+    /// Or by at most this share of the largest value that the rewards allow
+    #[arg(long, value_name = "GAP", default_value = "1e-12", value_parser = tolerance, allow_negative_numbers = true)]
+    pub relative_gap: f64,
+    /// Use this time, and stop with the gap reached [default: 60 at most]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub budget: Option<f64>,
     /// Parameters of exponential families lie in [-BOUND, BOUND]; all of them and their limits if not given

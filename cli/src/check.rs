@@ -50,7 +50,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     };
     let report = run_suite(&claims, &settings, began, interrupts.flag());
     progress.finish_and_clear();
-    let text = if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report) };
+    let text =
+        if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report, settings.mutants) };
     print(&text)?;
     // After printing: what was found is not lost with a file that cannot be written.
     if let Some(directory) = &arguments.out {
@@ -102,8 +103,8 @@ fn listed_as_json(claims: &[&Claim]) -> anyhow::Result<String> {
     laid_out(&claims.iter().map(listed).collect::<Vec<_>>())
 }
 
-fn summary(report: &Report) -> String {
-    let rows = report.entries.iter().map(row).collect();
+fn summary(report: &Report, tried_mutants: bool) -> String {
+    let rows = report.entries.iter().map(|entry| row(entry, tried_mutants)).collect();
     let columns = ["claim", "verdict", "about", "evidence", "instances", "margin", "mutants"];
     let mut text = table(&columns, rows, 4);
     let unexpected: Vec<&Entry> = report.entries.iter().filter(|entry| !entry.is_as_expected()).collect();
@@ -113,13 +114,15 @@ fn summary(report: &Report) -> String {
     }
     if report.interrupted {
         text.push_str("interrupted: the claims above had finished\n");
-    } else if unexpected.is_empty() {
+    } else if unexpected.is_empty() && tried_mutants {
         text.push_str("every claim has the expected verdict and every wrong version of it was refuted\n");
+    } else if unexpected.is_empty() {
+        text.push_str("every claim has the expected verdict; wrong versions of the claims were left out\n");
     }
     text
 }
 
-fn row(entry: &Entry) -> Vec<String> {
+fn row(entry: &Entry, tried_mutants: bool) -> Vec<String> {
     let (claim, finding) = (entry.claim, &entry.finding);
     let caught = entry.mutants.iter().filter(|mutant| mutant.caught.is_some()).count();
     vec![
@@ -129,7 +132,7 @@ fn row(entry: &Entry) -> Vec<String> {
         if finding.instances > 0 { finding.evidence.word().into() } else { String::new() },
         finding.instances.to_string(),
         finding.margin.map_or(String::new(), |margin| significant(margin, 3)),
-        format!("{caught}/{}", entry.mutants.len()),
+        if tried_mutants { format!("{caught}/{}", entry.mutants.len()) } else { "left out".into() },
     ]
 }
 

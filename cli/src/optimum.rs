@@ -21,6 +21,9 @@ use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
 use crate::write::write_whole;
 
+/// How long a search may take that has no budget.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Looks for the optimum of a problem and prints it with its bound.
 ///
 /// # Errors
@@ -30,8 +33,10 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
     let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
     let settings = OptimumSettings {
         gap: arguments.gap,
+        relative_gap: arguments.relative_gap,
         bound: arguments.bound,
         budget: arguments.budget.map(Duration::from_secs_f64),
+        patience: Some(PATIENCE),
         seed: arguments.seed,
         ..OptimumSettings::default()
     };
@@ -49,13 +54,14 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
         });
     bar.finish_and_clear();
     let optimum = found.with_context(|| name.clone())?;
-    if let Some(path) = &arguments.certificate {
-        certify(&problem, &optimum, arguments, path).with_context(|| name)?;
-    }
+    // After printing: what was found is not lost with a certificate that is not.
     if wants_table(arguments.style) {
         print(&shown(&problem, &optimum))?;
     } else {
         print(&laid_out(&to_json(&problem, &optimum))?)?;
+    }
+    if let Some(path) = &arguments.certificate {
+        certify(&problem, &optimum, arguments, path).with_context(|| name)?;
     }
     Ok(if optimum.stop == OptimumStop::Interrupted { Status::Interrupted } else { Status::Fine })
 }
@@ -96,7 +102,7 @@ fn to_json(problem: &Problem, optimum: &PerformativeOptimum) -> Value {
     let number = |x: &f64| if x.is_finite() { json!(x) } else { json!(x.to_string()) };
     json!({
         "format": "pemdp-optimum/1",
-        "value": optimum.value,
+        "value": number(&optimum.value),
         "upper_bound": number(&optimum.upper_bound),
         "gap": number(&optimum.gap),
         "certified": optimum.certified,

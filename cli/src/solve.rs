@@ -33,7 +33,8 @@ pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
     let algorithm = algorithm(name, &settings(&arguments.set)?)?;
     let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
     let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
-    let task = Task::new(&problem).with_context(|| name.clone())?;
+    let mut task = Task::new(&problem).with_context(|| name.clone())?;
+    task.keeps_parameters = arguments.parameters;
     let trajectory = run_showing_progress(&*algorithm, &task, arguments.seed).with_context(|| name)?;
     if wants_table(arguments.style) {
         print(&shown(&trajectory))?;

@@ -74,6 +74,12 @@ pub enum AlgorithmError {
         /// What stands in its way.
         why: String,
     },
+    /// A value on the way is no double.
+    #[error("the value of iterate {iteration} is beyond doubles, in which algorithms compute")]
+    NotFinite {
+        /// Which iterate.
+        iteration: usize,
+    },
     /// A policy on the way could not be evaluated.
     #[error(transparent)]
     Performance(#[from] PerformanceError),
@@ -142,6 +148,8 @@ pub struct Task {
     /// iterate. Where there is none it is the best policy of the run itself, and
     /// coverage is measured at up to a hundred iterates, afterwards.
     pub comparator: Option<Policy<f64>>,
+    /// Whether every iterate keeps its parameters, so that it can be evaluated again.
+    pub keeps_parameters: bool,
 }
 
 impl Task {
@@ -164,11 +172,16 @@ impl Task {
                        expected one that responds to every policy";
             return Err(AlgorithmError::NotApplicable { algorithm: "solve", why: why.to_owned() });
         }
+        let start: Policy<f64> = problem.deployed_policy()?;
+        if let Some(why) = beyond_doubles(problem, &start) {
+            return Err(AlgorithmError::NotApplicable { algorithm: "solve", why });
+        }
         Ok(Self {
             environment: problem.model()?,
             tangent: problem.model()?,
-            start: problem.deployed_policy()?,
+            start,
             comparator: None,
+            keeps_parameters: false,
         })
     }
 
@@ -178,11 +191,48 @@ impl Task {
         Self { start, ..self }
     }
 
+    /// The same with the parameters of every iterate kept.
+    #[must_use]
+    pub fn keeping_parameters(self) -> Self {
+        Self { keeps_parameters: true, ..self }
+    }
+
     /// The same with a policy to measure coverage against.
     #[must_use]
     pub fn compared_with(self, comparator: Policy<f64>) -> Self {
         Self { comparator: Some(comparator), ..self }
     }
+}
+
+/// Steps of the environment that one iteration may sample.
+const MOST_STEPS: f64 = 1e9;
+
+/// Checks that the steps an iteration is expected to sample end in this life.
+///
+/// # Errors
+/// [`AlgorithmError::NotApplicable`] where they do not.
+fn check_steps(algorithm: &'static str, expected: f64) -> Result<(), AlgorithmError> {
+    if expected <= MOST_STEPS {
+        return Ok(());
+    }
+    let why = format!(
+        "an iteration samples {expected:.1e} steps in expectation, expected at most {MOST_STEPS:e}: fewer trajectories \
+         or a discount factor farther from 1"
+    );
+    Err(AlgorithmError::NotApplicable { algorithm, why })
+}
+
+/// What keeps a problem from being computed in doubles, if anything does.
+fn beyond_doubles(problem: &Problem, policy: &Policy<f64>) -> Option<String> {
+    if problem.gamma.approximate() >= 1.0 {
+        return Some("gamma is 1 as a double, and algorithms compute in doubles; expected less".to_owned());
+    }
+    let undefined = (0..policy.n_states())
+        .find(|&s| (0..policy.n_actions()).any(|a| !policy.probability(s, a).is_finite()))?;
+    Some(format!(
+        "the policy of state {undefined} is beyond doubles, in which algorithms compute; expected logits \
+         within their range"
+    ))
 }
 
 /// What the guarantee of an algorithm rests on, as far as a run can refute it.

@@ -11,7 +11,7 @@ use super::parameters::Parameters;
 use super::run::Run;
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, check_steps};
 use crate::estimate::{Deployed, Horizon, Kind};
 use crate::evaluate::Evaluation;
 use crate::performative::{Performance, PerformativeMdp};
@@ -228,6 +228,8 @@ impl Pepg {
     ) -> Result<Vec<f64>, AlgorithmError> {
         let deployed = Deployed::new(performance, policy, &entropy)?;
         let horizon = self.horizon.map_or(Horizon::Geometric, Horizon::Truncated);
+        let length = self.horizon.map_or(1.0 / (1.0 - deployed.gamma()), |length| length as f64);
+        check_steps(self.name(), length * self.trajectories as f64)?;
         let estimate = estimator.estimate(&deployed, horizon, self.trajectories as u64, &mut run.rng)?;
         run.cost.samples += estimate.steps;
         Ok(estimate.terms.map_or(estimate.gradient, |terms| self.terms.of_estimate(&terms)))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::run::{Run, probabilities, rewards};
 use super::settings::{Check, SettingError, to_json};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Guarantee, Task};
+use super::{Algorithm, AlgorithmError, Guarantee, Task, check_steps};
 use crate::evaluate::evaluate;
 use crate::linear::Rows;
 use crate::mdp::{Kernel, Mdp, ModelError};
@@ -182,6 +182,9 @@ impl Retraining {
         };
         let mut counts = Counts::new(policy.n_states(), policy.n_actions());
         for (j, round) in rounds.iter().enumerate().filter(|(j, _)| weight(*j) > 0.0) {
+            let visits = evaluate(round, policy, &0.0)?.state_occupancy.into_iter().enumerate();
+            let length: f64 = visits.filter(|(s, _)| !is_terminal(round, *s)).map(|(_, d)| d).sum();
+            check_steps(self.algorithm, length * trajectories as f64)?;
             for _ in 0..trajectories {
                 run.cost.samples += counts.sample(round, policy, weight(j), &mut run.rng);
             }
@@ -234,8 +237,13 @@ impl<'a> Deployment<'a> {
         Ok(Self { algorithm, start: &task.start, to_logarithms })
     }
 
-    /// The policy deployed first, with the same parameters as all others.
+    /// The policy deployed first: with its own parameters where the environment
+    /// responds to these.
     pub(super) fn start(&self) -> Result<Policy<f64>, AlgorithmError> {
+        let is_tabular = self.start.n_parameters() == self.start.n_states() * self.start.n_actions();
+        if self.to_logarithms && is_tabular && self.start.is_normalised_by_construction() {
+            return Ok(self.start.clone().with_logarithms());
+        }
         self.policy(self.start.clone())
     }
 

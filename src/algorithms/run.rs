@@ -10,7 +10,7 @@ use super::{Algorithm, AlgorithmError, Guarantee, Task};
 use crate::linear::{Factorisation, Lu, Rows};
 use crate::mdp::Mdp;
 use crate::performative::{Performance, PerformativeMdp};
-use crate::policy::{Parametrisation, Policy};
+use crate::policy::Policy;
 
 /// The longest period that is recognised.
 const LONGEST_PERIOD: usize = 64;
@@ -35,6 +35,7 @@ pub struct Run<'a> {
     pub memory: Vec<f64>,
     start: &'a Policy<f64>,
     comparator: Option<&'a Policy<f64>>,
+    keeps_parameters: bool,
     observer: &'a mut dyn FnMut(&Iterate) -> ControlFlow<()>,
     iterates: Vec<Iterate>,
     recent: VecDeque<(Policy<f64>, Vec<f64>)>,
@@ -64,6 +65,7 @@ impl<'a> Run<'a> {
             memory: Vec::new(),
             start: &task.start,
             comparator: task.comparator.as_ref(),
+            keeps_parameters: task.keeps_parameters,
             observer,
             iterates: Vec::new(),
             recent: VecDeque::new(),
@@ -89,12 +91,15 @@ impl<'a> Run<'a> {
             terms.policy.iter().zip(&terms.entropy).map(|(p, e)| p.map_or(f64::INFINITY, |p| p + e));
         let gradient = gradient(performance);
         let snapshot = Snapshot {
-            position: position(policy),
+            position: policy.parameters(),
             rewards: rewards(mdp),
             rows: mdp.kernel().rows().clone(),
             gradient: gradient.clone(),
         };
-        let value = evaluation.occupancy.iter().zip(&snapshot.rewards).map(|(d, r)| d * r).sum();
+        let value: f64 = evaluation.occupancy.iter().zip(&snapshot.rewards).map(|(d, r)| d * r).sum();
+        if !(value.is_finite() && evaluation.value.is_finite()) {
+            return Err(AlgorithmError::NotFinite { iteration: self.iterates.len() });
+        }
         let iterate = Iterate {
             iteration: self.iterates.len(),
             value,
@@ -114,6 +119,7 @@ impl<'a> Run<'a> {
             kinks: performance.kinks.len(),
             sensitivity: self.before.as_ref().map(|before| snapshot.sensitivity(before)),
             experienced_value: self.experienced_value.take(),
+            parameters: self.keeps_parameters.then(|| snapshot.position.clone()),
         };
         self.before = Some(snapshot);
         if self.best.as_ref().is_none_or(|(best, _)| iterate.value > *best) {
@@ -269,16 +275,6 @@ fn largest_difference(xs: impl Iterator<Item = f64>, ys: impl Iterator<Item = f6
 
 fn largest_probability(policy: &Policy<f64>, state: usize) -> f64 {
     (0..policy.n_actions()).map(|a| *policy.probability(state, a)).fold(0.0, f64::max)
-}
-
-/// The parameters, or the probabilities where these are the parameters.
-fn position(policy: &Policy<f64>) -> Vec<f64> {
-    match policy.parametrisation() {
-        Parametrisation::Softmax { logits } => logits.clone(),
-        Parametrisation::LogLinear { theta, .. } => theta.clone(),
-        Parametrisation::Weights { values } => values.iter().map(|w| w.ln()).collect(),
-        Parametrisation::Probabilities => probabilities(policy).collect(),
-    }
 }
 
 /// 2-norm of a vector over the parameters; for probabilities without each

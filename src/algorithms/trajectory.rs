@@ -76,6 +76,10 @@ pub struct Iterate {
     /// where that is not yet (or not any more) the one its policy induces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experienced_value: Option<f64>,
+    /// The parameters of its policy, where they were asked for
+    /// ([`Task::keeping_parameters`](super::Task::keeping_parameters)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Vec<f64>>,
 }
 
 /// Why a run ended.
@@ -194,10 +198,12 @@ impl Trajectory {
             "stop": self.stop.word(),
             "stop_reason": self.stop.reason(),
             "policy": policy(&self.policy),
+            "parameters": self.policy.parameters(),
             "best": self.best().map(|best| json!({
                 "iteration": best.iteration,
                 "value": best.value,
                 "policy": policy(&self.best_policy),
+                "parameters": self.best_policy.parameters(),
             })),
             "warnings": self.warnings,
         });

@@ -237,13 +237,19 @@ impl BigBall {
         distance.size().plus(error).plus(self.radius).to_f64()
     }
 
-    /// A rough size such as `1e320` of what is known to be beyond all doubles.
+    /// A rough size such as `1.3e320` of what is known to be beyond all doubles.
     pub fn beyond_doubles(&self) -> Option<String> {
         if !self.is_finite() || self.mignitude() <= Magnitude::new(1, 1024) {
             return None;
         }
         let sign = if self.centre.mantissa.is_negative() { "-" } else { "" };
-        Some(format!("{sign}1e{:.0}", (self.centre.top() - 1) as f64 * std::f64::consts::LOG10_2))
+        let (leading, below, _) = self.centre.leading();
+        let twos = (self.centre.exponent + below) as f64;
+        let logarithm = (leading as f64).log10() + twos * std::f64::consts::LOG10_2;
+        let (digits, exponent) = (10f64.powf(logarithm - logarithm.floor()), logarithm.floor());
+        // Beyond a million the digits before the exponent would not be right.
+        let digits = if exponent < 1e6 { format!("{digits:.2}") } else { "1".to_owned() };
+        Some(format!("{sign}{digits}e{exponent}"))
     }
 
     /// Whether anything is known.
@@ -691,7 +697,7 @@ mod tests {
         let (huge, tiny) = (BigBall::from_f64(1e308), BigBall::from_f64(5e-324));
         let square = huge.clone() * &huge;
         assert!(square.midpoint().is_infinite() && square.error_bound().is_infinite() && square.is_finite());
-        assert_eq!((square.beyond_doubles().unwrap(), huge.beyond_doubles()), ("1e616".to_owned(), None));
+        assert_eq!((square.beyond_doubles().unwrap(), huge.beyond_doubles()), ("1.00e616".to_owned(), None));
         let back = |x: BigBall| ((x.clone() + BigBall::one()) - x).sign();
         assert_eq!((back(square.clone()), back(huge.clone())), (None, None));
         assert_eq!(BigBall::with_precision(3000, || back(square)), Some(Ordering::Greater));

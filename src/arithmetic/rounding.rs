@@ -35,6 +35,11 @@ fn down(rounded: f64, error: f64) -> f64 {
     if (0.0..f64::INFINITY).contains(&error) { rounded } else { rounded.next_down() }
 }
 
+/// The double below, but not below 0 where the exact value is positive.
+fn down_on_its_side(rounded: f64, is_positive: bool) -> f64 {
+    if is_positive { rounded.next_down().max(0.0) } else { rounded.next_down() }
+}
+
 /// A lower bound of `a + b`.
 pub(crate) fn add_down(a: f64, b: f64) -> f64 {
     let (sum, error) = two_sum(a, b);
@@ -57,7 +62,7 @@ pub(crate) fn mul_down(a: f64, b: f64) -> f64 {
     } else if error_is_exact(product) {
         down(product, error)
     } else {
-        product.next_down()
+        down_on_its_side(product, a.is_sign_positive() == b.is_sign_positive())
     }
 }
 
@@ -80,7 +85,7 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
     if error_is_exact(quotient) && error_is_exact(a) {
         down(quotient, if b > 0.0 { remainder } else { -remainder })
     } else {
-        quotient.next_down()
+        down_on_its_side(quotient, a.is_sign_positive() == b.is_sign_positive())
     }
 }
 
@@ -131,7 +136,9 @@ mod tests {
         assert!(add_down(1.0, 1e-20) == 1.0 && add_up(1.0, 1e-20) == 1f64.next_up());
         assert!(div_down(1.0, 3.0) < div_up(1.0, 3.0));
         assert!(div_down(1.0, -3.0) < div_up(1.0, -3.0));
-        assert!(mul_down(1e-200, 1e-200) < 0.0 && mul_up(1e-200, 1e-200) > 0.0);
+        assert_eq!((mul_down(1e-200, 1e-200), mul_up(1e-200, 1e-200)), (0.0, 5e-324));
+        assert_eq!((mul_down(-1e-200, 1e-200), mul_up(1e-200, -1e-200)), (-5e-324, 0.0));
+        assert_eq!((div_down(1e-300, 1e300), div_up(1e-300, -1e300)), (0.0, 0.0));
         assert_eq!(mul_up(1e300, 1e300), f64::INFINITY);
         assert_eq!(mul_down(1e300, 1e300), f64::MAX);
     }

@@ -79,7 +79,13 @@ impl Benchmark {
 
     /// The task of improving on a policy.
     pub(super) fn task(&self, start: Policy<f64>) -> Result<Task, AlgorithmError> {
-        Ok(Task { environment: self.environment()?, tangent: self.environment()?, start, comparator: None })
+        Ok(Task {
+            environment: self.environment()?,
+            tangent: self.environment()?,
+            start,
+            comparator: None,
+            keeps_parameters: false,
+        })
     }
 }
 

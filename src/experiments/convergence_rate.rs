@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{Kind, RandomProblem};
+use super::families::{Kind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::algorithms::{AlgorithmError, Check, Setting, Task, Trajectory, algorithm, from_map, solve};
+use crate::arithmetic::Interval;
 use crate::optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 use crate::oracle::{EnvironmentSpec, Problem, Reading, examples};
 use crate::policy::Policy;
@@ -156,21 +157,24 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
         let ascent = algorithm("pepg", with.as_object().unwrap_or(&none))?;
         let start = Policy::softmax(n_states, n_actions, vec![0.0; n_states * n_actions])
             .map_err(AlgorithmError::from)?;
-        let task = Task::new(&problem)?.starting_from(start);
+        let task = Task::new(&problem)?.starting_from(start).keeping_parameters();
         let run = solve(&*ascent, &task, seed, &mut |_| ControlFlow::Continue(()))?;
         let used = (name == PLAIN).then_some(smoothness).flatten().map(|l| bound_used(&run, &optimum, l));
-        rows.extend(sampled(run.iterates.len()).filter_map(|t| {
-            let iterate = run.iterates.get(t)?;
-            let below = |bound: f64| json!(bound - iterate.value);
-            Some(vec![
+        for t in sampled(run.iterates.len()) {
+            let iterate = &run.iterates[t];
+            let policy = Policy::softmax(n_states, n_actions, iterate.parameters.clone().unwrap_or_default())
+                .map_err(AlgorithmError::from)?;
+            let value = enclosed_value(&problem, &policy);
+            let below = |bound: f64| Interval::point(bound) - value;
+            rows.push(vec![
                 json!(name),
                 json!(t),
                 json!(iterate.value),
-                below(optimum.value),
-                below(optimum.upper_bound),
+                json!(below(optimum.value).lower()),
+                json!(below(optimum.upper_bound).upper()),
                 json!(used),
-            ])
-        }));
+            ]);
+        }
     }
     Ok(rows)
 }

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::ExperimentError;
 use crate::algorithms::{Check, SettingError};
+use crate::arithmetic::{Field, Interval};
 use crate::optimum::{OptimumSettings, performative_optimum};
-use crate::oracle::{Problem, Reading};
+use crate::oracle::{PolicySpec, Problem, Reading};
+use crate::policy::Policy;
 
 /// A random problem. The seed alone decides what is drawn, so that problems of one
 /// seed differ in the strength and the discount factor only.
@@ -158,6 +160,14 @@ impl RandomProblem {
     }
 }
 
+/// An enclosure of the value of a policy; everything where it is no double.
+pub(super) fn enclosed_value(problem: &Problem, policy: &Policy<f64>) -> Interval {
+    match problem.deploying(PolicySpec::of(policy)).bounded_value() {
+        Ok(found) => Interval::point(found.value).widened(found.error_bound),
+        Err(_) => Interval::ENTIRE,
+    }
+}
+
 /// How often each state is drawn in 64 draws.
 fn distribution(rng: &mut ChaCha8Rng, n_states: usize) -> Vec<f64> {
     const DRAWS: usize = 64;
@@ -182,9 +192,13 @@ impl Range {
     /// value `v` in it loses; none where the range may be a point.
     ///
     /// The share increases with `V_best` and with `V_worst`.
-    pub(super) fn share_lost(&self, v: f64) -> Option<[f64; 2]> {
-        let share = |i: usize| (self.best[i] - v) / (self.best[i] - self.worst[i]);
-        (self.best[0] > self.worst[1]).then(|| [share(0), share(1)].map(|x| x.clamp(0.0, 1.0)))
+    pub(super) fn share_lost(&self, v: Interval) -> Option<[f64; 2]> {
+        let share = |i: usize| {
+            let (best, worst) = (Interval::point(self.best[i]), Interval::point(self.worst[i]));
+            (best - v) / (best - worst)
+        };
+        let bounds = || [share(0).lower(), share(1).upper()].map(|x| x.clamp(0.0, 1.0));
+        (self.best[0] > self.worst[1]).then(bounds)
     }
 
     /// The least that the range can be.
@@ -236,7 +250,7 @@ mod tests {
                     let policy = Policy::softmax(2, 2, logits).unwrap();
                     let value = model.perform(&policy).unwrap().evaluation.value;
                     seen = [seen[0].min(value), seen[1].max(value)];
-                    let [low, high] = range.share_lost(value).unwrap();
+                    let [low, high] = range.share_lost(Interval::point(value)).unwrap();
                     assert!(low <= high && (0.0..=1.0).contains(&low));
                 }
                 assert!(range.worst[0] <= seen[0] && seen[1] <= range.best[1]);

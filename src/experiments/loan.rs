@@ -89,6 +89,7 @@ impl Settings {
             tangent: self.environment(form)?,
             start: self.policy(form, self.start)?,
             comparator: Some(self.policy(form, self.rates().optimal)?),
+            keeps_parameters: false,
         })
     }
 }

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{Kind, RandomProblem, Range, check_gamma, check_strength, quantile};
+use super::families::{Kind, RandomProblem, Range, check_gamma, check_strength, enclosed_value, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::algorithms::{Check, Method, Pepg, Setting, Task, Trajectory, from_map, solve};
+use crate::arithmetic::Interval;
 use crate::performative::PerformanceError;
 use crate::policy::Policy;
 use crate::report::{Picture, Series, Style};
@@ -143,7 +144,7 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
         Kind::Affine => first_order_gain(random, &run.policy)?,
         Kind::ExponentialFamily => rise_of_adam(random, &run)?,
     };
-    let value = run.last_value();
+    let value = enclosed_value(&random.problem()?, &run.policy);
     let loss = range.share_lost(value);
     let end = end(&range, value, promise);
     let [loss, loss_bound] = loss.map_or([Value::Null, Value::Null], |bounds| bounds.map(|x| json!(x)));
@@ -152,7 +153,7 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
         json!(range.best[1]),
         json!(range.worst[0]),
         json!(range.worst[1]),
-        json!(value),
+        json!(run.last_value()),
         loss,
         loss_bound,
         json!(promise),
@@ -161,7 +162,7 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
     ])
 }
 
-fn end(range: &Range, value: f64, promise: f64) -> End {
+fn end(range: &Range, value: Interval, promise: f64) -> End {
     match range.share_lost(value) {
         Some([least, _]) if least > STRICT && promise <= FLAT * range.width() => End::LocalMaximum,
         Some([_, most]) if most > STRICT => End::Unfinished,
@@ -369,7 +370,7 @@ mod tests {
         let promise = first_order_gain(&random, &at(bad)).unwrap();
         // What a fixed bandit promises to first order is all that there is to gain.
         assert!((promise - range.width()).abs() < 1e-5, "{promise} {range:?}");
-        assert_eq!(end(&range, value(bad), promise), End::Unfinished);
+        assert_eq!(end(&range, Interval::point(value(bad)), promise), End::Unfinished);
         assert!(first_order_gain(&random, &at(-bad)).unwrap() < 1e-9);
     }
 }

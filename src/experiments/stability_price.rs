@@ -8,7 +8,7 @@ use super::families::{Kind, RandomProblem, check_gamma, check_strength, quantile
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::algorithms::{Check, RepeatedRetraining, Setting, Stop, Task, from_map, solve};
-use crate::arithmetic::{Field, Rational};
+use crate::arithmetic::{Field, Interval, Rational};
 use crate::oracle::Problem;
 use crate::performative::PerformativeMdp;
 use crate::policy::Policy;
@@ -98,8 +98,9 @@ fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Value>>, Experime
     let problem = random.problem()?;
     let range = random.range(gap)?;
     let mut stable = stable_values(&problem)?;
-    stable.sort_by(f64::total_cmp);
-    let price = |value: Option<&f64>| match value.and_then(|&value| range.share_lost(value)) {
+    stable.sort();
+    let share = |value: &Rational| range.share_lost(Interval::from_rational(value));
+    let price = |value: Option<&Rational>| match value.and_then(share) {
         Some(bounds) => bounds.map(|x| json!(x)),
         None => [Value::Null, Value::Null],
     };
@@ -120,7 +121,7 @@ fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Value>>, Experime
 }
 
 /// The values of all deterministic stable policies, each decided in fractions.
-fn stable_values(problem: &Problem) -> Result<Vec<f64>, ExperimentError> {
+fn stable_values(problem: &Problem) -> Result<Vec<Rational>, ExperimentError> {
     let (model, _) = problem.rational_model()?;
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let mut values = Vec::new();
@@ -137,14 +138,14 @@ fn stable_values(problem: &Problem) -> Result<Vec<f64>, ExperimentError> {
 fn value_if_stable(
     model: &PerformativeMdp<Rational>,
     choice: &[usize],
-) -> Result<Option<f64>, ExperimentError> {
+) -> Result<Option<Rational>, ExperimentError> {
     let policy = Policy::deterministic(N_ACTIONS, choice);
     let evaluation = model.perform(&policy)?.evaluation;
     let tempts = |s: usize, a: usize| {
         evaluation.action_value(s, a).is_none_or(|q| (q - &evaluation.state_values[s]).is_positive())
     };
     let is_stable = (0..choice.len()).all(|s| (0..N_ACTIONS).all(|a| !tempts(s, a)));
-    Ok(is_stable.then(|| evaluation.value.approximate()))
+    Ok(is_stable.then_some(evaluation.value))
 }
 
 /// The mean; none of no values.

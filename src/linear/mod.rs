@@ -4,7 +4,7 @@
 //! (nalgebra below 32 states, faer above, sparse faer for large sparse
 //! kernels), rationals lift a solution modulo a prime, enclosing arithmetics
 //! refine a double solution and bound what is left by the residual, dual
-//! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 3.
+//! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
 
 mod dual;
 mod elimination;

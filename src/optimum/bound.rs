@@ -8,6 +8,7 @@ use super::enclosure::{common, interval, largest_mean};
 #[cfg(test)]
 use super::model::Mutant;
 use super::model::{CentreRow, Model, Scratch, Values};
+use super::performative::Halt;
 use crate::arithmetic::rounding::{add_down, add_up, div_up, mul_down, mul_up};
 use crate::arithmetic::{Field, Interval};
 
@@ -16,6 +17,8 @@ use crate::arithmetic::{Field, Interval};
 const IMPROVEMENTS: usize = 8;
 /// A residual of this size, relative to the values, is not reduced further.
 const NEGLIGIBLE: f64 = 1e-14;
+/// Gains of this size, relative to the values, are those of rounding.
+const ROUNDING: f64 = 1e-16;
 /// How often the slopes are narrowed by the values that they imply.
 const REFINEMENTS: usize = 2;
 
@@ -48,6 +51,7 @@ enum Reward {
 /// The buffers of one thread.
 pub(super) struct Bounder<'a> {
     model: &'a Model,
+    halt: &'a Halt<'a>,
     policy: Vec<Interval>,
     scratch: Scratch,
     /// Rows of the actions of a state, `A S`.
@@ -78,12 +82,13 @@ pub(super) struct Point {
 }
 
 impl<'a> Bounder<'a> {
-    pub fn new(model: &'a Model) -> Self {
+    pub fn new(model: &'a Model, halt: &'a Halt<'a>) -> Self {
         let (n, width) = (model.n_states, model.n_actions);
         let zeros = |length: usize| vec![Interval::zero(); length];
         let coordinates = n * width;
         Self {
             model,
+            halt,
             policy: zeros(coordinates),
             scratch: Scratch {
                 weights: vec![0.0; n],
@@ -109,7 +114,7 @@ impl<'a> Bounder<'a> {
     }
 
     /// Bounds a cell. Nothing beyond a first bound is done where that one does not
-    /// exceed `target`.
+    /// exceed `target`, or the time is over.
     pub fn bound(&mut self, cell: &Cell, target: f64) -> Bounded {
         let model = self.model;
         let mut face = cell.clone();
@@ -132,6 +137,10 @@ impl<'a> Bounder<'a> {
             if upper <= target {
                 return Bounded { face, upper, absent: false, centre, lower, split: None };
             }
+            if self.halt.is_over() {
+                let split = (0..face.lower.len()).find(|&i| face.width(i) > 0.0);
+                return Bounded { face, upper, absent: false, centre, lower, split };
+            }
             self.enclose_resolvent(&around);
             self.enclose_slopes(&around, &centre, &face);
             upper = upper.min(self.mean_value_bound(value, &face));
@@ -145,6 +154,11 @@ impl<'a> Bounder<'a> {
                 }
             }
         }
+    }
+
+    /// Whether the time is over.
+    pub fn is_late(&self) -> bool {
+        self.halt.is_over()
     }
 
     /// The value and gradient of a point, as doubles; the gradient of
@@ -573,9 +587,11 @@ impl<'a> Bounder<'a> {
         rise.lower() > 0.0 || (rise.lower() >= 0.0 && stays)
     }
 
-    /// The coordinate along which the bound has most to gain.
+    /// The coordinate along which the bound has most to gain; none where that is less
+    /// than what the bounds round.
     fn widest(&self, face: &Cell) -> Option<usize> {
-        let mut widest = (0.0, None);
+        let size = self.enclosed.of.iter().fold(0.0, |size, v| f64::max(size, v.magnitude()));
+        let mut widest = (ROUNDING * size, None);
         for i in (0..face.lower.len()).filter(|&i| face.width(i) > 0.0) {
             let effect = self.gradient[i].magnitude() * face.width(i);
             if effect > widest.0 {
@@ -591,6 +607,10 @@ impl<'a> Bounder<'a> {
     fn extreme(&mut self, cell: &Cell, reward: Reward, sign: f64, w: &mut [f64]) {
         let n = self.model.n_states;
         for step in 0..=IMPROVEMENTS {
+            if self.halt.is_over() && step > 0 {
+                w.fill(f64::INFINITY);
+                return;
+            }
             let mut residual = f64::NEG_INFINITY;
             for s in 0..n {
                 let image = self.bellman(cell, reward, sign, s, w);
@@ -610,12 +630,9 @@ impl<'a> Bounder<'a> {
 
     /// Adds the largest residual over `1 - kappa`.
     fn lift(&self, residual: f64, w: &mut [f64]) {
-        let model = self.model;
-        let sums = model.row_sums.iter().fold(0.0, |most, sum| f64::max(most, sum.upper()));
-        let contraction = mul_up(model.gamma.upper(), sums);
-        let lift = div_up(residual.max(0.0), add_down(1.0, -contraction));
+        let lift = if residual > 0.0 { div_up(residual, self.model.gap.lower()) } else { 0.0 };
         #[cfg(test)]
-        let lift = if model.has(Mutant::NoLift) { 0.0 } else { lift };
+        let lift = if self.model.has(Mutant::NoLift) { 0.0 } else { lift };
         for w in w {
             *w = add_up(*w, lift);
         }
@@ -799,9 +816,6 @@ pub(super) fn middle(lower: f64, upper: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::time::Instant;
-
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -809,7 +823,7 @@ mod tests {
     use crate::arithmetic::Rational;
     use crate::optimum::build;
     use crate::optimum::climb::{ascend, at, project};
-    use crate::optimum::performative::{Found, Halt, OptimumSettings};
+    use crate::optimum::performative::{FOREVER, Found, OptimumSettings};
     use crate::optimum::search::Search;
     use crate::oracle::{Problem, Reading};
     use crate::policy::Policy;
@@ -909,11 +923,11 @@ mod tests {
             let problem = problems(&mut rng, round);
             let mut model = build::model(&problem).unwrap();
             let climbs: Vec<_> = (0..4)
-                .map(|_| ascend(&model, &mut Bounder::new(&model), &random_point(&mut rng, &model)))
+                .map(|_| ascend(&model, &mut Bounder::new(&model, &FOREVER), &random_point(&mut rng, &model)))
                 .collect();
             let best = climbs.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).unwrap();
             model.mutant = mutant;
-            let mut bounder = Bounder::new(&model);
+            let mut bounder = Bounder::new(&model, &FOREVER);
             for attempt in 0..8 {
                 let x = if attempt < 3 { best.0.clone() } else { random_point(&mut rng, &model) };
                 let cell = cell_around(&mut rng, &model, &x);
@@ -962,15 +976,13 @@ mod tests {
             let exact: Vec<Rational> = x.iter().map(|&p| Rational::from_f64(p)).collect();
             let policy = Policy::probabilities(n, 2, exact).unwrap();
             let truth = problem.rational_model().unwrap().0.perform(&policy).unwrap().evaluation.value;
-            let bounded = Bounder::new(&model).bound(&at(&x), f64::NEG_INFINITY);
+            let bounded = Bounder::new(&model, &FOREVER).bound(&at(&x), f64::NEG_INFINITY);
             Rational::from_f64(bounded.upper) < truth
         })
     }
 
     fn run(model: &Model, settings: &OptimumSettings) -> Found {
-        let interrupt = AtomicBool::new(false);
-        let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
-        Search::new(model, settings).run(&halt, &mut |_| {})
+        Search::new(model, settings).run(&FOREVER, &mut |_| {})
     }
 
     /// Whether the bound of the whole domain is below a value that is attained.
@@ -1016,7 +1028,7 @@ mod tests {
             let model = build::model(&problem).unwrap();
             let (n, width) = (model.n_states, model.n_actions);
             let x = random_point(&mut rng, &model);
-            let point = Bounder::new(&model).climb(&at(&x));
+            let point = Bounder::new(&model, &FOREVER).climb(&at(&x));
             let policy = Policy::probabilities(n, width, x);
             let (exact, policy) = (problem.model::<f64>().unwrap(), policy.unwrap());
             let performance = exact.perform(&policy).unwrap();

@@ -9,7 +9,8 @@ use super::model::{Link, MAX_ACTIONS, Model};
 use super::performative::OptimumError;
 use crate::arithmetic::{Field, Interval, Rational};
 use crate::environments::{Affine, Loan};
-use crate::oracle::{EnvironmentSpec, Numeral, Problem};
+use crate::linear::SolveError;
+use crate::oracle::{EnvironmentSpec, Numeral, Problem, exact_sum};
 
 /// The largest number of states.
 const MAX_STATES: usize = 64;
@@ -52,6 +53,28 @@ pub(super) fn model(problem: &Problem) -> Result<Model, OptimumError> {
         _ => return Err(OptimumError::NotBounded { kind: problem.environment.kind() }),
     };
     affine.model(problem)
+}
+
+/// `1 - gamma max sum_t P[t]` over rows that do not respond.
+///
+/// # Errors
+/// [`SolveError::NotContracting`] where it is not positive.
+pub(super) fn gap<'a>(
+    problem: &Problem,
+    rows: impl Iterator<Item = &'a [Numeral]>,
+) -> Result<Interval, OptimumError> {
+    let sum = |row: &[Numeral]| exact_sum(row.iter().map(Numeral::exact).collect()).reduced();
+    contraction_gap(problem, &rows.map(sum).max().unwrap_or_else(Rational::zero))
+}
+
+fn contraction_gap(problem: &Problem, largest_sum: &Rational) -> Result<Interval, OptimumError> {
+    let product = problem.gamma.exact() * largest_sum;
+    let gap = Rational::one() - &product;
+    if !gap.is_positive() {
+        let product = product.approximate();
+        return Err(OptimumError::Performance(SolveError::NotContracting { product }.into()));
+    }
+    Ok(Interval::from_rational(&gap))
 }
 
 /// `rho`; of a problem without one, its only state.
@@ -98,6 +121,7 @@ impl ExactAffine {
             row.retain(|link| !link.is_constant_zero());
         }
         let mut row_sums = Vec::with_capacity(n * width);
+        let (mut largest_sum, mut largest_reward) = (Rational::zero(), Rational::zero());
         for (i, links) in links.iter().enumerate() {
             let base = &self.transitions[i * n..(i + 1) * n];
             for t in 0..n {
@@ -120,6 +144,10 @@ impl ExactAffine {
                 low += sums().min().unwrap_or_else(Rational::zero);
                 high += sums().max().unwrap_or_else(Rational::zero);
             }
+            largest_sum = largest_sum.max(high.clone());
+            let most = |link: &Exact| link.rewards.iter().map(Signed::abs).max();
+            let reward = links.iter().filter_map(most).fold(self.rewards[i].abs(), |sum, n| sum + n);
+            largest_reward = largest_reward.max(reward);
             let (low, high) = (Interval::from_rational(&low), Interval::from_rational(&high));
             row_sums.push(Interval::new(low.lower(), high.upper()).unwrap_or(Interval::ENTIRE));
         }
@@ -147,6 +175,8 @@ impl ExactAffine {
             n_states: n,
             n_actions: width,
             gamma: problem.gamma.lift(),
+            gap: contraction_gap(problem, &largest_sum)?,
+            largest_reward: Interval::from_rational(&largest_reward).upper(),
             initial: initial(problem),
             row_sums,
             root,

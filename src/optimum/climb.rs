@@ -21,6 +21,9 @@ pub(super) fn ascend(model: &Model, bounder: &mut Bounder<'_>, start: &[f64]) ->
             let mut y = best.0.clone();
             y[i] += look;
             project(model, &mut y);
+            if bounder.is_late() {
+                return best;
+            }
             let value = if y == best.0 { best.1 } else { bounder.climb(&at(&y)).value };
             if value > best.1 + 1e-9 * best.1.abs() {
                 better = Some(y);
@@ -42,6 +45,9 @@ fn climb(model: &Model, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, 
     let largest = here.gradient.iter().fold(0.0, |most, g| f64::max(most, g.abs()));
     let mut step = if largest > 0.0 { 0.5 / largest } else { return (x, here.value) };
     for _ in 0..ITERATIONS {
+        if bounder.is_late() {
+            break;
+        }
         let mut y = x.clone();
         for (y, g) in y.iter_mut().zip(&here.gradient) {
             *y += step * g;
@@ -89,6 +95,13 @@ pub(super) fn project(model: &Model, x: &mut [f64]) {
 
 /// The nearest distribution: all entries lowered by one number, and cut at 0.
 fn project_to_simplex(x: &mut [f64]) {
+    // The largest entry as 0, and what is farther below than 1 as -1: the projection is
+    // the same, and nothing cancels.
+    let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    for x in x.iter_mut() {
+        let below = *x - largest;
+        *x = if below >= -1.0 { below } else { -1.0 };
+    }
     let mut sorted = x.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let (mut sum, mut level) = (0.0, 0.0);

@@ -15,12 +15,14 @@ mod certificate;
 mod climb;
 mod enclosure;
 mod exponential;
+mod fixed;
 pub mod gridworld;
 mod landscape;
 mod model;
 mod performative;
 mod polynomial;
 mod rectangular;
+mod scale;
 mod search;
 
 pub use certificate::{CERTIFICATE_FORMAT, Certificate, CertificateError, CertificateSettings, certificate};

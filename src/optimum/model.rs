@@ -36,6 +36,10 @@ pub(super) struct Model {
     pub n_states: usize,
     pub n_actions: usize,
     pub gamma: Interval,
+    /// `1 - gamma` times the largest row sum over all policies.
+    pub gap: Interval,
+    /// A bound of `|r|` over all policies.
+    pub largest_reward: f64,
     pub initial: Vec<Interval>,
     /// `sum_t P[s,a,t]` over all policies, at `s A + a`.
     pub row_sums: Vec<Interval>,

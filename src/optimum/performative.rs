@@ -2,6 +2,7 @@
 //!
 //! Every upper bound is a theorem of `docs/theory/optima.md`, rounded outward.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{self, AtomicBool};
 use std::time::{Duration, Instant};
 
@@ -9,15 +10,16 @@ use num_traits::{One, Zero};
 use thiserror::Error;
 
 use super::build;
+use super::fixed::Fixed;
 use super::gridworld::gridworld_optimum;
-use super::rectangular::Rectangular;
+use super::rectangular::{Rectangular, check_bound};
+use super::scale::Scale;
 use super::search::Search;
-use crate::arithmetic::rounding::add_up;
-use crate::arithmetic::{Ball, Field, Interval, Rational};
+use crate::arithmetic::rounding::{add_down, add_up};
+use crate::arithmetic::{Field, Interval, Rational};
 use crate::mdp::ModelError;
-use crate::oracle::{EnvironmentSpec, Numeral, Problem};
+use crate::oracle::{EnvironmentSpec, Numeral, OracleError, PolicySpec, Problem};
 use crate::performative::PerformanceError;
-use crate::policy::Policy;
 
 /// Why there is no optimum.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -69,6 +71,18 @@ pub enum OptimumError {
         /// The value.
         gap: f64,
     },
+    /// The optimum is no double.
+    #[error("the optimum is {about}, expected within the range of doubles")]
+    BeyondDoubles {
+        /// What is known of it.
+        about: String,
+    },
+    /// Doubles cannot tell the discount factor from 1.
+    #[error("gamma: is {gamma} as a double, expected below 1 for the optimum of this environment")]
+    Gamma {
+        /// The nearest double.
+        gamma: f64,
+    },
     /// The parts of the problem do not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -82,11 +96,16 @@ pub enum OptimumError {
 pub struct OptimumSettings {
     /// Stops when the upper bound exceeds the value by at most this.
     pub gap: f64,
+    /// Or by at most this share of the largest value that the rewards allow,
+    /// `max |r| / (1 - gamma)`.
+    pub relative_gap: f64,
     /// Parameters of exponential families lie in `[-bound, bound]`; without a bound
     /// they are any numbers, limits included.
     pub bound: Option<f64>,
-    /// Stops after this time, with the gap reached.
+    /// Uses this time for a better policy or bound, and stops with the gap reached.
     pub budget: Option<Duration>,
+    /// Without a budget, stops after this time where nothing else ends the search.
+    pub patience: Option<Duration>,
     /// Branch and bound stops when so many cells are open.
     pub open_cells: usize,
     /// Random starts of its ascent.
@@ -97,7 +116,16 @@ pub struct OptimumSettings {
 
 impl Default for OptimumSettings {
     fn default() -> Self {
-        Self { gap: 1e-6, bound: None, budget: None, open_cells: 4_000_000, starts: 8, seed: 0 }
+        Self {
+            gap: 1e-6,
+            relative_gap: 1e-12,
+            bound: None,
+            budget: None,
+            patience: None,
+            open_cells: 4_000_000,
+            starts: 8,
+            seed: 0,
+        }
     }
 }
 
@@ -132,8 +160,8 @@ pub struct Progress {
 /// A performative optimum with its certificate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformativeOptimum {
-    /// A lower bound of the value of `policy`; where it is not attained, of the
-    /// limit.
+    /// A lower bound of the value of `policy`, whose rows sum to exactly 1, or of the
+    /// policy with `parameters`; where it is not attained, of the limit.
     pub value: f64,
     /// No policy of the domain has a larger value.
     pub upper_bound: f64,
@@ -164,9 +192,10 @@ pub struct PerformativeOptimum {
 /// environment that it induces, over a stated domain.
 ///
 /// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
-/// policies, by branch and bound. Exponential families: all parameters with their
-/// limits, or a box of them, by dynamic programming. The coin: its closed form. The
-/// gridworld: a policy and a bound far apart.
+/// policies, by branch and bound, and by policy iteration where nothing responds.
+/// Exponential families: all parameters with their limits, or a box of them, by dynamic
+/// programming. The coin: its closed form. The gridworld: a policy and a bound far
+/// apart.
 ///
 /// # Errors
 /// [`OptimumError`] for problems that are not bounded here, with the reason.
@@ -199,33 +228,64 @@ pub fn performative_optimum_with(
     interrupt: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PerformativeOptimum, OptimumError> {
-    if settings.gap.is_nan() || settings.gap < 0.0 {
-        return Err(OptimumError::Gap { gap: settings.gap });
+    for gap in [settings.gap, settings.relative_gap] {
+        if gap.is_nan() || gap < 0.0 {
+            return Err(OptimumError::Gap { gap });
+        }
+    }
+    if let EnvironmentSpec::ExponentialFamily { .. } = problem.environment {
+        check_bound(settings.bound)?;
     }
     if !problem.entropy.is_zero() {
         return Err(OptimumError::Entropy);
     }
-    let halt = Halt { interrupt, start: Instant::now(), budget: settings.budget };
-    match &problem.environment {
+    let limit = settings.budget.or(settings.patience);
+    let halt = Halt { interrupt, start: Instant::now(), budget: limit };
+    // Rewards of size 1: all that is said of absolute sizes below is about these.
+    let scale = Scale::of(problem, settings);
+    let scaled = scale.apply(problem);
+    let inner = OptimumSettings { gap: scale.gap(settings), ..settings.clone() };
+    let mut shown = |known: Progress| progress(scale.undone_progress(known));
+    let (mut found, domain) = match &scaled.environment {
         EnvironmentSpec::Coin { mu, epsilon } => {
-            Ok(reported(coin(problem, &mu.exact(), &epsilon.exact()), settings, ALL_POLICIES.to_owned()))
+            (coin(&scaled, &mu.exact(), &epsilon.exact()), ALL_POLICIES.to_owned())
         }
         EnvironmentSpec::ExponentialFamily { .. } => {
-            let family = Rectangular::new(problem, settings.bound)?;
-            Ok(reported(family.search(settings.gap, &halt, progress), settings, family.domain()))
+            let family = Rectangular::new(&scaled, settings.bound)?;
+            (family.search(inner.gap, &halt, &mut shown), family.domain())
         }
         EnvironmentSpec::Gridworld { .. } => {
-            let mut found = gridworld_optimum(problem, settings, &halt, progress)?;
-            found.value = evaluated(problem, &found.policy)?;
-            Ok(reported(found, settings, ALL_POLICIES.to_owned()))
+            if scaled.gamma.approximate() >= 1.0 {
+                return Err(OptimumError::Gamma { gamma: 1.0 });
+            }
+            (gridworld_optimum(&scaled, &inner, &halt, &mut shown)?, ALL_POLICIES.to_owned())
+        }
+        EnvironmentSpec::Fixed { .. } => {
+            (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned())
         }
         _ => {
-            let model = build::model(problem)?;
-            let mut found = Search::new(&model, settings).run(&halt, progress);
-            found.value = evaluated(problem, &found.policy)?;
-            Ok(reported(found, settings, ALL_POLICIES.to_owned()))
+            let model = build::model(&scaled)?;
+            (Search::new(&model, &inner).run(&halt, &mut shown), ALL_POLICIES.to_owned())
         }
+    };
+    if matches!(problem.environment, EnvironmentSpec::ExponentialFamily { .. }) {
+        if found.attained {
+            let logits = found.parameters.iter().copied().map(Numeral::from).collect();
+            let value = value_of(&scaled, PolicySpec::Softmax { logits }).unwrap_or(f64::NEG_INFINITY);
+            found.value = found.value.max(value);
+        }
+    } else {
+        make_printable(&mut found.policy, problem.n_actions());
+        found.parameters.clone_from(&found.policy);
+        let values = found.policy.iter().copied().map(Numeral::from).collect();
+        found.value = value_of(&scaled, PolicySpec::Probabilities { values })?;
     }
+    let (value, upper) = (scale.undone_down(found.value), scale.undone_up(found.upper));
+    if !(value.is_finite() && upper.is_finite()) {
+        return Err(OptimumError::BeyondDoubles { about: scale.about(found.value, found.upper) });
+    }
+    (found.value, found.upper) = (value, upper);
+    Ok(reported(found, scale.asked(settings), domain))
 }
 
 const ALL_POLICIES: &str = "all policies";
@@ -237,6 +297,12 @@ pub(super) struct Halt<'a> {
     pub budget: Option<Duration>,
 }
 
+/// A search that nothing ends early.
+pub(super) static FOREVER: LazyLock<Halt<'static>> = LazyLock::new(|| {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    Halt { interrupt: &NEVER, start: Instant::now(), budget: None }
+});
+
 impl Halt<'_> {
     /// Why to end now, if at all.
     pub fn reason(&self) -> Option<OptimumStop> {
@@ -245,6 +311,16 @@ impl Halt<'_> {
         }
         let late = self.budget.is_some_and(|budget| self.start.elapsed() >= budget);
         late.then_some(OptimumStop::Budget)
+    }
+
+    /// Whether to end now.
+    pub fn is_over(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// The same for a part of the work, which may take this share of the time.
+    pub fn share(&self, share: f64) -> Self {
+        Self { budget: self.budget.map(|budget| budget.mul_f64(share)), ..*self }
     }
 }
 
@@ -260,34 +336,57 @@ pub(super) struct Found {
     pub method: &'static str,
 }
 
-fn reported(found: Found, settings: &OptimumSettings, domain: String) -> PerformativeOptimum {
+fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
     let upper_bound = found.upper.max(found.value);
     let gap = add_up(upper_bound, -found.value) + 0.0;
+    let certified = gap <= asked;
+    // What the search took for enough, or not, may be otherwise after the last rounding.
+    let stop = match found.stop {
+        OptimumStop::Gap | OptimumStop::Exhausted if certified => OptimumStop::Gap,
+        OptimumStop::Gap => OptimumStop::Exhausted,
+        early => early,
+    };
     PerformativeOptimum {
-        value: found.value,
+        value: found.value + 0.0,
         upper_bound,
         gap,
-        certified: gap <= settings.gap,
+        certified,
         attained: found.attained,
         domain,
         policy: found.policy,
         parameters: found.parameters,
         method: found.method,
         nodes: found.nodes,
-        stop: found.stop,
+        stop,
     }
 }
 
-/// The value of a policy, rounded down: of the one with rows that sum to exactly 1.
-fn evaluated(problem: &Problem, policy: &[f64]) -> Result<f64, OptimumError> {
-    let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    let mut values: Vec<Ball> = policy.iter().map(|&p| Ball::from_f64(p)).collect();
-    for row in values.chunks_mut(n_actions) {
-        let total = row.iter().fold(Ball::from_f64(0.0), |sum, p| sum + p);
-        row.iter_mut().for_each(|p| *p /= total);
+/// Makes each row a distribution that doubles hold exactly: multiples of 2^-53, of
+/// which the largest is what the others leave.
+fn make_printable(policy: &mut [f64], n_actions: usize) {
+    const UNITS: f64 = (1u64 << 53) as f64;
+    for row in policy.chunks_mut(n_actions) {
+        let sound = |p: f64| if p.is_finite() { p.clamp(0.0, 1.0) } else { 0.0 };
+        let largest = (0..row.len()).max_by(|&a, &b| sound(row[a]).total_cmp(&sound(row[b]))).unwrap_or(0);
+        let mut rest = 1u64 << 53;
+        for (_, p) in row.iter_mut().enumerate().filter(|(a, _)| *a != largest) {
+            let units = ((sound(*p) * UNITS).round() as u64).min(rest);
+            rest -= units;
+            *p = units as f64 / UNITS;
+        }
+        row[largest] = rest as f64 / UNITS;
     }
-    let policy = Policy::probabilities(n_states, n_actions, values)?;
-    Ok(problem.model::<Ball>()?.perform(&policy)?.evaluation.value.lower())
+}
+
+/// A proven lower bound of the value of a policy.
+fn value_of(problem: &Problem, policy: PolicySpec) -> Result<f64, OptimumError> {
+    match problem.deploying(policy).bounded_value() {
+        Ok(found) => Ok(add_down(found.value, -found.error_bound)),
+        Err(OracleError::Performance(error)) => Err(error.into()),
+        Err(OracleError::Model(error)) => Err(error.into()),
+        // A value of which no double is near, or nothing is known.
+        Err(_) => Ok(f64::NEG_INFINITY),
+    }
 }
 
 /// The coin: `J = -PR(theta)/(1 - gamma)`, a parabola over `theta` in [-1/2, 1/2]

@@ -7,8 +7,6 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use nalgebra::{DMatrix, DVector};
 use num_traits::{One, ToPrimitive, Zero};
@@ -19,9 +17,10 @@ use super::enclosure::{hull, interval, largest_mean};
 use super::exponential::{exp_down, exp_up};
 #[cfg(test)]
 use super::model::Mutant;
-use super::performative::{Found, Halt, OptimumError, OptimumStop, Progress};
+use super::performative::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
 use crate::arithmetic::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 use crate::arithmetic::{Field, Interval, Rational, Transcendental};
+use crate::linear::Size;
 use crate::oracle::{Base, EnvironmentSpec, Numeral, Problem};
 
 /// Rounds of policy iteration; each is one of Newton's for Bellman's equation.
@@ -29,13 +28,15 @@ const ROUNDS: usize = 100;
 /// In a box, parameters are looked at by the largest one of a state, in ranges of
 /// this width: all weights of a softmax are then of the same order or negligible.
 const BAND: f64 = 2.0;
+/// The share of the time that policy iteration may take.
+const ITERATING: f64 = 0.5;
 /// Cells of one maximum.
 const CELLS: usize = 20_000;
 /// The largest box.
 const MAX_BOUND: f64 = 300.0;
 /// Where rewards grow without bound, parameters lie in this box unless another is
 /// given.
-const DEFAULT_BOUND: f64 = 3.0;
+pub(super) const DEFAULT_BOUND: f64 = 3.0;
 /// What counts as no improvement, relative to the values.
 const NEGLIGIBLE: f64 = 1e-14;
 
@@ -45,6 +46,8 @@ pub(super) struct Rectangular {
     n_states: usize,
     n_actions: usize,
     gamma: Interval,
+    /// `1 - gamma`
+    gap: Interval,
     initial: Vec<Interval>,
     rows: Vec<Tilted>,
     /// Whether all rows of a state are the same and do not respond.
@@ -88,6 +91,17 @@ struct Policies {
     early: Option<OptimumStop>,
 }
 
+/// Checks a bound of the parameters.
+///
+/// # Errors
+/// [`OptimumError::Bound`] for one that is none, or so large that weights overflow.
+pub(super) fn check_bound(bound: Option<f64>) -> Result<(), OptimumError> {
+    match bound {
+        Some(bound) if !(bound > 0.0 && bound <= MAX_BOUND) => Err(OptimumError::Bound { bound }),
+        _ => Ok(()),
+    }
+}
+
 impl Rectangular {
     /// An exponential family, with the box that its rewards need.
     ///
@@ -98,11 +112,7 @@ impl Rectangular {
         else {
             return Err(OptimumError::NotBounded { kind: problem.environment.kind() });
         };
-        if let Some(bound) = bound
-            && !(bound > 0.0 && bound <= MAX_BOUND)
-        {
-            return Err(OptimumError::Bound { bound });
-        }
+        check_bound(bound)?;
         let (n, width) = (problem.n_states(), problem.n_actions());
         let exact: Vec<Rational> = psi.iter().map(Numeral::exact).collect();
         let rows: Vec<Tilted> = (0..n * width)
@@ -132,6 +142,7 @@ impl Rectangular {
             n_states: n,
             n_actions: width,
             gamma: problem.gamma.lift(),
+            gap: Interval::from_rational(&(Rational::one() - problem.gamma.exact())),
             initial: build::initial(problem),
             indifferent: indifferent.collect(),
             rows,
@@ -156,18 +167,19 @@ impl Rectangular {
 
     /// Policy iteration, then a bound of what it ends with.
     pub fn search(&self, gap: f64, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
-        let Policies { choices, values, mut cells, early } = self.iterate(halt, progress);
+        let Policies { choices, values, mut cells, early } = self.iterate(&halt.share(ITERATING), progress);
         let mut stop = early.unwrap_or(OptimumStop::Gap);
         let lower = self.lower_bounds(&choices, &values);
         // A half of the gap for what the improvement may still be.
-        let share = 0.5 * gap * (1.0 - self.gamma.upper());
+        let share = 0.5 * gap * self.gap.lower();
         let rises: Vec<(f64, usize)> =
-            (0..self.n_states).into_par_iter().map(|s| self.largest_rise(s, &values, share)).collect();
+            (0..self.n_states).into_par_iter().map(|s| self.largest_rise(s, &values, share, halt)).collect();
         cells += rises.iter().map(|rise| rise.1).sum::<usize>();
-        let rise = rises.iter().fold(0.0, |most, rise| f64::max(most, rise.0));
+        let rise = rises.iter().fold(0.0, |most, rise| Size::larger(most, rise.0));
         #[cfg(test)]
         let rise = if self.mutant == Mutant::NoLift { 0.0 } else { rise };
-        let upper = self.lifted(&values, div_up(rise, add_down(1.0, -self.gamma.upper())));
+        let lift = if rise == 0.0 { 0.0 } else { div_up(rise, self.gap.lower()) };
+        let upper = self.lifted(&values, lift).min(self.largest_value());
         let value = self.mean(&lower).lower();
         let upper = upper.max(value);
         if stop == OptimumStop::Gap && add_up(upper, -value) > gap {
@@ -198,8 +210,10 @@ impl Rectangular {
             if let early @ Some(_) = halt.reason() {
                 return Policies { choices, values, cells, early };
             }
-            let improved: Vec<Improvement> =
-                (0..self.n_states).into_par_iter().map(|s| self.improve(s, &choices[s], &values)).collect();
+            let improved: Vec<Improvement> = (0..self.n_states)
+                .into_par_iter()
+                .map(|s| self.improve(s, &choices[s], &values, halt))
+                .collect();
             cells += improved.iter().map(|i| i.cells).sum::<usize>();
             let mut changed = false;
             for (choice, improvement) in choices.iter_mut().zip(improved) {
@@ -220,8 +234,7 @@ impl Rectangular {
 
     /// Values near the best ones.
     pub fn best_values(&self) -> Vec<f64> {
-        let halt = Halt { interrupt: &AtomicBool::new(false), start: Instant::now(), budget: None };
-        self.iterate(&halt, &mut |_| {}).values
+        self.iterate(&FOREVER, &mut |_| {}).values
     }
 
     /// An upper bound of `e^x (q_a(x) - w[s])` over the box for each action; without a
@@ -231,8 +244,17 @@ impl Rectangular {
             None => ((f64::NEG_INFINITY, f64::INFINITY), None, 1.0),
             Some(bound) => ((-bound, bound), Some(0.0), (-bound).exp()),
         };
-        let gain = |a: usize| self.gain(s, a, w, w[s], scale).supremum(range, tolerance * least).upper;
+        let gain =
+            |a: usize| self.gain(s, a, w, w[s], scale).supremum(range, tolerance * least, &FOREVER).upper;
         (0..self.n_actions).map(gain).collect()
+    }
+
+    /// What no value exceeds: the largest reward for ever.
+    fn largest_value(&self) -> f64 {
+        let end = self.bound.unwrap_or(f64::INFINITY);
+        let rewards = self.rows.iter().map(|row| row.reward(interval(-end, end)).0.upper());
+        let most = rewards.fold(0.0, Size::larger);
+        self.lifted(&vec![0.0; self.n_states], div_up(most, self.gap.lower()))
     }
 
     /// `rho . v`
@@ -268,8 +290,9 @@ impl Rectangular {
                 }
             }
         }
-        // I - gamma P is strictly diagonally dominant.
-        system.lu().solve(&rewards).unwrap_or(rewards).iter().copied().collect()
+        // I - gamma P is strictly diagonally dominant, if not in doubles.
+        let values = system.lu().solve(&rewards).unwrap_or(rewards);
+        values.iter().map(|&v| if v.is_finite() { v } else { 0.0 }).collect()
     }
 
     /// Lower bounds of the values of a policy near `w` (Theorem 1 with `-r`).
@@ -284,7 +307,7 @@ impl Rectangular {
             }
             fall = f64::max(fall, -change.lower());
         }
-        let fall = div_up(fall, add_down(1.0, -self.gamma.upper()));
+        let fall = if fall == 0.0 { 0.0 } else { div_up(fall, self.gap.lower()) };
         w.iter().map(|&w| add_down(w, -fall)).collect()
     }
 
@@ -292,6 +315,7 @@ impl Rectangular {
         Gain {
             row: &self.rows[s * self.n_actions + a],
             gamma: self.gamma,
+            gap: self.gap,
             w,
             level,
             scale,
@@ -308,13 +332,15 @@ impl Rectangular {
     }
 
     /// A choice of a state that is better than its value, where there is one.
-    fn improve(&self, s: usize, now: &Choice, w: &[f64]) -> Improvement {
+    fn improve(&self, s: usize, now: &Choice, w: &[f64], halt: &Halt<'_>) -> Improvement {
         if self.indifferent[s] {
             return Improvement { choice: None, cells: 0 };
         }
         let least = NEGLIGIBLE * w.iter().fold(1.0, |size, w| f64::max(size, w.abs()));
         let suprema = |range: (f64, f64), scale: Option<f64>| -> Vec<Supremum> {
-            (0..self.n_actions).map(|a| self.gain(s, a, w, w[s], scale).supremum(range, least)).collect()
+            (0..self.n_actions)
+                .map(|a| self.gain(s, a, w, w[s], scale).supremum(range, least, halt))
+                .collect()
         };
         let mut cells = 0;
         let Some(bound) = self.bound else {
@@ -347,14 +373,14 @@ impl Rectangular {
 
     /// A bound of how much `B(W)[s]` may exceed `W[s]`, and the cells it took:
     /// `share` where that can be proved.
-    fn largest_rise(&self, s: usize, w: &[f64], share: f64) -> (f64, usize) {
+    fn largest_rise(&self, s: usize, w: &[f64], share: f64, halt: &Halt<'_>) -> (f64, usize) {
         let mut cells = 0;
         let Some(bound) = self.bound else {
             let mut most = 0.0;
             for a in 0..self.n_actions {
                 let everything = (f64::NEG_INFINITY, f64::INFINITY);
-                let best = self.gain(s, a, w, w[s], None).supremum(everything, 0.5 * share);
-                (most, cells) = (f64::max(most, best.upper), cells + best.cells);
+                let best = self.gain(s, a, w, w[s], None).supremum(everything, 0.5 * share, halt);
+                (most, cells) = (Size::larger(most, best.upper), cells + best.cells);
             }
             return (most, cells);
         };
@@ -362,8 +388,8 @@ impl Rectangular {
         for band in Self::bands(bound) {
             let least = NEGLIGIBLE * w.iter().fold(1.0, |size, w| f64::max(size, w.abs()));
             let mut rise = f64::max(most, share.max(least));
-            while !self.is_at_most(s, w, band, rise, &mut cells) {
-                rise *= 4.0;
+            while !self.is_at_most(s, w, band, rise, halt, &mut cells) {
+                rise = if halt.is_over() { f64::INFINITY } else { 4.0 * rise };
             }
             most = rise;
         }
@@ -373,7 +399,15 @@ impl Rectangular {
     /// Whether `f <= W[s] + rise` is proved for parameters whose largest lies in a
     /// band: with a half of the rise for the level, the sum of the suprema may be the
     /// other half times the smallest weight of the largest parameter.
-    fn is_at_most(&self, s: usize, w: &[f64], (low, top): (f64, f64), rise: f64, cells: &mut usize) -> bool {
+    fn is_at_most(
+        &self,
+        s: usize,
+        w: &[f64],
+        (low, top): (f64, f64),
+        rise: f64,
+        halt: &Halt<'_>,
+        cells: &mut usize,
+    ) -> bool {
         if !rise.is_finite() {
             return true;
         }
@@ -383,7 +417,7 @@ impl Rectangular {
         for a in 0..self.n_actions {
             let range = (-self.bound.unwrap_or(f64::INFINITY), top);
             let gain = self.gain(s, a, w, level, Some(top));
-            let best = gain.supremum(range, 0.5 * allowed / self.n_actions as f64);
+            let best = gain.supremum(range, 0.5 * allowed / self.n_actions as f64, halt);
             sum = add_up(sum, best.upper);
             *cells += best.cells;
         }
@@ -502,6 +536,7 @@ fn clipped(x: Interval, clip: Interval) -> Interval {
 struct Gain<'a> {
     row: &'a Tilted,
     gamma: Interval,
+    gap: Interval,
     w: &'a [f64],
     level: f64,
     scale: Option<f64>,
@@ -550,8 +585,7 @@ impl Gain<'_> {
             largest_mean(lower, upper, Interval::one(), w, &mut best)
         };
         let mean = interval(-mean(&below), mean(&above));
-        let rest = (self.gamma - Interval::one()) * Interval::point(self.level);
-        self.row.reward(x).0 + self.gamma * mean + rest
+        self.row.reward(x).0 + self.gamma * mean - self.gap * Interval::point(self.level)
     }
 
     /// The gain and its derivative over a range: `g' = q' + g` where it is
@@ -586,7 +620,7 @@ impl Gain<'_> {
     }
 
     /// The supremum over a range up to a tolerance, or to rounding.
-    fn supremum(&self, (lower, upper): (f64, f64), tolerance: f64) -> Supremum {
+    fn supremum(&self, (lower, upper): (f64, f64), tolerance: f64, halt: &Halt<'_>) -> Supremum {
         let mut found = Supremum { upper: f64::NEG_INFINITY, at: 0.0, lower: f64::NEG_INFINITY, cells: 0 };
         if self.scale.is_none() && !self.row.responds() {
             let constant = self.at(0.0);
@@ -604,7 +638,8 @@ impl Gain<'_> {
         let mut open = BinaryHeap::from([Part { lower, upper, bound: f64::INFINITY }]);
         let mut closed = f64::NEG_INFINITY;
         while let Some(part) = open.pop() {
-            if part.bound <= found.lower + tolerance || found.cells >= CELLS {
+            let is_late = found.cells.is_multiple_of(64) && found.cells > 0 && halt.is_over();
+            if part.bound <= found.lower + tolerance || found.cells >= CELLS || is_late {
                 closed = closed.max(part.bound);
                 break;
             }
@@ -729,9 +764,7 @@ mod tests {
     }
 
     fn search(family: &Rectangular) -> Found {
-        let interrupt = AtomicBool::new(false);
-        let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
-        family.search(1e-6, &halt, &mut |_| {})
+        family.search(1e-6, &FOREVER, &mut |_| {})
     }
 
     /// Whether the bound of a search is below an exact value: of ordinary chains, and

@@ -14,7 +14,7 @@ use super::model::Model;
 #[cfg(test)]
 use super::model::Mutant;
 use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
-use crate::arithmetic::rounding::add_up;
+use crate::arithmetic::rounding::{add_up, div_up};
 
 /// A cell that may hold something better.
 struct Open {
@@ -46,6 +46,8 @@ impl Eq for Open {}
 
 /// How many cells are split at once, whatever the number of threads.
 const BATCH: usize = 64;
+/// The share of the time that the first ascent may take.
+const CLIMBING: f64 = 0.3;
 
 /// Best-first branch and bound.
 pub(super) struct Search<'a> {
@@ -76,8 +78,9 @@ impl<'a> Search<'a> {
 
     /// Splits cells until the gap is small enough or the search is told to end.
     pub fn run(mut self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
-        self.climb();
-        self.enter(vec![(self.model.root.clone(), f64::INFINITY)]);
+        let most = div_up(self.model.largest_reward, self.model.gap.lower());
+        self.climb(&halt.share(CLIMBING));
+        self.enter(vec![(self.model.root.clone(), most)], halt);
         let stop = loop {
             let upper = self.upper();
             progress(Progress {
@@ -107,7 +110,7 @@ impl<'a> Search<'a> {
                     None => break,
                 }
             }
-            self.enter(halves);
+            self.enter(halves, halt);
         };
         let upper = self.upper();
         Found {
@@ -129,7 +132,7 @@ impl<'a> Search<'a> {
     }
 
     /// Ascends from the middle of the domain and from random points.
-    fn climb(&mut self) {
+    fn climb(&mut self, halt: &Halt<'_>) {
         let model = self.model;
         let n = model.root.lower.len();
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
@@ -138,7 +141,7 @@ impl<'a> Search<'a> {
             .extend((0..self.settings.starts).map(|_| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()));
         let climbed: Vec<(Vec<f64>, f64)> = starts
             .par_iter()
-            .map_init(|| Bounder::new(model), |bounder, start| ascend(model, bounder, start))
+            .map_init(|| Bounder::new(model, halt), |bounder, start| ascend(model, bounder, start))
             .collect();
         for (x, value) in climbed {
             self.improve(x, value);
@@ -173,12 +176,12 @@ impl<'a> Search<'a> {
     }
 
     /// Bounds cells and keeps those that may hold something better.
-    fn enter(&mut self, cells: Vec<(Cell, f64)>) {
+    fn enter(&mut self, cells: Vec<(Cell, f64)>, halt: &Halt<'_>) {
         let model = self.model;
         let target = add_up(self.value, self.settings.gap);
         let bounded: Vec<Bounded> = cells
             .par_iter()
-            .map_init(|| Bounder::new(model), |bounder, (cell, _)| bounder.bound(cell, target))
+            .map_init(|| Bounder::new(model, halt), |bounder, (cell, _)| bounder.bound(cell, target))
             .collect();
         self.nodes += bounded.len();
         let best = bounded.iter().fold(None, |best: Option<&Bounded>, b| match best {
@@ -191,7 +194,7 @@ impl<'a> Search<'a> {
             // From the best centre now and then, and wherever one is better.
             let promising = best.lower > self.value + 0.1 * self.settings.gap;
             if promising || self.batches.is_power_of_two() {
-                let (higher, value) = ascend(model, &mut Bounder::new(model), &x);
+                let (higher, value) = ascend(model, &mut Bounder::new(model, halt), &x);
                 self.improve(higher, value);
             }
             self.improve(x, best.lower);

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::OracleError;
+use super::{OracleError, Problem};
 use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, BigBall, Rational, Transcendental};
-use crate::performative::Performance;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::mdp::Mdp;
+use crate::performative::{Performance, PerformanceError};
 use crate::response::Kink;
 
 /// The format name of answers.
@@ -231,14 +233,59 @@ impl Enclosed for BigBall {
     }
 }
 
-/// The answer of an evaluation in balls, and whether more digits would make its
-/// bounds much smaller.
-pub(super) struct Attempt {
+/// What is known from an evaluation in balls, and whether more digits would tell
+/// much more.
+pub(super) struct Attempt<A> {
     /// Midpoints, and their distances to the farthest members.
-    pub answer: Answer,
+    pub answer: A,
+    /// Where the response is not differentiable.
+    pub kinks: Vec<KinkReport>,
     /// Whether the bounds are as small as doubles let them be, or far below the
     /// rounding of the numbers that the answer is made of.
     pub is_tight: bool,
+}
+
+/// What can be known of a problem in doubles with bounds.
+pub(super) trait Known: Sized {
+    /// Evaluates a problem in one arithmetic.
+    ///
+    /// # Errors
+    /// [`OracleError::NotFinite`] names a number that has no double, or nothing is
+    /// known of.
+    fn attempt<T: Enclosed>(problem: &Problem) -> Result<Attempt<Self>, OracleError>;
+}
+
+/// The value of a policy alone, where the rest of its answer may be beyond doubles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BoundedValue {
+    /// A double near the value.
+    pub value: f64,
+    /// A bound of its error.
+    pub error_bound: f64,
+}
+
+impl Known for BoundedValue {
+    fn attempt<T: Enclosed>(problem: &Problem) -> Result<Attempt<Self>, OracleError> {
+        let (model, policy) = (problem.model::<T>()?, problem.deployed_policy::<T>()?);
+        let induced = model.response.induce(&policy).map_err(PerformanceError::from)?;
+        let mdp = Mdp::new(induced.kernel, induced.rewards, model.initial, model.gamma)?;
+        let evaluation = evaluate(&mdp, &policy, &model.entropy).map_err(PerformanceError::from)?;
+        let bounded = Bounded::new("value", &[Some(&evaluation.value)], &|_| vec![])?;
+        let (largest, horizon) = made_of(&mdp, &evaluation);
+        Ok(Attempt {
+            answer: Self { value: evaluation.value.midpoint(), error_bound: bounded.bound },
+            kinks: induced.kinks.iter().map(KinkReport::from).collect(),
+            is_tight: bounded.is_tight(bounded.bound, (largest * horizon).min(f64::MAX)),
+        })
+    }
+}
+
+/// The largest reward, and the discounted number of steps.
+fn made_of<T: Enclosed>(mdp: &Mdp<T>, evaluation: &Evaluation<T>) -> (f64, f64) {
+    let pairs = (0..mdp.n_states()).flat_map(|s| (0..mdp.n_actions()).map(move |a| (s, a)));
+    let rewards = pairs.map(|(s, a)| mdp.reward(s, a).approximate().abs());
+    let horizon = evaluation.state_occupancy.iter().map(|d| d.approximate().abs()).sum::<f64>();
+    (rewards.fold(0.0, f64::max), horizon.min(f64::MAX))
 }
 
 /// Bounds below this share of the largest entry are those of its rounding to a
@@ -248,13 +295,10 @@ const PRINTED: f64 = 1.0 / (1u64 << 50) as f64;
 /// doubles by eight digits, also where it is 0.
 const NEGLIGIBLE: f64 = PRINTED / (1u64 << 30) as f64;
 
-impl Attempt {
-    /// The answer of an evaluation in balls.
-    ///
-    /// # Errors
-    /// [`OracleError::NotFinite`] names a number that has no double, or nothing is
-    /// known of.
-    pub(super) fn new<T: Enclosed>(performance: &Performance<'_, T>) -> Result<Self, OracleError> {
+impl Known for Answer {
+    fn attempt<T: Enclosed>(problem: &Problem) -> Result<Attempt<Self>, OracleError> {
+        let (model, policy) = (problem.model::<T>()?, problem.deployed_policy::<T>()?);
+        let performance = model.perform(&policy)?;
         let evaluation = &performance.evaluation;
         let terms = &performance.gradient;
         let total = terms.total();
@@ -275,10 +319,8 @@ impl Attempt {
         let gradient = bounded("gradient", &gradient, &|k| vec![k % n_parameters])?;
 
         // What values are made of: rewards over the horizon.
-        let rewards = (0..performance.mdp.n_states() * width)
-            .map(|i| performance.mdp.reward(i / width, i % width).approximate().abs());
-        let horizon = occupancy.total.min(f64::MAX);
-        let made_of = (rewards.fold(0.0, f64::max) * horizon).max(state_values.largest).min(f64::MAX);
+        let (reward, horizon) = made_of(&performance.mdp, evaluation);
+        let made_of = (reward * horizon).max(state_values.largest).min(f64::MAX);
         let steps = |x: f64| (x * horizon).min(f64::MAX);
         let is_tight = value.is_tight(value.bound, made_of)
             && state_values.is_tight(state_values.bound, made_of)
@@ -293,7 +335,8 @@ impl Attempt {
             gradient: gradient.bound,
             covers: if performance.kinks.is_empty() { Covers::Problem } else { Covers::InducedMdp },
         };
-        Ok(Self { answer: Answer::converted(performance, T::midpoint, bounds), is_tight })
+        let answer = Answer::converted(&performance, T::midpoint, bounds);
+        Ok(Attempt { kinks: answer.kink.clone(), answer, is_tight })
     }
 }
 
@@ -307,9 +350,8 @@ struct Bounded {
     bound: f64,
     /// The sum of the bounds, rounded up.
     sum: f64,
-    /// The largest absolute value of an entry, and their sum.
+    /// The largest absolute value of an entry.
     largest: f64,
-    total: f64,
     entries: usize,
 }
 
@@ -319,7 +361,7 @@ impl Bounded {
         entries: &[Option<&T>],
         index: &dyn Fn(usize) -> Vec<usize>,
     ) -> Result<Self, OracleError> {
-        let mut result = Self { bound: 0.0, sum: 0.0, largest: 0.0, total: 0.0, entries: entries.len() };
+        let mut result = Self { bound: 0.0, sum: 0.0, largest: 0.0, entries: entries.len() };
         for (i, entry) in entries.iter().enumerate() {
             let Some(ball) = entry else { continue };
             let (size, bound) = (ball.midpoint().abs(), ball.error_bound());
@@ -333,7 +375,6 @@ impl Bounded {
             result.bound = result.bound.max(bound);
             result.sum = add_up(result.sum, bound);
             result.largest = result.largest.max(size);
-            result.total += size;
         }
         Ok(result)
     }

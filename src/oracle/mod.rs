@@ -25,10 +25,11 @@ use crate::performative::{PerformanceError, PerformativeMdp};
 use crate::policy::Policy;
 use crate::response::Response;
 
-pub use answer::{Answer, AnswerOf, Bounds, Covers, ExactAnswer, KinkReport, Terms};
-use answer::{Attempt, Enclosed};
+use answer::Known;
+pub use answer::{Answer, AnswerOf, BoundedValue, Bounds, Covers, ExactAnswer, KinkReport, Terms};
 pub use json::InputError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
+pub(crate) use numeral::exact_sum;
 pub use numeral::{Numeral, Reading};
 pub use problem::{Base, EnvironmentSpec, Followers, PolicySpec, Problem};
 pub use verify::{Claimed, Difference, Entry, Tolerance, Verdict, verify};
@@ -86,8 +87,23 @@ fn lift_indexed<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> 
     entries.iter().map(|(index, numeral)| (*index, numeral.lift())).collect()
 }
 
-fn is_beyond_doubles(attempt: &Result<Attempt, OracleError>) -> bool {
-    matches!(attempt, Err(OracleError::NotFinite { about: Some(_), .. }))
+/// The same for entries that may be repeated, which add up: exactly, since they may
+/// cancel.
+fn lift_sums<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], T)> {
+    let mut sorted: Vec<&([usize; N], Numeral)> = entries.iter().collect();
+    sorted.sort_by_key(|(index, _)| *index);
+    let sum = |group: &[&([usize; N], Numeral)]| match group {
+        [(index, numeral)] => (*index, numeral.lift()),
+        _ => {
+            let terms = group.iter().map(|(_, numeral)| numeral.exact()).collect();
+            (group[0].0, T::from_rational(&exact_sum(terms).reduced()))
+        }
+    };
+    sorted.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
+}
+
+fn is_beyond_doubles(error: &OracleError) -> bool {
+    matches!(error, OracleError::NotFinite { about: Some(_), .. })
 }
 
 impl Problem {
@@ -117,8 +133,8 @@ impl Problem {
                     n_actions,
                     rows(transitions)?,
                     lift(rewards),
-                    lift_indexed(transition_slopes),
-                    lift_indexed(reward_slopes),
+                    lift_sums(transition_slopes),
+                    lift_sums(reward_slopes),
                 )?)
             }
             EnvironmentSpec::Coin { mu, epsilon } => {
@@ -273,35 +289,41 @@ impl Problem {
     /// # Errors
     /// [`OracleError`] where the problem has no finite answer.
     pub fn answer(&self) -> Result<Answer, OracleError> {
-        let mut best = self.attempt::<Ball>();
+        self.known()
+    }
+
+    /// The value alone, likewise.
+    ///
+    /// # Errors
+    /// [`OracleError`] where it is not finite.
+    pub fn bounded_value(&self) -> Result<BoundedValue, OracleError> {
+        self.known()
+    }
+
+    /// What is known with the digits that it takes.
+    fn known<A: Known>(&self) -> Result<A, OracleError> {
+        let mut best = A::attempt::<Ball>(self);
         for bits in precision::LADDER {
             let is_decided = match &best {
-                Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.answer, bits),
-                Err(OracleError::NotFinite { about, .. }) => about.is_some(),
-                Err(_) => false,
+                Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.kinks, bits),
+                Err(error) => is_beyond_doubles(error),
             };
             if is_decided || !precision::is_affordable(self, bits) {
                 break;
             }
-            let next = BigBall::with_precision(bits, || self.attempt::<BigBall>());
-            // More digits never lose what fewer have found, but for an overflow.
-            if next.is_ok() || best.is_err() || is_beyond_doubles(&next) {
+            let next = BigBall::with_precision(bits, || A::attempt::<BigBall>(self));
+            // More digits lose what fewer have found only where it is no double.
+            if next.as_ref().err().is_none_or(is_beyond_doubles) || best.is_err() {
                 best = next;
             }
         }
         Ok(best?.answer)
     }
 
-    /// The answer in one arithmetic.
-    fn attempt<T: Enclosed>(&self) -> Result<Attempt, OracleError> {
-        let (model, policy) = (self.model::<T>()?, self.deployed_policy()?);
-        Attempt::new(&model.perform(&policy)?)
-    }
-
     /// Whether a kink may be one for want of digits only, of which there are fewer
     /// than `bits`.
-    fn has_open_kinks(&self, answer: &Answer, bits: u64) -> bool {
-        answer.kink.iter().any(|kink| match kink {
+    fn has_open_kinks(&self, kinks: &[KinkReport], bits: u64) -> bool {
+        kinks.iter().any(|kink| match kink {
             KinkReport::Clip { clip } => !self.is_on_its_clip(*clip),
             // Exact ties stay ties: the next digits decide all others.
             KinkReport::Tie { .. } => bits == precision::LADDER[0],

@@ -11,6 +11,7 @@ use num_traits::{One, Zero};
 
 use crate::arithmetic::{Field, Rational};
 use crate::environments::LoanForm;
+use crate::policy::{Parametrisation, Policy};
 
 /// The name of the format, the value of the key `format`.
 pub const FORMAT: &str = "pemdp-problem/1";
@@ -79,6 +80,25 @@ pub enum PolicySpec {
 }
 
 impl PolicySpec {
+    /// A policy of doubles as it would be given.
+    pub(crate) fn of(policy: &Policy<f64>) -> Self {
+        let numerals = |entries: &[f64]| entries.iter().copied().map(Numeral::from).collect();
+        match policy.parametrisation() {
+            Parametrisation::Softmax { logits } => Self::Softmax { logits: numerals(logits) },
+            Parametrisation::LogLinear { features, theta } => {
+                Self::LogLinear { features: numerals(features), theta: numerals(theta) }
+            }
+            Parametrisation::Weights { values } => Self::Weights { values: numerals(values) },
+            Parametrisation::Probabilities => {
+                let states = 0..policy.n_states();
+                let entries = states.flat_map(|s| (0..policy.n_actions()).map(move |a| (s, a)));
+                Self::Probabilities {
+                    values: entries.map(|(s, a)| (*policy.probability(s, a)).into()).collect(),
+                }
+            }
+        }
+    }
+
     /// The name of the kind in a file.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -254,6 +274,33 @@ impl Problem {
     /// The number of parameters of the policy.
     pub fn n_parameters(&self) -> usize {
         self.policy.n_parameters()
+    }
+
+    /// The same problem with another policy, whose shape fits.
+    pub(crate) fn deploying(&self, policy: PolicySpec) -> Self {
+        Self { policy, ..self.clone() }
+    }
+
+    /// The same problem with all rewards multiplied, exactly. Those of the coin and of the
+    /// gridworld are their own.
+    pub(crate) fn with_rewards_times(&self, factor: &Rational) -> Self {
+        let mut result = self.clone();
+        let scale = |x: &mut Numeral| *x = Numeral::from(x.exact() * factor);
+        match &mut result.environment {
+            EnvironmentSpec::Fixed { rewards, .. } => rewards.iter_mut().for_each(scale),
+            EnvironmentSpec::Explicit { rewards, reward_jacobian, .. } => {
+                rewards.iter_mut().chain(reward_jacobian.iter_mut().map(|(_, x)| x)).for_each(scale);
+            }
+            EnvironmentSpec::Affine { rewards, reward_slopes, .. } => {
+                rewards.iter_mut().chain(reward_slopes.iter_mut().map(|(_, x)| x)).for_each(scale);
+            }
+            EnvironmentSpec::ExponentialFamily { reward_base, slope, clip, .. } => {
+                reward_base.iter_mut().chain([slope]).chain(clip).for_each(scale);
+            }
+            EnvironmentSpec::Loan { gain, loss, .. } => [gain, loss].into_iter().for_each(scale),
+            EnvironmentSpec::Coin { .. } | EnvironmentSpec::Gridworld { .. } => {}
+        }
+        result
     }
 
     /// The first thing that keeps the answer from being a fraction: its path,

@@ -422,11 +422,15 @@ impl<'a> Comparison<'a> {
         differences
     }
 
-    /// A claimed error bound that is smaller than the error of what it bounds.
+    /// A claimed error bound that is smaller than the error of what it bounds, which is
+    /// right otherwise.
     fn broken_bound(&self, which: usize, claimed: &Claimed) -> Option<Difference> {
         let (bound, got) = (claimed.bounds[which]?, claimed.quantities[which].as_ref()?);
         let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
         let (got, truth) = (form(got), form(&self.truth[which]));
+        if !self.agrees(which, &got, &truth) {
+            return None; // its entries are reported
+        }
         let errors = got.iter().zip(&truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
         // Less its mean an entry may be twice as far.
         let times = if which == GRADIENT && self.free_mean.is_some() { 2.0 } else { 1.0 };

@@ -65,7 +65,7 @@ pub(super) fn proof(
     let value: f64 = start.iter().zip(&best).map(|(p, v)| p * v).sum();
     // Raised by the same amount in each state.
     let room = (target.upper_bound - value) / start.iter().sum::<f64>();
-    let contraction = 1.0 - family.gamma.upper();
+    let contraction = (Rational::one() - problem.gamma.exact()).approximate();
     if room.is_nan() || room <= 0.0 || contraction <= 0.0 {
         return Err(no_witness());
     }

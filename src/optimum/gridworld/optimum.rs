@@ -214,6 +214,7 @@ impl Finder<'_> {
             tangent: self.problem.model()?,
             comparator: Some(start.clone()),
             start,
+            keeps_parameters: false,
         };
         let mut best = self.value;
         let found = solve(algorithm, &task, self.settings.seed, &mut |iterate| {

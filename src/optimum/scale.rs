@@ -1,0 +1,168 @@
+//! Rewards of size 1: a problem is searched with its rewards over a power of two,
+//! exactly, so that its bounds neither overflow nor vanish.
+
+use num_traits::{One, Signed, Zero};
+
+use super::{OptimumSettings, Progress};
+use crate::arithmetic::rounding::{div_down, mul_down, mul_up};
+use crate::arithmetic::{BigBall, Field, Interval, Rational};
+use crate::oracle::{EnvironmentSpec, Numeral, Problem};
+
+/// How the rewards of a problem are scaled.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scale {
+    /// `max |r| <= 2^twos` over the domain.
+    twos: i64,
+    /// A lower bound of `1/(1 - gamma)`.
+    horizon: f64,
+}
+
+impl Scale {
+    /// The scale of a problem's rewards; that of the coin and of the gridworld is 1.
+    pub fn of(problem: &Problem, settings: &OptimumSettings) -> Self {
+        let gap = Interval::from_rational(&(Rational::one() - problem.gamma.exact()));
+        let twos = largest_reward(problem, settings.bound).map_or(0, |largest| top(&largest));
+        Self { twos, horizon: div_down(1.0, gap.upper()) }
+    }
+
+    /// The problem with rewards over `2^twos`.
+    pub fn apply(&self, problem: &Problem) -> Problem {
+        if self.twos == 0 { problem.clone() } else { problem.with_rewards_times(&power_of_two(-self.twos)) }
+    }
+
+    /// The gap that is enough, of the scaled problem.
+    pub fn gap(&self, settings: &OptimumSettings) -> f64 {
+        let absolute = times_power_of_two(settings.gap, -self.twos, mul_down);
+        absolute.max(settings.relative_gap * self.horizon)
+    }
+
+    /// The gap that is enough, of the problem itself.
+    pub fn asked(&self, settings: &OptimumSettings) -> f64 {
+        settings.gap.max(self.undone_down(settings.relative_gap * self.horizon))
+    }
+
+    /// A lower bound of a value without the scale.
+    pub fn undone_down(&self, x: f64) -> f64 {
+        times_power_of_two(x, self.twos, mul_down)
+    }
+
+    /// An upper bound of a value without the scale.
+    pub fn undone_up(&self, x: f64) -> f64 {
+        times_power_of_two(x, self.twos, mul_up)
+    }
+
+    /// Where a value lies that is beyond doubles without the scale.
+    pub fn about(&self, value: f64, upper: f64) -> String {
+        let end = |x: f64| {
+            let undone = BigBall::from_f64(x) * BigBall::from_rational(&power_of_two(self.twos));
+            undone.beyond_doubles().unwrap_or_else(|| format!("{:e}", undone.midpoint()))
+        };
+        format!("between {} and {}", end(value), end(upper))
+    }
+
+    /// What is known, without the scale.
+    pub fn undone_progress(&self, known: Progress) -> Progress {
+        Progress {
+            value: self.undone_down(known.value),
+            upper_bound: self.undone_up(known.upper_bound),
+            ..known
+        }
+    }
+}
+
+/// `x 2^twos`, rounded in one direction.
+fn times_power_of_two(x: f64, twos: i64, times: fn(f64, f64) -> f64) -> f64 {
+    let mut rest = twos;
+    let mut x = x;
+    while rest != 0 {
+        let step = rest.clamp(-1000, 1000);
+        x = times(x, f64::from_bits(((1023 + step) as u64) << 52));
+        rest -= step;
+    }
+    x
+}
+
+fn power_of_two(twos: i64) -> Rational {
+    Rational::from_integer(2.into()).power(twos)
+}
+
+/// The least `k` with `x <= 2^k`, for `x > 0`, or one more.
+fn top(x: &Rational) -> i64 {
+    x.numer().bits() as i64 - x.denom().bits() as i64 + 1
+}
+
+/// A bound of `|r|` over the domain; none where it is 0, or rewards are not scaled.
+fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
+    let size = |x: &Numeral| x.exact().abs();
+    let largest = |entries: &[Numeral]| entries.iter().map(size).max().unwrap_or_else(Rational::zero);
+    let reward = match &problem.environment {
+        EnvironmentSpec::Fixed { rewards, .. } => largest(rewards),
+        EnvironmentSpec::Affine { rewards, reward_slopes, .. } => {
+            // Each state's probabilities sum to 1; the largest row has no more than all.
+            let mut rows: std::collections::BTreeMap<[usize; 2], Rational> = Default::default();
+            for ([s, a, ..], n) in reward_slopes {
+                *rows.entry([*s, *a]).or_insert_with(Rational::zero) += size(n);
+            }
+            largest(rewards) + rows.into_values().max().unwrap_or_else(Rational::zero)
+        }
+        EnvironmentSpec::Loan { gain, loss, .. } => size(gain).max(size(loss)),
+        EnvironmentSpec::ExponentialFamily { reward_base, slope, clip, .. } => {
+            let base = largest(reward_base);
+            let reach = if slope.is_zero() {
+                Some(base)
+            } else {
+                // Without a bound and a clip parameters lie in a box of their own.
+                let most = bound.unwrap_or(super::rectangular::DEFAULT_BOUND);
+                let bounded = bound.is_some() || clip.is_none();
+                bounded.then(|| base + size(slope) * Rational::from_f64(most))
+            };
+            match (reach, clip.as_ref().map(size)) {
+                (Some(reach), Some(clip)) => reach.min(clip),
+                (Some(reach), None) => reach,
+                (None, clip) => clip?,
+            }
+        }
+        _ => return None,
+    };
+    (!reward.is_zero()).then_some(reward)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::Reading;
+
+    fn loan(gain: &str) -> Problem {
+        let json = format!(
+            r#"{{"format":"pemdp-problem/1","gamma":"1/2","initial":[1],"policy":{{"kind":"softmax","logits":[[0,0]]}},
+                "environment":{{"kind":"loan","form":"bandit","q0":"9/20","c":"43/140","gain":{gain},"loss":0}}}}"#
+        );
+        Problem::from_json(&json, Reading::Doubles).unwrap()
+    }
+
+    #[test]
+    fn rewards_are_scaled_to_1_and_back() {
+        for gain in ["1e200", "3", "5e-324", "1", "\"1/3\""] {
+            let problem = loan(gain);
+            let scale = Scale::of(&problem, &OptimumSettings::default());
+            let EnvironmentSpec::Loan { gain, .. } = &scale.apply(&problem).environment else { panic!() };
+            let scaled = gain.exact();
+            assert!(scaled <= Rational::one() && scaled > Rational::from_ratio(1, 8), "{scaled}");
+            let back = scaled.approximate();
+            let original = problem.environment.clone();
+            let EnvironmentSpec::Loan { gain, .. } = original else { panic!() };
+            assert!(Rational::from_f64(scale.undone_down(back)) <= gain.exact());
+            assert!(Rational::from_f64(scale.undone_up(back.next_up())) >= gain.exact());
+        }
+        assert_eq!(Scale::of(&loan("0"), &OptimumSettings::default()).twos, 0);
+    }
+
+    #[test]
+    fn scaling_rounds_outward_where_it_overflows_or_underflows() {
+        let scale = |twos| Scale { twos, horizon: 1.0 };
+        assert_eq!((scale(1020).undone_down(1e10), scale(1020).undone_up(1e10)), (f64::MAX, f64::INFINITY));
+        assert_eq!((scale(-1070).undone_down(1e-10), scale(-1070).undone_up(1e-10)), (0.0, 5e-324));
+        assert_eq!((scale(-2100).undone_down(-1.0), scale(-2100).undone_up(-1.0)), (-5e-324, 0.0));
+        assert_eq!(scale(3).undone_up(0.75), 6.0);
+    }
+}
