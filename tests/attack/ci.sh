@@ -26,7 +26,7 @@ attack() {
 failed=()
 "$venv/bin/python" tests/attack/test_attack.py
 attack eval 1500
-attack exact 300
+attack exact 200
 attack keys 1500
 attack verify 400
 attack optimum 80

@@ -508,7 +508,7 @@ class Problem:
             self.initial = tree(data["initial"], self.number) if "initial" in data else self.environment.default_initial
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise Malformed(repr(error)) from error
-        if self.initial is None or len(self.initial) != self.policy.n_states:
+        if not isinstance(self.initial, list) or len(self.initial) != self.policy.n_states:
             raise Malformed("initial")
 
     def number(self, x):

@@ -246,13 +246,13 @@ class Response:
 
     def pullback(self, evaluation):
         """The weights of dpi(a|s) in the transition term and in the reward term."""
-        d, occupancy, V = evaluation.d, evaluation.occupancy, evaluation.V
-        return self.pulled(d, occupancy, [self.gamma * v for v in V]), self.pulled(d, occupancy, self.cells)
+        occupancy, V = evaluation.occupancy, evaluation.V
+        return self.pulled(occupancy, [self.gamma * v for v in V]), self.pulled(occupancy, self.cells)
 
-    def pulled(self, d, occupancy, worth):
+    def pulled(self, occupancy, worth):
         """Pulls sum_{s,a} d[s,a] sum_t dP[s,a,t] worth[t] back to the policy (the reward is such a sum too)."""
         weights = {(s, a): arb(0) for s in range(SIDE * SIDE) for a in range(ACTIONS)}
-        q = [self.value_weights(s, d, occupancy, worth) for s in CELLS]
+        q = [self.value_weights(s, occupancy, worth) for s in CELLS]
         for follower in self.followers:
             arriving = [arb(0)] * TERMINAL                          # the weight of dU(t)
             for s in CELLS:
@@ -267,8 +267,9 @@ class Response:
                     weights[s, a] += weight * follower.x[NEXT[s][a]]
         return weights
 
-    def value_weights(self, s, d, occupancy, worth):
-        """The weight of dQ_f(s,b): beta/F xi(b) sum_c xi(c) (m(b) - m(c)), m the mean of worth where b leads."""
-        m = [*(d[s] * worth[t] for t in NEXT[s]), sum((x * worth[t] for x, t in zip(occupancy[s], NEXT[s])), arb(0))]
+    def value_weights(self, s, occupancy, worth):
+        """The weight of dQ_f(s,b): beta/F xi(b) sum_c xi(c) (m(b) - m(c)), m(b) = sum_a d[s,a] worth[where b leads]."""
+        visits = sum(occupancy[s], arb(0))                          # not d[s]: a row of the policy may be off 1
+        m = [*(visits * worth[t] for t in NEXT[s]), sum((x * worth[t] for x, t in zip(occupancy[s], NEXT[s])), arb(0))]
         factor, xi = self.beta / len(self.followers), self.xi[s]
         return [factor * xi[b] * sum((xi[c] * (m[b] - m[c]) for c in range(5) if c != b), arb(0)) for b in range(5)]

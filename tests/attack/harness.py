@@ -12,6 +12,10 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+from compare import judge
+from evaluate import Problem
+from numerals import Malformed
+
 SECONDS = 10.0                                # what one problem may take
 
 
@@ -27,10 +31,15 @@ class Outcome:
         return self.status is not None and (self.status == 101 or self.status < 0) or "internal error" in self.errors + self.output
 
 
+RUNNING = []                                  # the program that this process waits for
+
+
 def run(command, text="", seconds=SECONDS):
     """Runs a command on a standard input."""
     start = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)              # Ctrl-C is not for the program under test
+    RUNNING[:] = [process]
     try:
         output, errors = process.communicate(text, timeout=seconds)
         status = process.returncode
@@ -38,6 +47,7 @@ def run(command, text="", seconds=SECONDS):
         process.kill()
         output, errors = process.communicate()
         status = None
+    RUNNING.clear()
     return Outcome(status, output, errors, time.monotonic() - start)
 
 
@@ -158,6 +168,16 @@ def result(family, index, text, outcome, failures=(), refusal=None, judgement=No
             "refusal": refusal, "judgement": judgement, "ratios": ratios or {}, "notes": list(notes), "files": files or {}}
 
 
+def refused(family, index, text, reason, exact=False):
+    """The result for a problem that was refused: a failure where the reason is not so."""
+    try:
+        judgement = judge(Problem(text, exact), reason)
+    except Malformed:
+        judgement = "meaningless"
+    failures = [f"refused for a reason that is not so: {reason}"] if judgement == "false" else []
+    return result(family, index, text, "refused", failures, refusal=reason, judgement=judgement)
+
+
 def guarded(judge, family, index, text, *more):
     """The judge's result; an error of the attack itself is a failure like any other, and does not end the run."""
     try:
@@ -190,8 +210,15 @@ def markdown(summary):
 # ------------------------------------------------------------------------------------------------- the crowd
 
 def quiet():
-    """Workers leave Ctrl-C to the one who started them."""
+    """Workers leave Ctrl-C to the one who started them, and end what they run when they are ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, end)
+
+
+def end(*_):
+    for process in RUNNING:
+        process.kill()
+    os._exit(1)
 
 
 def drive(attack, tasks, work, options):

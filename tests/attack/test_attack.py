@@ -141,6 +141,18 @@ class OtherMethods(unittest.TestCase):
             quotient = (ends[0] - ends[1]) * arb(2) ** 199
             self.assertLess(nearest(abs(quotient - slope)), 1e-50 * scale ** 3, k)
 
+    def test_gridworld_against_differences(self):
+        """Likewise, at probabilities whose rows are off 1 and along which a row's sum moves."""
+        maker = families.Maker(families.random.Random("differences"))
+        rows = [[x + 1e-10 * a for a, x in enumerate(maker.doubles(4))] for _ in range(64)]
+        problem = {"format": "pemdp-problem/1", "gamma": 0.9, "policy": {"kind": "probabilities", "values": rows},
+                   "environment": {"kind": "gridworld", "eps": 0.5, "beta": 5, "followers": 1}}
+        ctx.prec = 640
+        gradient = Evaluation(Problem(json.dumps(problem)), Balls).answer()["gradient"]
+        for k in (4, 82):
+            ends = [Evaluation(Problem(json.dumps(moved(problem, k, sign))), Balls).value for sign in (1, -1)]
+            self.assertLess(nearest(abs((ends[0] - ends[1]) * arb(2) ** 199 - gradient[k])), 1e-50, k)
+
     def test_closed_forms(self):
         """Values known by hand."""
         cases = [
@@ -408,10 +420,10 @@ class PlantedErrors(unittest.TestCase):
         right = {"format": "pemdp-trajectory/1", "version": "0", "algorithm": "pepg", "settings": {}, "seed": 0, "iterates": [iterate],
                  "stop": "converged", "stop_reason": "", "policy": [[0.5, 0.5]], "warnings": [],
                  "best": {"iteration": 0.0, "value": 1.0, "policy": [[0.5, 0.5]]}}
-        self.assertEqual(solving.flaws(right, text, 0), [])
+        self.assertEqual(solving.flaws(right, text, 0, []), [])
         for change in ({"policy": [[1.0, 0.0]]}, {"policy": [[0.6, 0.5]]}, {"iterates": [iterate | {"value": 1.001}]}, {"seed": 1},
                        {"best": right["best"] | {"value": 1.5}}, {"iterates": [iterate | {"regularised_value": None}]}):
-            self.assertNotEqual(solving.flaws(right | change, text, 0), [], change)
+            self.assertNotEqual(solving.flaws(right | change, text, 0, []), [], change)
 
     def test_interrupted_summary(self):
         """What has been found is in the summary also when a run is cut short."""

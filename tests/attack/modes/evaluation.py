@@ -3,9 +3,9 @@ import json
 from functools import partial
 
 import families
-from compare import examine, examine_exact, judge
+from compare import examine, examine_exact
 from evaluate import Problem
-from harness import batch, batches, guarded, result
+from harness import batch, batches, guarded, refused, result
 from numerals import Malformed
 
 BATCH = 40
@@ -42,9 +42,7 @@ def judged(family, index, text, reply, exact):
     if family == "invalid":
         return found("refused", [] if located(reply.refusal) else [f"not one located line: {reply.refusal}"],
                      refusal=reply.refusal, judgement="invalid")
-    judgement = "meaningless" if problem is None else judge(problem, reply.refusal)
-    failures = [f"refused for a reason that is not so: {reply.refusal}"] if judgement == "false" else []
-    return found("refused", failures, refusal=reply.refusal, judgement=judgement)
+    return refused(family, index, text, reply.refusal, exact)
 
 
 def located(message):

@@ -1,7 +1,8 @@
 """`attack.py optimum`: no policy is above `upper_bound`, `value` is reached, and what is printed makes sense.
 
-The domain's policies that are held against the bound: all deterministic ones (or many), random ones, those of a climb from
-the best, the printed one, and where there is a closed form (loan, coin) or policy iteration (fixed) the true optimum.
+The domain's policies that are held against the bound: the deterministic ones (among which is the optimum of a fixed chain),
+random ones, those of a climb from the best, the printed one, and the closed forms of loans and coins. Of exponential families:
+corners of the box of parameters (far out where there is none), random parameters and a climb.
 """
 import itertools
 import json
@@ -14,10 +15,11 @@ from flint import arb, arb_mat, ctx, fmpq
 import families
 from compare import LARGE_BITS
 from evaluate import Balls, Problem, Softmax, evaluations
-from harness import batches, guarded, message, result, run, strict
+from harness import batches, guarded, message, refused, result, run, strict
 from numerals import Malformed, fraction, load, nearest
 
 BATCH, BUDGET, SLACK = 4, 1.0, 1.0            # seconds asked for, and by how much a run may be late
+FAR = 40.0                                    # parameters that are nearly their limits
 GAP = 1e-6                                    # the default of --gap
 KEYS = {"format", "value", "upper_bound", "gap", "certified", "attained", "domain", "policy", "parameters", "method", "nodes", "stop"}
 STOPS = {"gap", "exhausted", "budget", "memory", "interrupted"}
@@ -61,7 +63,7 @@ def attempt(kind, index, text, binary):
         return result(kind, index, text, "panic", [f"panic: {outcome.errors.strip()[:200]}"])
     lines = outcome.errors.strip().splitlines()
     if outcome.status == 2 and len(lines) == 1:
-        return result(kind, index, text, "refused", refusal=message(lines[0]), judgement="unjudged")
+        return refused(kind, index, text, message(lines[0]))
     if outcome.status != 0:
         return result(kind, index, text, "status", [f"status {outcome.status} with {len(lines)} lines of errors"])
     failures = [] if free or outcome.seconds <= BUDGET + SLACK else [f"a budget of {BUDGET} s took {outcome.seconds:.1f} s"]
@@ -158,8 +160,10 @@ def falsehoods(answer, text, rng, notes):
     flaws = []
     reached = printed_value(model, answer)
     if reached is not None and number(answer["value"], reached) > reached:
-        into = notes if of_normalised(model, answer) else flaws
-        into.append("value is that of the printed policy with its rows normalised" if into is notes else f"value {answer['value']} is above {text_of(reached)}, that of the printed policy")
+        if of_normalised(model, answer):
+            notes.append("value is that of the printed policy with its rows normalised")
+        else:
+            flaws.append(f"value {answer['value']} is above {text_of(reached)}, that of the printed policy")
     if model.by_parameters:
         flaws += parameter_flaws(model, answer)
     name, best = largest(model, answer, rng)
@@ -272,10 +276,7 @@ def largest(model, answer, rng):
     """The best policy that the search finds: (a name, its J)."""
     printed = not model.by_parameters and sums_to_one(answer["policy"])
     candidates = [("the printed policy", answer["policy"])] if printed else []
-    corners = 0.0
-    if model.by_parameters:
-        corners = 3.0 if model.box() == 3.0 else 40.0
-    candidates += list(itertools.islice(deterministic(model, corners, rng), 40))
+    candidates += corners(model, rng) if model.by_parameters else deterministic(model)
     candidates += [("a random policy", random_rows(model, rng)) for _ in range(10)]
     candidates += [("a closed form", rows) for rows in closed_forms(model)]
     name, rows, best = None, None, None
@@ -286,16 +287,16 @@ def largest(model, answer, rng):
     return climb(model, name, rows, best, rng)
 
 
-def deterministic(model, corner, rng):
-    """All deterministic policies (of a family: corners of the box), in random order where they are many."""
-    choices = itertools.product(range(model.A), repeat=model.S)
-    if model.by_parameters:
-        choices = ([rng.randrange(2 ** model.A) for _ in range(model.S)] for _ in range(40))
-        for choice in choices:
-            yield "a corner", [[corner if bits >> a & 1 else -corner for a in range(model.A)] for bits in choice]
-        return
-    for choice in choices:
+def deterministic(model):
+    for choice in itertools.product(range(model.A), repeat=model.S):
         yield "a deterministic policy", [[1.0 if a == b else 0.0 for a in range(model.A)] for b in choice]
+
+
+def corners(model, rng):
+    """Some corners of the box of parameters."""
+    far = min(FAR, model.box())
+    for _ in range(40):
+        yield "a corner", [[rng.choice([far, -far]) for _ in range(model.A)] for _ in range(model.S)]
 
 
 def random_rows(model, rng):
@@ -325,7 +326,7 @@ def closed_forms(model):
 
 
 def climb(model, name, rows, best, rng, steps=40):
-    """Random steps from the best policy found, kept where J rises; for fixed chains policy iteration instead."""
+    """Random steps from the best policy found, kept where J rises, and shorter ones where it does not."""
     width = 1.0
     for _ in range(steps):
         candidate = [step(row, width, model, rng) for row in rows] if rng.random() < 0.5 else one_step(rows, width, model, rng)
