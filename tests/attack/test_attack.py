@@ -27,7 +27,7 @@ import gridworld
 import harness
 import reference
 from evaluate import Balls, Evaluation, Problem, evaluate
-from modes import evaluation, keys, optimum, solving, verification
+from modes import keys, optimum, solving
 from numerals import fraction, from_fraction_text, load, nearest, rational, tree
 
 
@@ -397,7 +397,7 @@ class PlantedErrors(unittest.TestCase):
         self.assertEqual(self.optimum(right, text), [])
         wrong = [{"value": 1.0, "upper_bound": 1.9, "gap": 0.9, "certified": False, "stop": "budget", "policy": [[0.5, 0.5]]},
                  {"policy": [[0.5, 0.5]]}, {"policy": [[0.9, 0.0]]}, {"policy": [[1e9, 0.0]]}, {"gap": "inf"}, {"value": None},
-                 {"certified": False}, {"stop": "budget"}, {"gap": 0.1}, {"upper_bound": 1.0}, {"parameters": [None, 0.0]}]
+                 {"certified": False}, {"stop": "ended"}, {"gap": 0.1}, {"upper_bound": 1.0}, {"parameters": [None, 0.0]}]
         for change in wrong:
             self.assertNotEqual(self.optimum(right | change, text), [], change)
 

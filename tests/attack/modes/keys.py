@@ -13,7 +13,7 @@ from fractions import Fraction
 import families
 from compare import QUANTITIES, examine, examine_exact
 from evaluate import Problem, evaluate
-from families import name, paths, replaced, seen
+from families import paths, replaced, seen
 from harness import batch, batches, guarded, result
 from numerals import Malformed, nearest, tree
 

@@ -93,7 +93,7 @@ def inconsistencies(answer, text):
     if [len(row) for row in policy] != [len(row) for row in rows]:
         return [*flaws, "the policy has another shape"]
     for row in policy:
-        if not all(isinstance(p, float) and 0 <= p <= 1 for p in row) or abs(sum(map(fraction, row), fmpq(0)) - 1) > fraction(1e-12):
+        if not is_distribution(row):
             flaws.append("a row of the policy is no distribution")
             break
     if not all(isinstance(x, float) or x in ("inf", "-inf") for x in answer["parameters"]):
@@ -109,9 +109,13 @@ def inconsistencies(answer, text):
         flaws.append(f"gap is {gap}, and upper_bound - value is {upper - value}")
     if answer["certified"] != (gap <= GAP):
         flaws.append(f"certified is {answer['certified']} at a gap of {gap}")
-    if (answer["stop"] == "gap") != answer["certified"]:
+    if answer["stop"] == "gap" and not answer["certified"]:
         flaws.append(f"stop is {answer['stop']} and certified {answer['certified']}")
     return flaws
+
+
+def is_distribution(row):
+    return all(isinstance(p, float) and 0 <= p <= 1 for p in row) and abs(sum(map(fraction, row), fmpq(0)) - 1) <= fraction(1e-12)
 
 
 # -------------------------------------------------------------------------------------------------- the truth

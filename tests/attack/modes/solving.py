@@ -79,7 +79,8 @@ def attempt(name, index, text, binary, settings):
         return result(name, index, text, "answered", [f"the output is not JSON: {error}"])
     notes = []
     failures = flaws(trajectory, text, index, notes)
-    return result(name, index, text, "answered", failures, notes=notes, files={"trajectory": outcome.output.strip(), "command": json.dumps(command[1:])})
+    files = {"trajectory": outcome.output.strip(), "command": json.dumps(command[1:])}
+    return result(name, index, text, "answered", failures, notes=notes, files=files)
 
 
 def short_episodes(text):
@@ -106,7 +107,8 @@ def flaws(trajectory, text, seed, notes):
             notes.append("the parameters deployed first are log pi, not those of the problem")
             first = []
         found += first
-    for name, value, policy in (("the last value", values[-1], trajectory["policy"]), ("the best value", best["value"], best["policy"])):
+    for name, value, policy in (("the last value", values[-1], trajectory["policy"]),
+                                ("the best value", best["value"], best["policy"])):
         if not all(is_distribution(row) for row in policy):
             found.append("a policy is no distribution")
         elif start.kind != "exponential-family":                  # there the parameters are not in the file
