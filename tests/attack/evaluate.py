@@ -224,8 +224,8 @@ class ExponentialFamily(Environment):
     def __init__(self, data, number, problem):
         self.psi = tree(data["psi"], number)
         reward = data["reward"]
-        self.base, self.slope = tree(reward["base"], number), number(reward["slope"])
-        self.clip = None if reward["clip"] is None else number(reward["clip"])
+        self.base, self.slope = tree(reward["base"], number), number(reward.get("slope", "0"))
+        self.clip = None if reward.get("clip") is None else number(reward["clip"])
         states, actions = len(self.base), len(self.base[0])
         self.weights, self.logits = data.get("base_weights"), data.get("base_logits")
         if self.weights is not None:

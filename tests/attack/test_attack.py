@@ -35,6 +35,7 @@ def problem_text(environment, policy, **more):
     return json.dumps({"format": "pemdp-problem/1", "gamma": 0.5, "initial": [1], "policy": policy, "environment": environment} | more)
 
 
+BEYOND = "value of the answer is about 1.00e309, expected within the range of doubles"
 BANDIT = {"kind": "fixed", "transitions": [[[1], [1]]], "rewards": [[1, 0]]}
 
 
@@ -49,7 +50,8 @@ def answer_to(text, exact=False):
         numbers = tree(truth, nearest)
         bounds = {key: bound(key, numbers, truth, result.arithmetic.rational) for key in compare.QUANTITIES}
     edges = sorted(result.open_parameters())
-    answer = {"format": "pemdp-answer/1"} | numbers | {"error_bounds": bounds | {"covers": "problem"}, "smooth": not edges}
+    covers = "induced-mdp" if edges else "problem"
+    answer = {"format": "pemdp-answer/1"} | numbers | {"error_bounds": bounds | {"covers": covers}, "smooth": not edges}
     return answer | ({"kink": [{"clip": [int(i) for i in problem.policy.pair(k)]} for k in edges]} if edges else {})
 
 
@@ -288,16 +290,16 @@ class Comparison(unittest.TestCase):
         answer = answer_to(text)
         self.assertEqual(self.verdict(answer, text), [])
         silent = {key: x for key, x in answer.items() if key != "kink"} | {"smooth": True}
-        self.assertEqual(len(self.verdict(silent, text)), 1)
+        self.assertGreaterEqual(len(self.verdict(silent, text)), 1)
 
     def test_reasons(self):
         problem = Problem(self.TEXT)
-        self.assertEqual(compare.judge(problem, "value has no finite double with a finite error bound"), "false")
+        self.assertEqual(compare.judge(problem, BEYOND), "false")
         self.assertEqual(compare.judge(problem, "gamma times the largest row sum is NaN"), "false")
         self.assertEqual(compare.judge(problem, "initial: sums to 2"), "false")
         self.assertEqual(compare.judge(problem, "because"), "unknown")
         huge = Problem(problem_text({**BANDIT, "rewards": [[1e308, 1e308]]}, {"kind": "softmax", "logits": [[0, 0]]}, gamma=0.9))
-        self.assertEqual(compare.judge(huge, "value has no finite double with a finite error bound"), "true")
+        self.assertEqual(compare.judge(huge, BEYOND), "true")
 
 
 # -------------------------------------------------------------------------------------------- whole attacks

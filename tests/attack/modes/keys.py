@@ -17,7 +17,7 @@ from families import paths, replaced, seen
 from harness import batch, batches, guarded, result
 from numerals import Malformed, nearest, tree
 
-OPTIONAL = {"entropy", "initial", "base_logits", "base_weights"}    # with a default; initial only where the docs say so
+OPTIONAL = {"entropy", "initial", "base_logits", "base_weights", "slope", "clip"}    # with a default; initial only where the docs say so
 STATES, ACTIONS = 3, 2
 BATCH = 40
 

@@ -16,11 +16,12 @@ import families
 from compare import LARGE_BITS
 from evaluate import Balls, Problem, Softmax, evaluations
 from harness import batches, guarded, message, refused, result, run, strict
-from numerals import Malformed, fraction, load, nearest
+from numerals import Malformed, fraction, leaves, load, nearest
 
 BATCH, BUDGET, SLACK = 4, 1.0, 1.0            # seconds asked for, and by how much a run may be late
 FAR = 40.0                                    # parameters that are nearly their limits
-GAP = 1e-6                                    # the default of --gap
+GAP, RELATIVE_GAP = 1e-6, 1e-12               # the defaults of --gap and --relative-gap
+WIDEST = 64                                   # no box of parameters is wider
 KEYS = {"format", "value", "upper_bound", "gap", "certified", "attained", "domain", "policy", "parameters", "method", "nodes", "stop"}
 STOPS = {"gap", "exhausted", "budget", "memory", "interrupted"}
 KINDS = ["fixed", "affine", "affine", "loan", "coin", "exponential-family", "exponential-family"]
@@ -107,11 +108,35 @@ def inconsistencies(answer, text):
         flaws.append("upper_bound is below value")
     if fraction(gap) < exact or gap > math.nextafter(math.nextafter(max(upper - value, 0.0), math.inf), math.inf):
         flaws.append(f"gap is {gap}, and upper_bound - value is {upper - value}")
-    if answer["certified"] != (gap <= GAP):
+    least, most = sizes(text)
+    if answer["certified"] != (fraction(gap) <= wanted(least)) and not wanted(least) < fraction(gap) <= wanted(most):
         flaws.append(f"certified is {answer['certified']} at a gap of {gap}")
     if answer["stop"] == "gap" and not answer["certified"]:
         flaws.append(f"stop is {answer['stop']} and certified {answer['certified']}")
     return flaws
+
+
+def wanted(size):
+    """The gap that is called certified where values are of a size."""
+    return max(fraction(GAP), fraction(RELATIVE_GAP) * size)
+
+
+def sizes(text):
+    """Values are of the size R / (1 - gamma), R the least power of two above all rewards of the domain: two ends for it."""
+    problem = Problem(text)
+    environment = problem.environment
+    ends = {"fixed": lambda: (environment.rewards, []),
+            "affine": lambda: (environment.rewards, environment.reward_slopes.values()),
+            "loan": lambda: ([environment.gain, environment.loss], []),
+            "coin": lambda: ([1], []),
+            "exponential-family": lambda: (environment.base, [environment.slope * WIDEST])}
+    base, slopes = ends[problem.kind]()
+    least = max(abs(x) for x in leaves(base))
+    most = least + sum(abs(x) for x in slopes)
+    clip = getattr(environment, "clip", None)
+    if clip is not None:
+        least, most = (min(x, clip) for x in (least, most))
+    return least / (1 - problem.gamma), 4 * most / (1 - problem.gamma)
 
 
 def is_distribution(row):

@@ -44,7 +44,7 @@ def attempt(family, index, text, binary, seed):
     answer_text = answer if isinstance(answer, str) else json.dumps(answer)
     outcome = verify(binary, text, answer_text)
     failures, kind = verdict(outcome, make in RIGHT)
-    if failures == ["accepted"] and make in MEASURED and within_bounds(binary, text, answer, problem, truth):
+    if failures == ["accepted"] and make in MEASURED and within_bounds(binary, text, answer, problem, truth, make):
         return result(family, index, text, "within the program's own bounds")
     subject = make.__doc__.rstrip(".")
     return result(family, index, text, kind, [f"{subject}: {failure}" for failure in failures], files={"answer": answer_text})
@@ -74,12 +74,13 @@ def verdict(outcome, right):
     return [], {0: "accepted", 1: "wrong", 2: "refused"}.get(outcome.status, "status")
 
 
-def within_bounds(binary, text, answer, problem, truth):
+def within_bounds(binary, text, answer, problem, truth, make):
     """Whether the errors of an answer are below the program's own error bounds, than which no tolerance is tighter."""
     reply = single(binary, text)
     if reply.answer is None:
         return False
-    return all(abs(x - y) <= 2 * reply.answer["error_bounds"][key] + 1e-6 * size(truth[key])
+    tolerance = 0.0 if make is false_bound else 1e-6
+    return all(abs(x - y) <= 2 * reply.answer["error_bounds"][key] + tolerance * size(truth[key])
                for key in QUANTITIES if key in answer
                for x, y in zip(compared(problem, key, answer[key]), compared(problem, key, truth[key])) if x is not None)
 
@@ -113,9 +114,16 @@ def nearly(rng, problem, truth):
 
 
 def printed(rng, problem, truth):
-    """The whole answer with bounds, as the program prints it."""
-    bounds = {key: 0.0 for key in QUANTITIES} | {"covers": "problem"}
-    return with_format(truth) | {"error_bounds": bounds, "smooth": True}
+    """The whole answer with bounds that hold."""
+    return with_format(truth) | {"error_bounds": rounding(truth) | {"covers": "problem"}, "smooth": True}
+
+
+def rounding(truth):
+    """Bounds of what rounding to doubles has done to each quantity."""
+    terms = truth["gradient_terms"]
+    largest = {key: max(size(truth[key]), size(terms) if key == "gradient" else 0.0) for key in QUANTITIES}
+    count = len(entries(truth["occupancy"]))
+    return {key: math.ulp(x) * (count if key == "occupancy" else 1) for key, x in largest.items()}
 
 
 # ---------------------------------------------------------------------------------------------- wrong answers
@@ -249,13 +257,31 @@ def unknown(rng, problem, truth):
     return with_format(truth) | {"temperature": 1}
 
 
+def false_bound(rng, problem, truth):
+    """An entry off by more than its claimed bound, though by less than the tolerance."""
+    key = rng.choice(QUANTITIES)
+    at = rng.choice([path for path in families.paths(truth[key]) if read(truth[key], path) is not None])
+    most = size(truth[key])
+    if not 1e-290 < most < 1e300 or key == "gradient" and not problem.policy.normalised:
+        return None
+    off = read(truth[key], at) + 1e-10 * most * rng.choice([1, -1])
+    bounds = rounding(truth) | {"covers": "problem", key: 1e-11 * most}
+    return with_format(truth) | {key: off if at == () else families.replaced(truth[key], at, off), "error_bounds": bounds}
+
+
+def false_kink(rng, problem, truth):
+    """A kink where the answer is smooth."""
+    claims = [{"smooth": False}, {"error_bounds": rounding(truth) | {"covers": "induced-mdp"}}, {"kink": [{"clip": [0, 0]}]}]
+    return with_format(truth) | rng.choice(claims)
+
+
 def empty(rng, problem, truth):
     """No quantity at all, or no JSON."""
     return rng.choice(['{"format": "pemdp-answer/1"}', "", "[]", "null", "{", "hello", '{"format": "pemdp-answer/2", "value": 1}',
                        '{"format": "pemdp-answer/1", "value": 1, "value": 1}'])
 
 
-MEASURED = {perturbed, zeroed, all_zero, negated, scaled, swapped}
+MEASURED = {perturbed, zeroed, all_zero, negated, scaled, swapped, false_bound}
 RIGHT = [whole, subset, nearly, printed]
 MISTAKES = [perturbed, perturbed, zeroed, all_zero, negated, scaled, swapped, wrong_terms, hidden_number, no_number, junk,
-            junk_beside, nested, unknown, empty]
+            junk_beside, nested, unknown, false_bound, false_kink, empty]
