@@ -17,8 +17,9 @@
 mod ball;
 mod double;
 mod dual;
+pub(crate) mod euclid;
 mod interval;
-mod rational;
+pub(crate) mod rational;
 pub(crate) mod rounding;
 
 use std::cmp::Ordering;
