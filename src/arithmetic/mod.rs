@@ -18,6 +18,7 @@ mod ball;
 mod double;
 mod dual;
 pub(crate) mod euclid;
+mod fraction;
 mod interval;
 pub(crate) mod rational;
 pub(crate) mod rounding;
@@ -30,6 +31,7 @@ use num_traits::{One, Zero};
 
 pub use ball::Ball;
 pub use dual::Dual;
+pub(crate) use fraction::Fraction;
 pub use interval::Interval;
 /// Exact fractions of unbounded integers.
 pub use num_rational::BigRational as Rational;

@@ -16,9 +16,9 @@ use num_bigint::{BigInt, BigUint, Sign};
 use num_traits::{One, Signed, Zero};
 
 use super::{Factorisation, Resolvent, SolveError};
-use crate::arithmetic::Rational;
 use crate::arithmetic::euclid::small_fraction;
 use crate::arithmetic::rational::{cancelled, common_denominator, divisor};
+use crate::arithmetic::{Field, Fraction, Rational};
 
 /// The largest prime below `2^59`: the sum of a thousand products of residues,
 /// and of 16 products of a residue and a place, fits into 128 bits.
@@ -91,7 +91,7 @@ struct Solution {
 
 impl Factorisation<Rational> for PadicInverse {
     fn new(resolvent: Resolvent<Rational>) -> Result<Self, SolveError> {
-        Self::of(&resolvent)
+        Self::of(&resolvent, |p| p.clone())
     }
 
     fn solve(&self, b: &[Rational]) -> Vec<Rational> {
@@ -103,22 +103,40 @@ impl Factorisation<Rational> for PadicInverse {
     }
 }
 
+impl Factorisation<Fraction> for PadicInverse {
+    fn new(resolvent: Resolvent<Fraction>) -> Result<Self, SolveError> {
+        Self::of(&resolvent, Fraction::reduced)
+    }
+
+    fn solve(&self, b: &[Fraction]) -> Vec<Fraction> {
+        self.values(&b.iter().map(Fraction::reduced).collect::<Vec<_>>()).shared()
+    }
+
+    fn solve_transposed(&self, b: &[Fraction]) -> Vec<Fraction> {
+        self.occupancies(&b.iter().map(Fraction::reduced).collect::<Vec<_>>()).shared()
+    }
+}
+
 impl Solution {
     fn fractions(self) -> Vec<Rational> {
         let denominator = self.common * self.denominator;
         self.numerators.into_iter().map(|x| cancelled(x, denominator.clone())).collect()
     }
+
+    fn shared(self) -> Vec<Fraction> {
+        Fraction::sharing(self.numerators, [self.common, self.denominator])
+    }
 }
 
 impl PadicInverse {
-    fn of(resolvent: &Resolvent<Rational>) -> Result<Self, SolveError> {
+    fn of<T: Field>(resolvent: &Resolvent<T>, exact: impl Fn(&T) -> Rational) -> Result<Self, SolveError> {
         let n = resolvent.n_states();
+        let gamma = exact(resolvent.gamma());
         let mut scale = Vec::with_capacity(n);
         let mut rows = Vec::with_capacity(n);
         for s in 0..n {
             let probabilities = resolvent.chain().row(s).filter(|(_, p)| !p.is_zero());
-            let (row, factor) =
-                integer_row(s, resolvent.gamma(), probabilities.map(|(t, p)| (t, p.clone())).collect());
+            let (row, factor) = integer_row(s, &gamma, probabilities.map(|(t, p)| (t, exact(p))).collect());
             rows.push(row);
             scale.push(factor);
         }
@@ -566,6 +584,10 @@ mod tests {
         let inverse = PadicInverse::new(resolvent).unwrap();
         assert_eq!(inverse.solve(b), eliminated(&matrix, b, false));
         assert_eq!(inverse.solve_transposed(b), eliminated(&matrix, b, true));
+        let shared: Vec<Fraction> = b.iter().cloned().map(Fraction::from).collect();
+        let reduced = |x: Vec<Fraction>| x.iter().map(Fraction::reduced).collect::<Vec<_>>();
+        assert_eq!(reduced(inverse.solve(&shared)), inverse.solve(b));
+        assert_eq!(reduced(inverse.solve_transposed(&shared)), inverse.solve_transposed(b));
     }
 
     /// Numerator and denominator of some size, with factors that make trouble.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{OracleError, Problem};
-use crate::arithmetic::{Ball, Rational};
+use crate::arithmetic::{Ball, Fraction};
 use crate::oracle::problem::EnvironmentSpec;
 use crate::performative::Performance;
 use crate::response::Kink;
@@ -156,7 +156,7 @@ impl<N: Clone> AnswerOf<N> {
 
 impl ExactAnswer {
     /// The answer of an exact evaluation.
-    pub(super) fn new(performance: &Performance<'_, Rational>) -> Self {
+    pub(super) fn new(performance: &Performance<'_, Fraction>) -> Self {
         let zero = || "0".to_owned();
         let bounds = Bounds {
             value: zero(),
@@ -166,7 +166,7 @@ impl ExactAnswer {
             gradient: zero(),
             covers: Covers::Problem,
         };
-        Self::converted(performance, Rational::to_string, bounds)
+        Self::converted(performance, |x| x.reduced().to_string(), bounds)
     }
 }
 
