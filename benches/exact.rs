@@ -1,5 +1,6 @@
 //! Exact evaluation: value and gradient of the gridworld by number of
-//! followers, in doubles and with proven bounds; dense problems by size.
+//! followers, in doubles and with proven bounds; dense problems by size;
+//! answers in fractions by the kind of the problem's numbers.
 //!
 //! Quote ratios within one run: machines differ and are noisy.
 
@@ -8,6 +9,7 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pemdp::arithmetic::{Ball, Field, Transcendental};
 use pemdp::environments::{BaseMeasure, ClippedReward, ExponentialFamily, Gridworld, gridworld};
+use pemdp::oracle::{Problem, Reading};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use std::hint::black_box;
@@ -71,5 +73,59 @@ fn sizes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, gridworlds, sizes);
+/// An exponential family with two actions, all of whose numbers are spelled by
+/// `number`.
+fn spelled(n_states: usize, number: impl Fn(usize) -> String) -> Problem {
+    let list = |entries: Vec<String>| format!("[{}]", entries.join(","));
+    let numbers =
+        |from: usize, n: usize| list((from..from + n).map(|i| format!("\"{}\"", number(i))).collect());
+    let pairs = |from: usize| list((0..n_states).map(|s| numbers(from + 2 * s, 2)).collect());
+    let row = |i: usize| numbers(4 * n_states + i * n_states, n_states);
+    let base = list((0..n_states).map(|s| list(vec![row(2 * s), row(2 * s + 1)])).collect());
+    let psi = list((0..n_states).map(|t| (t % 3).to_string()).collect());
+    let initial = list((0..n_states).map(|_| format!("\"1/{n_states}\"")).collect());
+    let text = format!(
+        r#"{{"format": "pemdp-problem/1", "gamma": "9/10", "initial": {initial},
+            "policy": {{"kind": "weights", "values": {}}},
+            "environment": {{"kind": "exponential-family", "psi": {psi}, "base_weights": {base},
+                "reward": {{"base": {}, "slope": 0, "clip": null}}}}}}"#,
+        pairs(0),
+        pairs(2 * n_states),
+    );
+    Problem::from_json(&text, Reading::Exact).expect("a valid problem")
+}
+
+/// An integer of `n` digits that does not end in 0.
+fn digits(seed: usize, n: usize) -> String {
+    let mut state = seed as u64 + 1;
+    let mut digit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'1' + (state >> 33) as u8 % 9)
+    };
+    (0..n).map(|_| digit()).collect()
+}
+
+fn fractions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("exact fractions, exponential family, 2 actions");
+    group.sample_size(10);
+    let power = |i: usize| format!("{}e{}", 1 + i % 9, (i * 37 % 160) as i64 - 80);
+    let clustered = |i: usize| if i % 8 == 3 { digits(i, 120) } else { (1 + i % 3).to_string() };
+    let problems = [
+        ("decimals of 60 digits, 5 states", spelled(5, |i| format!("0.{}", digits(i, 60)))),
+        (
+            "fractions of 60 digits, 4 states",
+            spelled(4, |i| format!("{}/{}", digits(i, 30), digits(i + 1000, 30))),
+        ),
+        ("powers of ten, 5 states", spelled(5, power)),
+        ("clustered, 8 states", spelled(8, clustered)),
+        ("one digit, 5 states", spelled(5, |i| digits(i, 1))),
+        ("one digit, 40 states", spelled(40, |i| digits(i, 1))),
+    ];
+    for (name, problem) in problems {
+        group.bench_function(name, |b| b.iter(|| black_box(&problem).exact_answer()));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, gridworlds, sizes, fractions);
 criterion_main!(benches);

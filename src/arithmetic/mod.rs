@@ -19,9 +19,11 @@ mod ball;
 mod big_ball;
 mod double;
 mod dual;
+pub(crate) mod euclid;
+mod fraction;
 mod interval;
 mod magnitude;
-mod rational;
+pub(crate) mod rational;
 pub(crate) mod rounding;
 
 use std::cmp::Ordering;
@@ -33,6 +35,7 @@ use num_traits::{One, Zero};
 pub use ball::Ball;
 pub use big_ball::BigBall;
 pub use dual::Dual;
+pub(crate) use fraction::Fraction;
 pub use interval::Interval;
 /// Exact fractions of unbounded integers.
 pub use num_rational::BigRational as Rational;

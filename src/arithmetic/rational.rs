@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use num_bigint::BigInt;
-use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
+use super::euclid::gcd;
 use super::{Field, Rational};
 use crate::linear::PadicInverse;
 
@@ -43,17 +43,16 @@ impl Field for Rational {
     /// Over one common denominator, reduced once: solutions of one system share
     /// most of theirs, and reducing every partial sum would cost far more.
     fn sum_of_products<'a>(pairs: impl Iterator<Item = (&'a Self, &'a Self)>) -> Self {
-        let (mut numerator, mut common) = (BigInt::zero(), BigInt::one());
-        for (x, y) in pairs.filter(|(x, y)| !x.is_zero() && !y.is_zero()) {
-            let denominator = x.denom() * y.denom();
-            if !common.is_multiple_of(&denominator) {
-                let larger = common.lcm(&denominator);
-                numerator *= &larger / common;
-                common = larger;
-            }
-            numerator += x.numer() * y.numer() * (&common / denominator);
+        let terms: Vec<(BigInt, BigInt)> = pairs
+            .filter(|(x, y)| !x.is_zero() && !y.is_zero())
+            .map(|(x, y)| (x.numer() * y.numer(), x.denom() * y.denom()))
+            .collect();
+        let common = common_denominator(terms.iter().map(|(_, denominator)| denominator));
+        let mut sum = BigInt::zero();
+        for (numerator, denominator) in terms {
+            sum += if denominator == common { numerator } else { numerator * (&common / denominator) };
         }
-        Self::new(numerator, common)
+        cancelled(sum, common)
     }
 
     fn power(&self, exponent: i64) -> Self {
@@ -62,4 +61,34 @@ impl Field for Rational {
             Err(_) => num_traits::pow(self.clone(), exponent.unsigned_abs() as usize),
         }
     }
+}
+
+/// The greatest common divisor, positive.
+pub(crate) fn divisor(x: &BigInt, y: &BigInt) -> BigInt {
+    gcd(x.magnitude(), y.magnitude()).into()
+}
+
+/// `numerator / denominator` in lowest terms; the denominator is positive.
+pub(crate) fn cancelled(numerator: BigInt, denominator: BigInt) -> Rational {
+    if denominator.is_one() {
+        return Rational::from_integer(numerator);
+    }
+    let common = divisor(&numerator, &denominator);
+    if common.is_one() {
+        return Rational::new_raw(numerator, denominator);
+    }
+    Rational::new_raw(numerator / &common, denominator / common)
+}
+
+/// The least common multiple of positive denominators.
+pub(crate) fn common_denominator<'a>(denominators: impl Iterator<Item = &'a BigInt>) -> BigInt {
+    let mut common = BigInt::one();
+    for denominator in denominators {
+        if *denominator == common || (&common % denominator).is_zero() {
+            continue;
+        }
+        let shared = divisor(&common, denominator);
+        common *= denominator / shared;
+    }
+    common
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{OracleError, Problem};
 use crate::arithmetic::rounding::add_up;
-use crate::arithmetic::{Ball, BigBall, Rational, Transcendental};
+use crate::arithmetic::{Ball, BigBall, Fraction, Transcendental};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::mdp::Mdp;
 use crate::performative::{Performance, PerformanceError};
@@ -180,7 +180,7 @@ impl<N: Clone> AnswerOf<N> {
 
 impl ExactAnswer {
     /// The answer of an exact evaluation.
-    pub(super) fn new(performance: &Performance<'_, Rational>) -> Self {
+    pub(super) fn new(performance: &Performance<'_, Fraction>) -> Self {
         let zero = || "0".to_owned();
         let bounds = Bounds {
             value: zero(),
@@ -190,7 +190,7 @@ impl ExactAnswer {
             gradient: zero(),
             covers: Covers::Problem,
         };
-        Self::converted(performance, Rational::to_string, bounds)
+        Self::converted(performance, |x| x.reduced().to_string(), bounds)
     }
 }
 

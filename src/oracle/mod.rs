@@ -260,6 +260,11 @@ impl Problem {
     /// # Errors
     /// [`OracleError::NotRational`] names what is not rational.
     pub fn rational_model(&self) -> Result<(PerformativeMdp<Rational>, Policy<Rational>), OracleError> {
+        self.rational_parts()
+    }
+
+    /// The same in any arithmetic.
+    fn rational_parts<T: Field>(&self) -> Result<(PerformativeMdp<T>, Policy<T>), OracleError> {
         if let Some((path, reason)) = self.not_rational() {
             return Err(OracleError::NotRational { path, reason });
         }
@@ -353,7 +358,7 @@ impl Problem {
     /// # Errors
     /// [`OracleError::NotRational`] where there is none.
     pub fn exact_answer(&self) -> Result<ExactAnswer, OracleError> {
-        let (model, policy) = self.rational_model()?;
+        let (model, policy) = self.rational_parts()?;
         Ok(ExactAnswer::new(&model.perform(&policy)?))
     }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::answer::{Answer, Covers, FORMAT, KinkReport};
 use super::json::{Fields, InputError, Node};
 use super::mistakes::{Case, KNOWN_MISTAKES, Mistake, Prediction};
-use super::numeral::Reading;
-use super::problem::PolicySpec;
+use super::numeral::{Numeral, Reading};
+use super::problem::{EnvironmentSpec, PolicySpec};
 use super::{OracleError, Problem};
 use crate::policy::Policy;
 
@@ -121,6 +121,7 @@ const QUANTITIES: [Quantity; 9] = [
 /// So many of them have error bounds, and are predicted by mistakes.
 const BOUNDED: usize = 5;
 const VALUE: usize = 0;
+const ACTION_VALUES: usize = 2;
 const OCCUPANCY: usize = 3;
 const GRADIENT: usize = 4;
 /// The terms of the gradient.
@@ -359,22 +360,86 @@ impl<'a> Comparison<'a> {
         [bounds.value, bounds.state_values, bounds.action_values, bounds.occupancy, bounds.gradient][which]
     }
 
-    /// What an evaluation in doubles may round: `1e-15 c` of the scale of a quantity,
-    /// at most a billionth of it, with `c = 1/(1-gamma)`. The scale is the largest value
-    /// `M` of a state or action for values, `c` for occupancies, and `M c` or the largest
-    /// entry of a term for gradients.
+    /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`: for values and
+    /// occupancies `1e-15 c` of their scale, at most a billionth, and for gradients
+    /// `1e-15 c^2`, at most a thousandth, of `w M`. `M` is the largest value of a state
+    /// or action, each state counting as often as it is visited, once at most, and `w`
+    /// the largest of [`Self::sensitivities`].
     fn rounding(&self, which: usize) -> f64 {
-        let horizon = self.answer.occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
-        let values = largest(&self.truth[1]).max(largest(&self.truth[2]));
-        let scale = match which {
-            OCCUPANCY => horizon,
-            GRADIENT.. => {
-                TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(values * horizon, f64::max)
-            }
-            _ => values,
+        let actions = self.problem.n_actions();
+        let occupancy = &self.answer.occupancy;
+        let horizon = occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
+        let sizes = self.answer.state_values.iter().zip(self.truth[ACTION_VALUES].chunks(actions));
+        let sizes = sizes.map(|(v, q)| v.abs().max(largest(q)));
+        let visited = || {
+            let visits = occupancy.iter().map(|row| row.iter().sum::<f64>().min(1.0));
+            sizes.clone().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
         };
         let share = (1e-15 * horizon).min(1e-9);
-        (share * scale).min(f64::MAX)
+        let scale = match which {
+            VALUE => share * visited(),
+            OCCUPANCY => share * horizon,
+            GRADIENT.. => {
+                let terms = TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
+                let sensitivity = self.sensitivities().into_iter().fold(0.0, f64::max);
+                let of_values = (1e-15 * horizon * horizon).min(1e-3) * sensitivity * visited();
+                of_values.max(share * terms)
+            }
+            _ => share * sizes.fold(0.0, f64::max),
+        };
+        scale.min(f64::MAX)
+    }
+
+    /// How strongly the probabilities depend on each parameter: `sum |dpi(a|s)/dtheta_k|`
+    /// over the actions, at the state where it is largest; for families times the
+    /// range of `psi`, for explicit environments at least the largest `|dP/dtheta_k|`.
+    fn sensitivities(&self) -> Vec<f64> {
+        let actions = self.problem.n_actions();
+        let policy: Vec<f64> = self
+            .answer
+            .occupancy
+            .iter()
+            .flat_map(|row| {
+                let all = row.iter().sum::<f64>();
+                row.iter().map(move |d| if all > 0.0 { d / all } else { 1.0 })
+            })
+            .collect();
+        let rows = || policy.chunks(actions);
+        let others = |row: &[f64], a: usize| -> f64 {
+            row.iter().enumerate().filter(|(b, _)| *b != a).map(|(_, p)| p).sum()
+        };
+        let own = || rows().flat_map(|row| (0..actions).map(move |a| 2.0 * row[a] * others(row, a).min(1.0)));
+        let mut sensitivities: Vec<f64> = match &self.problem.policy {
+            PolicySpec::Softmax { .. } | PolicySpec::Weights { .. } => own().collect(),
+            PolicySpec::Probabilities { .. } => vec![1.0; policy.len()],
+            PolicySpec::LogLinear { features, theta } => {
+                let n = theta.len();
+                let features: Vec<f64> = features.iter().map(Numeral::approximate).collect();
+                let at = |k: usize, (s, row): (usize, &[f64])| -> f64 {
+                    let feature = |a: usize| features[(s * actions + a) * n + k];
+                    let mean: f64 = row.iter().enumerate().map(|(a, p)| p * feature(a)).sum();
+                    row.iter().enumerate().map(|(a, p)| p * (feature(a) - mean).abs()).sum()
+                };
+                (0..n).map(|k| rows().enumerate().map(|row| at(k, row)).fold(0.0, f64::max)).collect()
+            }
+        };
+        match &self.problem.environment {
+            EnvironmentSpec::ExponentialFamily { psi, .. } => {
+                let psi: Vec<f64> = psi.iter().map(Numeral::approximate).collect();
+                let ends =
+                    psi.iter().fold((0.0, 0.0), |(low, high): (f64, f64), &x| (low.min(x), high.max(x)));
+                for (w, p) in sensitivities.iter_mut().zip(&policy) {
+                    *w = w.max(p * (ends.1 - ends.0));
+                }
+            }
+            EnvironmentSpec::Explicit { transition_jacobian, .. } => {
+                for ([.., k], slope) in transition_jacobian {
+                    sensitivities[*k] = sensitivities[*k].max(slope.approximate().abs());
+                }
+            }
+            _ => {}
+        }
+        sensitivities
     }
 
     /// The gradient without what is not identified: where the parameters are the

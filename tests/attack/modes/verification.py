@@ -109,8 +109,9 @@ def subset(rng, problem, truth):
 
 def nearly(rng, problem, truth):
     """Right to 1e-8 of the largest entry."""
-    return with_format({key: tree(truth[key], lambda x, most=size(truth[key]): None if x is None
-                                  else x + rng.uniform(-1, 1) * 1e-8 * most) for key in QUANTITIES})
+    most = {key: max((abs(x) for x in compared(problem, key, truth[key]) if x is not None), default=0.0) for key in QUANTITIES}
+    return with_format({key: tree(truth[key], lambda x: None if x is None else x + rng.uniform(-1, 1) * 1e-8 * most[key])
+                        for key in QUANTITIES})
 
 
 def printed(rng, problem, truth):
@@ -208,10 +209,14 @@ def swapped(rng, problem, truth):
 
 def wrong_terms(rng, problem, truth):
     """A wrong term of the gradient."""
+    if problem.policy.n_actions < 2 and not problem.policy.normalised:
+        return None                                               # the mean of a state is free
     term = rng.choice(TERMS)
     terms = dict(truth["gradient_terms"])
-    most = size(truth["gradient_terms"]) or 1.0
-    terms[term] = [None if x is None else x + most for x in terms[term]]
+    most = (size(terms) or size(truth["action_values"]) or 1.0)
+    known = [k for k, x in enumerate(terms[term]) if x is not None]
+    at = rng.choice(known)
+    terms[term] = [x + most if k == at else x for k, x in enumerate(terms[term])]
     return with_format(truth) | {"gradient_terms": terms}
 
 
