@@ -39,7 +39,7 @@ class Jet(dict):
     def __mul__(self, other):
         terms = Jet()
         for (one, c), (two, d) in product(self.items(), jet(other).items()):
-            if len(one) + len(two) <= 2:
+            if c and d and len(one) + len(two) <= 2:
                 key = tuple(sorted(one + two))
                 terms[key] = terms.get(key, 0) + c * d
         return terms
@@ -149,16 +149,21 @@ class Problem:
             moved = lambda x, move: x + sum(m * p for m, p in zip(move, pi) if m)
             return [list(map(moved, *row)) for row in zip(P, slopes)], list(map(moved, r, pays))
         return respond
-    def evaluate(self, pi, P, r):
-        """J = rho . V, V = (I - gamma P_pi)^-1 r_pi, r + gamma P V - V, and d[s] pi(a|s), not normalised."""
+    def values(self, pi, P, r):
+        """V = (I - gamma P_pi)^-1 r_pi, and the matrix."""
         matrix = [[(s == t) - self.gamma * dot(x, column) for t, column in enumerate(zip(*y))]
                   for s, (x, y) in enumerate(zip(self.by_state(pi), self.by_state(P)))]
-        V = solve(matrix, [dot(*rows) for rows in zip(self.by_state(pi), self.by_state(r))])
+        return solve(matrix, [dot(*rows) for rows in zip(self.by_state(pi), self.by_state(r))]), matrix
+    def evaluate(self, pi, P, r):
+        """J = rho . V, V, r + gamma P V - V, and d[s] pi(a|s), not normalised."""
+        V, matrix = self.values(pi, P, r)
         A = [x + self.gamma * dot(row, V) - V[i // self.A] for i, (x, row) in enumerate(zip(r, P))]
         d = solve(zip(*matrix), self.initial)
         return dot(self.initial, V), V, A, [d[i // self.A] * x for i, x in enumerate(pi)]
+    def value(self, pi, P, r):
+        return dot(self.initial, self.values(pi, P, r)[0])
     def gradient(self, policy=None):
-        J = self.evaluate(*self.world(policy, jets=True))[0]
+        J = self.value(*self.world(policy, jets=True))
         return [part(J, i) for i in range(len(self.policy))]
 
 def two_policies(first, second):
@@ -184,7 +189,7 @@ def check_gradient(document, claim):
     n, formula = len(pi), [0] * len(pi)
     soft, soft_0 = ([x - weight * logarithm(p, basis, n) if weight else x for x, p in zip(*pair)]
                     for pair in ((r, pi), (r_0, pi_0)))
-    J, (*_, A, d) = problem.evaluate(pi, P, soft)[0], problem.evaluate(pi_0, P_0, soft_0)
+    J, (*_, A, d) = problem.value(pi, P, soft), problem.evaluate(pi_0, P_0, soft_0)
     for i, j in product(range(n), range(n)):
         score = part(pi[j], i) / pi_0[j]
         scores = score + sum(part(p, i) for p in P[j])  # P grad log P = grad P
@@ -220,7 +225,7 @@ def check_curvature(document, claim):
     policies."""
     document, constant, carried = fields(document, "problem constant pivots")
     problem, L = Problem(document), fraction(constant)
-    J, n = problem.evaluate(*problem.world(jets=True))[0], range(len(problem.policy))
+    J, n = problem.value(*problem.world(jets=True)), range(len(problem.policy))
     H = [[part(J, min(i, j), max(i, j)) * (1 + (i == j)) for j in n] for i in n]
     found = [pivots([[L * (i == j) + sign * H[i][j] for j in n] for i in n]) for sign in (1, -1)]
     equal(array(carried, 2, len(n)), found, "the pivots")
@@ -244,7 +249,7 @@ def check_bound_fails(document, _):
     (one, two), (gap, coverage, norm) = two_policies(first, {**first, "policy": policy}), array(numbers, 3)
     (pi, P, r), better = one.world(), two.world()
     (J, *_, d), d_2, gradient = one.evaluate(pi, P, r), one.evaluate(better[0], P, r)[3], one.gradient()
-    found = [two.evaluate(*better)[0] - J, max(x / y for x, y in zip(d_2, d) if y), dot(gradient, gradient)]
+    found = [two.value(*better) - J, max(x / y for x, y in zip(d_2, d) if y), dot(gradient, gradient)]
     equal([gap, coverage, norm], found, "the suboptimality, the coverage or the gradient's norm")
     require(gap > 0 and gap**2 > len(pi) * coverage * norm, "the bound holds", Wrong)
     return "SubOpt^2 > S A Cov ||grad J||^2 and SubOpt > 0, against the comparator and without the bias" + one.outside
@@ -292,7 +297,7 @@ def check_trap(document, _):
     require(problem.weighted and problem.policy[i] == start and 0 <= low < start and (high is None or start < high),
             "start is not inside, or not the problem's weight", Wrong)
     at = lambda w: problem.policy[:i] + [w] + problem.policy[i + 1:]
-    J = lambda w: problem.evaluate(*problem.world(at(w)))[0]
+    J = lambda w: problem.value(*problem.world(at(w)))
     # J is a quotient of polynomials of degree at most E (lemma 1), so it is N/D where this many values are equal.
     E = max(problem.S + 1, max(problem.psi) - min(problem.psi) + 2)
     points = [Fraction(w) for w in range(1, E + len(D) + 1)]
@@ -321,7 +326,7 @@ def check_stable_point(document, _):
     first, second, *numbers, table = fields(document, "problem better value better_value action_values")
     (one, two), (value, better) = two_policies(first, second), array(numbers, 2)
     J, V, A, _ = one.evaluate(*one.world())
-    found = [J, two.evaluate(*two.world())[0], [x + V[i // one.A] for i, x in enumerate(A)]]
+    found = [J, two.value(*two.world()), [x + V[i // one.A] for i, x in enumerate(A)]]
     equal([value, better, one.table(table)], found, "a value")
     require(max(A) <= 0 and value < better, "it is not stable, or not worse", Wrong)
 
