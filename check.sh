@@ -23,6 +23,9 @@ python3 "$checker/check_certificates.py" target/check/[A-Z]*.json
 # Likewise of performative optima.
 python3 "$checker/check_optimum.py" "$checker"/optimum-samples/*.json
 python3 "$checker/test_check_optimum.py"
+# Forged certificates of both: whatever a checker accepts must be true.
+python3 "$checker/test_forge.py"
+python3 "$checker/forge.py" 100 --seed 1 > target/check/forgeries.txt || { cat target/check/forgeries.txt >&2; exit 1; }
 for example in loan loan-mdp two-basins affine local-maximum vanishing two-state exponential-family; do
     "${CARGO_TARGET_DIR:-target}/debug/pemdp" optimum --example "$example" --json \
         --certificate "target/check/optimum-$example.json" > target/check/optimum.out

@@ -5,8 +5,8 @@ exact fractions, without derivatives of values and without searching; no code is
 import json
 import sys
 from collections import defaultdict
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
-from itertools import combinations_with_replacement
 from math import ceil, floor, lcm, prod
 from pathlib import Path
 
@@ -26,12 +26,16 @@ def fraction(text):
     return Fraction(text)
 
 
-def array(entries, *shape):
-    """A nested list of this shape, each length a number or None for any, with its entries read."""
-    if not shape:
-        return fraction(entries)
-    require(isinstance(entries, list) and shape[0] in (None, len(entries)), "an array has another shape")
-    return [array(entry, *shape[1:]) for entry in entries]
+def fraction_or_none(text):
+    return None if text is None else fraction(text)
+
+
+def array(entries, *lengths, read=fraction):
+    """A nested list with these lengths, each a number or None for any, and its entries read."""
+    if not lengths:
+        return read(entries)
+    require(isinstance(entries, list) and lengths[0] in (None, len(entries)), "an array has another shape")
+    return [array(entry, *lengths[1:], read=read) for entry in entries]
 
 
 def fields(table, names):
@@ -42,6 +46,21 @@ def fields(table, names):
 def index(k, n):
     require(type(k) is int and 0 <= k < n, "an index is none")
     return k
+
+
+# How far the sum of a row may be from 1, as where problems are read as doubles: it is certified as it is.
+TOLERANCE = Fraction(1e-9)
+
+
+def is_one(total):
+    return abs(total - 1) <= TOLERANCE
+
+
+def shape(rewards, n_states):
+    """The number of actions in a table over states and actions."""
+    require(isinstance(rewards, list) and len(rewards) == n_states, "an array has another shape")
+    require(isinstance(rewards[0], list) and rewards[0], "no actions")
+    return len(rewards[0])
 
 
 # Environments that are affine in the policy. A table over pairs (s,a) is a list, at i = s A + a. The coordinates are
@@ -66,10 +85,9 @@ def times(one, two):
 class Affine:
     def __init__(self, gamma, initial, environment):
         self.gamma, self.initial, self.S = gamma, initial, len(initial)
-        require(isinstance(environment, dict), "no environment")
         read = {"fixed": self.fixed, "affine": self.affine, "loan": self.loan}
         P, r, dP, dr = read[environment["kind"]](environment)
-        self.A, A = len(r) // self.S, len(r) // self.S
+        A = self.A
         self.reference = [s * A + A - 1 for s in range(self.S)]
         self.coordinates = [i for i in range(len(r)) if i not in self.reference]
         # Linear functions of the coordinates.
@@ -83,7 +101,7 @@ class Affine:
                 entry[key] += c
         for i, t, j, m in dP:
             moves[i, t][j] += m
-        self.require_contraction(P, moves)
+        self.require_kernel(P, moves)
         # Integers over common denominators.
         self.unit_P, self.unit_r = (lcm(*(Fraction(c).denominator for f in functions for c in f.values()))
                                     for functions in (sum(self.P, []), self.r))
@@ -91,33 +109,37 @@ class Affine:
             for f in functions:
                 f.update({key: int(c * unit) for key, c in f.items()})
 
-    def require_contraction(self, P, moves):
-        """No policy has a negative transition, nor a row whose sum times gamma reaches 1."""
+    def require_kernel(self, P, moves):
+        """No policy has a negative transition, a row whose sum is not 1, or one whose sum times gamma reaches 1. Entries
+        and sums are affine, so that their extremes are at deterministic policies, state by state."""
         still = [0] * len(P)
         for i, row in enumerate(P):
             moved = [moves.get((i, t), still) for t in range(self.S)]
             for p, m in zip(row, moved):
-                require(p + sum(map(min, self.by_state(m))) >= 0, "a transition is negative")
-            total = [sum(column) for column in zip(*moved)]
-            require(self.gamma * (sum(row) + sum(map(max, self.by_state(total)))) < 1, "no contraction")
+                require(p + sum(map(min, self.by_state(m))) >= 0, "a transition is negative for some policy")
+            total = self.by_state([sum(column) for column in zip(*moved)])
+            least, most = (sum(row) + sum(map(end, total)) for end in (min, max))
+            require(is_one(least) and is_one(most), "a row does not sum to 1 for every policy")
+            require(self.gamma * most < 1, "no contraction")
 
     def by_state(self, entries):
         return [entries[i:i + self.A] for i in range(0, len(entries), self.A)]
 
     def table(self, entries, *shape):
-        require(isinstance(entries, list) and entries and isinstance(entries[0], list), "no table")
-        return sum(array(entries, self.S, len(entries[0]), *shape), [])
+        return sum(array(entries, self.S, self.A, *shape), [])
 
     def fixed(self, environment):
         _, P, r = fields(environment, "kind transitions rewards")
+        self.A = shape(r, self.S)
         return self.table(P, self.S), self.table(r), [], []
 
     def affine(self, environment):
         _, P, r, dP, dr = fields(environment, "kind transitions rewards transition_slopes reward_slopes")
-        A = len(r[0])
+        self.A = shape(r, self.S)
+        require(type(dP) is type(dr) is list, "no list of slopes")
 
         def pair(s, a):
-            return index(s, self.S) * A + index(a, A)
+            return index(s, self.S) * self.A + index(a, self.A)
         return (self.table(P, self.S), self.table(r),
                 [(pair(s, a), index(t, self.S), pair(s_2, a_2), fraction(m)) for s, a, t, s_2, a_2, m in dP],
                 [(pair(s, a), pair(s_2, a_2), fraction(m)) for s, a, s_2, a_2, m in dr])
@@ -126,10 +148,11 @@ class Affine:
         """A loan is repaid with probability q0 - c pi(approve)."""
         _, form, *numbers = fields(environment, "kind form q0 c gain loss")
         q_0, c, gain, loss = array(numbers, 4)
+        require(0 <= min(q_0, q_0 - c) and max(q_0, q_0 - c) <= 1, "a loan's probability is none for some policy")
+        require([form, self.S] in (["bandit", 1], ["mdp", 4]), "an unknown form")
+        self.A = 2
         if form == "bandit":
-            require(self.S == 1, "a bandit has one state")
             return [[Fraction(1)]] * 2, [gain * q_0 - loss * (1 - q_0), Fraction(0)], [], [(0, 0, -c * (gain + loss))]
-        require(form == "mdp" and self.S == 4, "an unknown form")
         P = [[0, q_0, 1 - q_0, 0], [0, 0, 0, 1]] + [[1, 0, 0, 0]] * 6
         return P, [0, 0, gain, gain, -loss, -loss, 0, 0], [(0, 1, 0, -c), (0, 2, 0, c)], []
 
@@ -264,20 +287,19 @@ class Family:
         weighted = "base_weights" in environment
         _, psi, base, reward = fields(environment, f"kind psi {'base_weights' if weighted else 'base_logits'} reward")
         rewards, slope, clip = fields(reward, "base slope clip")
-        self.psi, self.slope, self.clip = array(psi, self.S), fraction(slope), None if clip is None else fraction(clip)
-        require(isinstance(rewards, list) and rewards and isinstance(rewards[0], list), "no table")
-        self.A = len(rewards[0])
+        self.psi, self.slope, self.clip = array(psi, self.S), fraction(slope), fraction_or_none(clip)
+        self.A = shape(rewards, self.S)
         self.rewards = array(rewards, self.S, self.A)
-        require(self.A > 0 and (self.clip is None or self.clip >= 0), "no actions, or a negative clip")
-        self.base = [[self.row(base[s][a], weighted) for a in range(self.A)] for s in range(self.S)]
+        require(self.clip is None or self.clip >= 0, "a negative clip")
+        number = fraction if weighted else fraction_or_none
+        self.base = [[self.row(row, weighted) for row in rows] for rows in array(base, self.S, self.A, self.S, read=number)]
 
     def row(self, entries, weighted):
         """[(t, h_t, o_t)] with weight h_t e^(o_t) of the states that can be next."""
-        require(len(entries) == self.S, "an array has another shape")
         if weighted:
-            row = [(t, fraction(h), Fraction(0)) for t, h in enumerate(entries) if fraction(h) != 0]
+            row = [(t, h, Fraction(0)) for t, h in enumerate(entries) if h != 0]
         else:
-            row = [(t, Fraction(1), fraction(o)) for t, o in enumerate(entries) if o is not None]
+            row = [(t, Fraction(1), o) for t, o in enumerate(entries) if o is not None]
         require(row and min(h for _, h, _ in row) > 0, "a row has no weight, or a negative one")
         return row
 
@@ -355,8 +377,19 @@ class Family:
         return total(product((c, c), exponential(exponent - scale)) for c, exponent in kept)[1]
 
 
-def check(path):
-    document = json.loads(Path(path).read_text("utf-8"), parse_float=fraction, parse_constant=fraction)
+def unique(pairs):
+    require(len({key for key, _ in pairs}) == len(pairs), "a key stands twice")
+    return dict(pairs)
+
+
+def rounded_up(bound):
+    """A decimal that is no less, with 17 digits."""
+    return Context(prec=17, rounding=ROUND_CEILING).divide(*map(Decimal, bound.as_integer_ratio()))
+
+
+def check(text):
+    """What the certificate in a text proves; raises what is wrong."""
+    document = json.loads(text, object_pairs_hook=unique, parse_float=fraction, parse_constant=fraction)
     kind = document["problem"]["environment"]["kind"]
     family = kind == "exponential-family"
     form, problem, bound, *proof = fields(
@@ -364,12 +397,12 @@ def check(path):
     require(form == "pemdp-optimum-certificate/1", "an unknown format")
     gamma, initial, environment = fields(problem, "gamma initial environment")
     gamma, initial, bound = fraction(gamma), array(initial, None), fraction(bound)
-    require(0 <= gamma < 1 and initial and min(initial) >= 0, "gamma is not in [0, 1), or a probability is negative")
+    require(0 <= gamma < 1, "gamma is not in [0, 1)")
+    require(min(initial) >= 0 and is_one(sum(initial)), "the initial distribution is none")
     model = (Family if family else Affine)(gamma, initial, environment)
     if family:
         values, bounds, shares, points = proof
-        require(isinstance(bounds, list) and len(bounds) == model.S, "an array has another shape")
-        bounds = [None if b is None else fraction(b) for b in bounds]
+        bounds = array(bounds, model.S, read=fraction_or_none)
         require(all(b is None or b > 0 for b in bounds), "a bound is not positive")
         n = model.check(array(values, model.S), bounds, array(shares, model.S, model.A),
                         array(points, model.S, model.A, None), bound)
@@ -379,7 +412,7 @@ def check(path):
         n = model.check(proof[0], dict.fromkeys(model.coordinates, Fraction(0)),
                         dict.fromkeys(model.coordinates, Fraction(1)), bound)
         domain = "all policies"
-    return f"no value of {kind} over {domain} is above {float(bound)!r}: {n} cells"
+    return f"no value of {kind} over {domain} is above {rounded_up(bound)}: {n} cells"
 
 
 def main(paths):
@@ -387,7 +420,7 @@ def main(paths):
     status = 0 if paths else 2
     for path in paths:
         try:
-            print(f"ok {Path(path).stem}: {check(path)}")
+            print(f"ok {Path(path).stem}: {check(Path(path).read_text('utf-8'))}")
         except Exception as error:  # whatever an unreadable certificate does, it is refused
             status = max(status, 1 if isinstance(error, Wrong) else 2)
             print(f"FAILED {Path(path).stem}: {error if isinstance(error, Wrong) else repr(error)[:200]}")

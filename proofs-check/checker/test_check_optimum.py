@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -150,9 +151,6 @@ class Checker(unittest.TestCase):
             with self.subTest(name):
                 if name != "clipped":
                     self.refuses(changed(document, environment + table, more))
-                # The values are positive: who counts twice earns twice.
-                starts = [str(2 * Fraction(p)) for p in document["problem"]["initial"]]
-                self.refuses(changed(document, ("problem", "initial"), starts))
                 gamma = plus(document["problem"]["gamma"], Fraction(1, 20))
                 self.refuses(changed(document, ("problem", "gamma"), gamma))
         higher = changed(SAMPLES["clipped"], ("problem", "environment", "reward", "clip"), "3/4")
@@ -169,9 +167,90 @@ class Checker(unittest.TestCase):
             self.refuses(changed(SAMPLES["affine"], ("problem", "environment", "transition_slopes"), slopes), (2,))
         loan = SAMPLES["loan-mdp"]
         self.refuses(changed(loan, ("problem", "environment", "c"), "2"), (2,))
+        # A bandit's probability of repayment is in its rewards only.
+        bandit = {"kind": "loan", "form": "bandit", "q0": "3/4", "c": "1/2", "gain": "1", "loss": "1"}
+        problem = {"gamma": "0", "initial": ["1"], "environment": bandit}
+        one = {**loan, "problem": problem, "upper_bound": "2", "tree": {"bits": 0, "values": [2], "slopes": [[0]]}}
+        self.assertEqual(self.run_on(one)[0], 0)
+        for key, value in (("q0", "5/4"), ("q0", "1/4"), ("c", "1"), ("c", "-1/2")):
+            self.refuses(changed(one, ("problem", "environment", key), value), (2,))
         for gamma in ("1", "-1/2", "2"):
             self.refuses(changed(loan, ("problem", "gamma"), gamma), (2,))
         self.refuses(changed(loan, ("problem", "initial", 0), "-1"), (2,))
+
+    def test_rows_that_do_not_sum_to_one_are_refused(self):
+        P = ("problem", "environment", "transitions", 0, 0, 0)
+        slopes = ("problem", "environment", "transition_slopes")
+        for name in ("fixed", "affine", "three-actions"):
+            document = SAMPLES[name]
+            for off, statuses in (("1/1000", (2,)), ("-1/1000", (2,)), ("1/500000000", (2,)), ("1/10000000000", (0, 1))):
+                with self.subTest(name, off=off):  # doubles are off by rounding
+                    status, output = self.run_on(changed(document, P, plus(at(document, P), Fraction(off))))
+                    self.assertIn(status, statuses, output)
+        affine = SAMPLES["affine"]
+        for extra in ([[0, 0, 0, 0, 0, "1/1000"]], [[0, 0, 0, 0, 0, "1/1000"], [0, 0, 0, 0, 1, "-1/1000"]]):
+            self.refuses(changed(affine, slopes, at(affine, slopes) + extra), (2,))
+
+    def test_initial_distributions(self):
+        for name, document in SAMPLES.items():
+            n = len(document["problem"]["initial"])
+            twice = [str(2 * Fraction(p)) for p in document["problem"]["initial"]]
+            for initial in (["0"] * n, twice, ["2"] + ["-1"] * (n - 1) if n == 2 else ["1"] * (n + 1), [], None):
+                with self.subTest(name, initial=initial):
+                    self.refuses(changed(document, ("problem", "initial"), initial), (2,))
+
+    def test_tables_have_the_same_states_and_actions(self):
+        for name, document in SAMPLES.items():
+            environment = ("problem", "environment")
+            for table in (("transitions",), ("rewards",), ("base_weights",), ("base_logits",), ("reward", "base")):
+                place = environment + table
+                if table[0] not in at(document, environment):
+                    continue
+                rows = at(document, place)
+                for wrong in (rows + rows[-1:], rows[:-1], [row + row[-1:] for row in rows], [row[:-1] for row in rows],
+                              rows[:-1] + [rows[-1] + rows[-1][-1:]], "".join("1" for _ in rows), {}):
+                    with self.subTest(name, table=table):
+                        self.refuses(changed(document, place, wrong), (2,))
+            for slopes in ("transition_slopes", "reward_slopes"):
+                if slopes in at(document, environment):
+                    for wrong in ({}, "", None, [[True, 0, 0, 0, "0"]], [["0", 0, 0, 0, "0"]], [[0, 0, 0, "0"]]):
+                        self.refuses(changed(document, environment + (slopes,), wrong), (2,))
+
+    def test_no_key_stands_twice(self):
+        for name, document in SAMPLES.items():
+            for place in ((), ("problem",), ("problem", "environment")):
+                for key, value in at(document, place).items():
+                    twice = {"@": value, **at(document, place)}
+                    text = json.dumps(changed(document, place, twice) if place else twice).replace('"@"', json.dumps(key))
+                    with self.subTest(name, key=key):
+                        self.assertEqual(json.loads(text), document)
+                        self.refuses(text, (2,))
+
+    def test_what_is_no_number_is_refused(self):
+        for name, document in SAMPLES.items():
+            text = json.dumps(document)
+            for old, new in (('"0"', "false"), ('"1"', "true"), ('"1"', "NaN"), ('"0"', "1e-999999999"),
+                             ('"1"', "Infinity")):
+                if old in text:
+                    with self.subTest(name, new=new):
+                        self.refuses(text.replace(old, new, 1), (2,))
+
+    def test_the_bound_printed_is_no_lower(self):
+        def printed(reward):
+            problem = {"gamma": "0", "initial": ["1"], "environment": {
+                "kind": "fixed", "transitions": [[["1"]]], "rewards": [[str(reward)]]}}
+            leaf = {"bits": 60, "values": [math.ceil(reward * 2**60)], "slopes": [[]]}
+            bound = str(Fraction(leaf["values"][0], 2**60))
+            document = {"format": "pemdp-optimum-certificate/1", "problem": problem, "upper_bound": bound, "tree": leaf}
+            status, output = self.run_on(document)
+            self.assertEqual(status, 0, output)
+            return Fraction(bound), Fraction(re.search(r"above (\S+): 1 cells", output)[1])
+
+        for reward in (1 + Fraction(1, 2**60), Fraction(1, 3), -Fraction(1, 3), -1 - Fraction(1, 2**60), Fraction(0),
+                       Fraction(10**400) / 3, Fraction(1, 2**60), 1 + Fraction(1, 2**52), Fraction(1, 10)):
+            bound, shown = printed(reward)
+            with self.subTest(reward=reward):
+                self.assertTrue(reward <= bound <= shown <= bound + abs(bound) / 10**16, (bound, shown))
 
     def test_shares_that_do_not_fit_are_refused(self):
         for name in FAMILIES:

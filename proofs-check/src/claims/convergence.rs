@@ -7,7 +7,7 @@ use pemdp::optimum::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, Polynomial, simplest_between,
     value_and_determinant,
 };
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::{EnvironmentSpec, Problem, Reading, examples};
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
 use rand::RngExt;
@@ -291,8 +291,8 @@ fn trap(json: Value, landscape: &Landscape, start: &Rational) -> Option<(Trap, B
 }
 
 /// Whether a trap is one: the steps of ascent know no larger curvature, the
-/// slopes keep it inside, the ceiling holds, and the better policy exceeds it in
-/// the model itself.
+/// slopes keep it inside, the ceiling holds, the better policy exceeds it in the
+/// model itself, and nothing else moves.
 fn is_trap(trap: &Trap, landscape: &Landscape, curvature: &Rational) -> bool {
     let slope = |w: &Rational| landscape.slope_sign(w);
     let inside = trap.low < trap.start && trap.high.as_ref().is_none_or(|high| &trap.start < high);
@@ -308,17 +308,27 @@ fn is_trap(trap: &Trap, landscape: &Landscape, curvature: &Rational) -> bool {
         && landscape.is_below(&trap.ceiling, &trap.low, trap.high.as_ref())
         && landscape.curvature_is_below(curvature)
         && value.is_some_and(|value| value > trap.ceiling)
+        && moves_on_the_line(trap).unwrap_or(false)
 }
 
-/// Whether the gradient's entries of the moving state are all that is not 0, and
-/// sum to 0 where there are two: ascent then moves along the line.
-fn moves_on_the_line(problem: &Problem) -> Option<bool> {
-    let (model, policy) = problem.rational_model().ok()?;
-    let gradient: Vec<Rational> =
-        model.perform(&policy).ok()?.gradient.total().into_iter().collect::<Option<_>>()?;
-    let (first, rest) = gradient.split_at(problem.n_actions());
-    let sum = first.iter().fold(Rational::zero(), |sum, g| sum + g);
-    Some(rest.iter().all(Zero::is_zero) && (first.len() == 1 || (first.len() == 2 && sum.is_zero())))
+/// Whether ascent moves along the line of a trap: the moving state has one
+/// action, or two in an environment that knows of its weights by the policy alone,
+/// and the gradient's entries of all other states vanish at `2 E + 1` weights,
+/// hence at all (`docs/theory/convergence.md`, Lemma 2).
+fn moves_on_the_line(trap: &Trap) -> Option<bool> {
+    let others_rest = |w: usize| -> Option<bool> {
+        let mut json = trap.problem.clone();
+        json["policy"]["values"][0][0] = w.to_string().into();
+        let problem = Problem::from_json(&json.to_string(), Reading::Exact).ok()?;
+        let (model, policy) = problem.rational_model().ok()?;
+        let gradient: Vec<Rational> =
+            model.perform(&policy).ok()?.gradient.total().into_iter().collect::<Option<_>>()?;
+        let of_policy_alone =
+            matches!(problem.environment, EnvironmentSpec::Fixed { .. } | EnvironmentSpec::Affine { .. });
+        let on_a_line = problem.n_actions() == 1 || (problem.n_actions() == 2 && of_policy_alone);
+        Some(on_a_line && gradient[problem.n_actions()..].iter().all(Zero::is_zero))
+    };
+    (1..=2 * trap.degree + 1).try_fold(true, |rests, w| Some(rests && others_rest(w)?))
 }
 
 /// An ascent in doubles.
@@ -478,7 +488,7 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     let (json, problem) = example.problem()?;
     let landscape = Landscape::along(&problem, 0, 0).ok()?;
     let (trap, basin) = trap(json, &landscape, &example.start)?;
-    let holds = is_trap(&trap, &landscape, &example.curvature) && moves_on_the_line(&problem)?;
+    let holds = is_trap(&trap, &landscape, &example.curvature);
     let ascent = ascend(&landscape, example);
     let supremum = landscape.supremum().0[0].approximate();
     let gap = supremum - basin.supremum[1].approximate();
@@ -688,4 +698,42 @@ fn mutants_t3b() -> Vec<Mutant> {
         mutant("the smallest ratio as coverage", Bias { smallest: true, ..BIAS }),
         mutant("Rbar/(1-gamma) bounds every loss", Bias { trivial: (1, 2), ..BIAS }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The trap of a file among the checker's refused certificates.
+    fn refused(text: &str) -> Trap {
+        let document: Value = serde_json::from_str(text).unwrap();
+        let number = |key: &str| document[key].as_str().unwrap().parse::<Rational>().unwrap();
+        Trap {
+            problem: document["problem"].clone(),
+            parameter: (0, 0),
+            start: number("start"),
+            low: number("low"),
+            high: None,
+            ceiling: number("ceiling"),
+            better: number("better"),
+            quotient: [Vec::new(), Vec::new()],
+            degree: 5,
+        }
+    }
+
+    #[test]
+    fn what_moves_elsewhere_along_the_line_is_no_trap() {
+        // At the start the other parameters rest.
+        for text in [
+            include_str!("../../checker/refused/trap-another-parameter.json"),
+            include_str!("../../checker/refused/trap-another-parameter-family.json"),
+        ] {
+            assert_eq!(moves_on_the_line(&refused(text)), Some(false));
+        }
+        let lines = [Line::local_maximum(Rational::one()), Line::vanishing(Rational::one())];
+        for problem in lines.iter().map(Line::to_json).chain(examples_of_t3()[2].problem().map(|p| p.0)) {
+            let text = include_str!("../../checker/refused/trap-another-parameter.json");
+            assert_eq!(moves_on_the_line(&Trap { problem, ..refused(text) }), Some(true));
+        }
+    }
 }
