@@ -7,7 +7,6 @@ use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle}
 use pemdp::oracle::{
     Answer, Covers, EnvironmentSpec, ExactAnswer, Followers, KinkReport, PolicySpec, Problem,
 };
-use pemdp::policy::Policy;
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
@@ -131,13 +130,13 @@ shown_from!(ExactAnswer, true);
 /// # Errors
 /// None for a problem that has an answer.
 pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String> {
-    let policy = problem.deployed_policy::<f64>().context("policy")?;
+    let policy = problem.probabilities().context("policy")?;
     let probabilities = probabilities(problem, answer, &policy)?;
     let is_gridworld = matches!(problem.environment, EnvironmentSpec::Gridworld { .. });
     let mut sections = vec![summary(problem, answer), gradient(answer), printed_theorem(problem, answer)];
     if is_gridworld {
         sections.push(value_grid(answer));
-        sections.push(action_grid(&policy));
+        sections.push(action_grid(&policy, problem.n_actions()));
         sections.push("Occupancies, action values and the gradient by entry: --json\n".to_owned());
     } else {
         sections.push(by_state(answer));
@@ -150,12 +149,12 @@ pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String>
 }
 
 /// `pi(a|s)` at `s A + a`, as fractions beside fractions.
-fn probabilities(problem: &Problem, answer: &Shown, policy: &Policy<f64>) -> anyhow::Result<Vec<Number>> {
-    let n_actions = policy.n_actions();
-    let all = (0..policy.n_states() * n_actions).map(|i| (i / n_actions, i % n_actions));
+fn probabilities(problem: &Problem, answer: &Shown, policy: &[f64]) -> anyhow::Result<Vec<Number>> {
     if !answer.is_exact {
-        return Ok(all.map(|(s, a)| Number::from(policy.probability(s, a))).collect());
+        return Ok(numbers(policy));
     }
+    let n_actions = problem.n_actions();
+    let all = (0..policy.len()).map(|i| (i / n_actions, i % n_actions));
     let (_, policy) = problem.rational_model()?;
     Ok(all.map(|(s, a)| Number::from(&policy.probability(s, a).to_string())).collect())
 }
@@ -371,18 +370,17 @@ fn value_grid(answer: &Shown) -> String {
     format!("{}\n{}", heading("State values, row 0 on top"), table(&[], rows, 0))
 }
 
-fn action_grid(policy: &Policy<f64>) -> String {
-    let cells: Vec<String> = (0..policy.n_states()).map(|s| most_probable_moves(policy, s)).collect();
+fn action_grid(policy: &[f64], n_actions: usize) -> String {
+    let cells: Vec<String> = policy.chunks(n_actions).map(most_probable_moves).collect();
     let rows = cells.chunks(SIDE).map(<[String]>::to_vec).collect();
     format!("{}\n{}", heading("Most probable actions (· all alike)"), table(&[], rows, 0))
 }
 
-fn most_probable_moves(policy: &Policy<f64>, state: usize) -> String {
+fn most_probable_moves(policy: &[f64]) -> String {
     const ARROWS: [char; 4] = ['←', '→', '↑', '↓'];
-    let probability = |a: usize| *policy.probability(state, a);
-    let largest = (0..policy.n_actions()).map(probability).fold(0.0, f64::max);
-    let best: Vec<usize> = (0..policy.n_actions()).filter(|&a| probability(a) == largest).collect();
-    if best.len() == policy.n_actions() {
+    let largest = policy.iter().copied().fold(0.0, f64::max);
+    let best: Vec<usize> = (0..policy.len()).filter(|&a| policy[a] == largest).collect();
+    if best.len() == policy.len() {
         return "·".to_owned();
     }
     best.into_iter().filter_map(|a| ARROWS.get(a)).collect()

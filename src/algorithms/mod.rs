@@ -176,13 +176,9 @@ impl Task {
         if let Some(why) = beyond_doubles(problem, &start) {
             return Err(AlgorithmError::NotApplicable { algorithm: "solve", why });
         }
-        Ok(Self {
-            environment: problem.model()?,
-            tangent: problem.model()?,
-            start,
-            comparator: None,
-            keeps_parameters: false,
-        })
+        let environment = problem.model()?;
+        check_doubles(problem, &environment, &start)?;
+        Ok(Self { environment, tangent: problem.model()?, start, comparator: None, keeps_parameters: false })
     }
 
     /// The same environment from another policy.
@@ -232,6 +228,37 @@ fn beyond_doubles(problem: &Problem, policy: &Policy<f64>) -> Option<String> {
     Some(format!(
         "the policy of state {undefined} is beyond doubles, in which algorithms compute; expected logits \
          within their range"
+    ))
+}
+
+/// How far a value in doubles may be from the true one, relative to the largest value.
+const LOST: f64 = 1e-6;
+
+/// Checks that doubles compute the value of the policy that is deployed first: that it
+/// is within [`LOST`] of what is proven.
+///
+/// # Errors
+/// [`AlgorithmError::NotApplicable`] where it is not, or the value is no double.
+fn check_doubles(
+    problem: &Problem,
+    environment: &PerformativeMdp<f64>,
+    start: &Policy<f64>,
+) -> Result<(), AlgorithmError> {
+    let refuse = |why: String| Err(AlgorithmError::NotApplicable { algorithm: "solve", why });
+    let known = match problem.bounded_value() {
+        Ok(known) => known,
+        Err(error) => return refuse(error.to_string()),
+    };
+    let evaluation = environment.perform(start)?.evaluation;
+    let largest = evaluation.state_values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let (value, error) = (evaluation.value, (evaluation.value - known.value).abs());
+    if error <= LOST * largest + known.error_bound {
+        return Ok(());
+    }
+    refuse(format!(
+        "the value of the policy is {} and {value} in doubles, in which algorithms compute; expected an error of at \
+         most {LOST:e} of the largest value",
+        known.value
     ))
 }
 

@@ -71,7 +71,8 @@ impl<'a> Search<'a> {
             closed: f64::NEG_INFINITY,
             nodes: 0,
             batches: 0,
-            best: Vec::new(),
+            // Said where no value is known in doubles.
+            best: vec![1.0 / model.n_actions as f64; model.root.lower.len()],
             value: f64::NEG_INFINITY,
         }
     }

@@ -12,6 +12,7 @@ mod precision;
 mod problem;
 mod verify;
 
+use num_traits::Zero;
 use thiserror::Error;
 
 use crate::arithmetic::{Ball, BigBall, Field, Rational, Transcendental};
@@ -77,6 +78,35 @@ fn not_finite(quantity: &str, index: &[usize], about: &Option<String>) -> String
             "{quantity}{index} of the answer could not be bounded with the digits that are affordable"
         ),
     }
+}
+
+/// Logits whose size is below this lose less than `1e-13` of their differences in doubles.
+const LARGE_LOGIT: f64 = 1024.0;
+
+/// A row of base logits; where they are large less the largest, exactly, which changes
+/// no probability.
+fn relative_logits(row: &[Option<Numeral>]) -> Vec<Option<Numeral>> {
+    let known = || row.iter().flatten();
+    if known().all(|x| x.approximate().abs() < LARGE_LOGIT) {
+        return row.to_vec();
+    }
+    let largest = known().map(Numeral::exact).max().unwrap_or_default();
+    row.iter().map(|x| x.as_ref().map(|x| Numeral::from(x.exact() - &largest))).collect()
+}
+
+/// A row of base weights; where the largest is near the ends of doubles over a power of
+/// two near it, exactly, which changes no probability.
+fn relative_weights(row: &[Numeral]) -> Vec<Numeral> {
+    let size = row.iter().map(Numeral::approximate).fold(0.0, f64::max);
+    if (1e-200..1e200).contains(&size) {
+        return row.to_vec();
+    }
+    let Some(largest) = row.iter().map(Numeral::exact).max().filter(|x| !x.is_zero()) else {
+        return row.to_vec();
+    };
+    let twos = largest.numer().bits() as i32 - largest.denom().bits() as i32;
+    let scale = Rational::from_integer(2.into()).pow(-twos);
+    row.iter().map(|x| Numeral::from(x.exact() * &scale)).collect()
 }
 
 fn lift<T: Field>(numerals: &[Numeral]) -> Vec<T> {
@@ -162,9 +192,13 @@ impl Problem {
                 let base = match base {
                     Base::Logits(None) => BaseMeasure::Logits(vec![Some(T::zero()); n]),
                     Base::Logits(Some(logits)) => {
-                        BaseMeasure::Logits(logits.iter().map(|x| x.as_ref().map(Numeral::lift)).collect())
+                        let rows = logits.chunks(self.n_states()).flat_map(relative_logits);
+                        BaseMeasure::Logits(rows.map(|x| x.as_ref().map(Numeral::lift)).collect())
                     }
-                    Base::Weights(weights) => BaseMeasure::Weights(lift(weights)),
+                    Base::Weights(weights) => {
+                        let rows = weights.chunks(self.n_states()).flat_map(relative_weights);
+                        BaseMeasure::Weights(rows.map(|x| x.lift()).collect())
+                    }
                 };
                 let reward = ClippedReward {
                     base: lift(reward_base),
@@ -253,6 +287,28 @@ impl Problem {
             PolicySpec::Probabilities { values } => Policy::probabilities(n_states, n_actions, lift(values))?,
         };
         Ok(if self.entropy.is_zero() { policy } else { policy.with_logarithms() })
+    }
+
+    /// `pi(a|s)` of this policy as the nearest doubles, `s A + a`.
+    ///
+    /// # Errors
+    /// As [`Problem::model`].
+    pub fn probabilities(&self) -> Result<Vec<f64>, ModelError> {
+        let with = |bits: u64| BigBall::with_precision(bits, || self.deployed_policy::<BigBall>());
+        let of = |policy: &Policy<BigBall>| -> Vec<(f64, f64)> {
+            let states = 0..self.n_states();
+            let all = states.flat_map(|s| (0..self.n_actions()).map(move |a| (s, a)));
+            let ball = all.map(|(s, a)| policy.probability(s, a));
+            ball.map(|ball| (ball.midpoint(), ball.error_bound())).collect()
+        };
+        let mut entries = Vec::new();
+        for bits in precision::LADDER {
+            entries = of(&with(bits)?);
+            if entries.iter().all(|(p, error)| *error <= (f64::EPSILON * p).max(f64::MIN_POSITIVE)) {
+                break;
+            }
+        }
+        Ok(entries.into_iter().map(|(p, _)| p.clamp(0.0, 1.0)).collect())
     }
 
     /// The performative MDP and the policy in exact fractions.

@@ -362,7 +362,7 @@ impl<'a> Comparison<'a> {
 
     /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`: for values and
     /// occupancies `1e-15 c` of their scale, at most a billionth, and for gradients
-    /// `1e-15 c^2`, at most a thousandth, of `w M`. `M` is the largest value of a state
+    /// `1e-15 c^2`, at most a ten-thousandth, of `w M`. `M` is the largest value of a state
     /// or action, each state counting as often as it is visited, once at most, and `w`
     /// the largest of [`Self::sensitivities`].
     fn rounding(&self, which: usize) -> f64 {
@@ -382,7 +382,7 @@ impl<'a> Comparison<'a> {
             GRADIENT.. => {
                 let terms = TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
                 let sensitivity = self.sensitivities().into_iter().fold(0.0, f64::max);
-                let of_values = (1e-15 * horizon * horizon).min(1e-3) * sensitivity * visited();
+                let of_values = (1e-15 * horizon * horizon).min(1e-4) * sensitivity * visited();
                 of_values.max(share * terms)
             }
             _ => share * sizes.fold(0.0, f64::max),

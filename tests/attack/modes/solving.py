@@ -7,7 +7,7 @@ from flint import arb, fmpq
 
 import families
 from compare import LARGE_BITS
-from evaluate import Balls, Problem, evaluations
+from evaluate import Problem, evaluations
 from harness import batches, guarded, message, refused, result, run, strict
 from numerals import fraction, leaves, load, nearest, rational
 from modes.optimum import json_numbers
@@ -15,9 +15,8 @@ from modes.optimum import json_numbers
 BATCH, SECONDS = 4, 30.0
 KINDS = ["fixed", "affine", "exponential-family", "loan", "coin"]
 ELSEWHERE = {"zeroth-order-frank-wolfe"}      # deploys the nearest policy that is above its floor, not the problem's
-BY_POLICY = {"repeated-retraining", "repeated-gradient-ascent", "finite-sample-retraining", "delayed-retraining",
-             "mixed-delayed-retraining"}
-KEYS = {"format", "version", "algorithm", "settings", "seed", "iterates", "stop", "stop_reason", "policy", "best", "warnings"}
+KEYS = {"format", "version", "algorithm", "settings", "seed", "iterates", "stop", "stop_reason", "policy", "parameters",
+        "best", "warnings"}
 
 
 def algorithms(binary):
@@ -102,16 +101,14 @@ def flaws(trajectory, text, seed, notes):
         found.append("best is not the iterate of the largest value")
     start = Problem(text)
     if trajectory["algorithm"] not in ELSEWHERE:
-        first = first_flaws(iterates[0], start, notes)
-        if first and trajectory["algorithm"] in BY_POLICY and not first_flaws(iterates[0], by_logarithms(start), []):
-            notes.append("the parameters deployed first are log pi, not those of the problem")
-            first = []
-        found += first
-    for name, value, policy in (("the last value", values[-1], trajectory["policy"]),
-                                ("the best value", best["value"], best["policy"])):
+        found += first_flaws(iterates[0], start, notes)
+    for name, value, at in (("the last value", values[-1], trajectory), ("the best value", best["value"], best)):
+        policy, parameters = at["policy"], at["parameters"]
         if not all(is_distribution(row) for row in policy):
             found.append("a policy is no distribution")
-        elif start.kind != "exponential-family":                  # there the parameters are not in the file
+        elif start.kind == "exponential-family":
+            found += held(name, value, with_logits(start, parameters), notes, without_entropy=True)
+        else:
             as_printed, normalised = (held(name, value, with_probabilities(start, rows), notes, without_entropy=True)
                                       for rows in (policy, normalised_rows(policy)))
             found += as_printed and normalised                    # rows may be off 1 by rounding
@@ -122,15 +119,6 @@ def first_flaws(iterate, start, notes):
     """Whether the first values are those of a problem."""
     return (held("the first value", iterate["value"], start, notes, without_entropy=True)
             + held("the first regularised value", iterate["regularised_value"], start, notes))
-
-
-def by_logarithms(problem):
-    """The problem with log pi for parameters; only the rewards of exponential families tell the difference."""
-    problem.policy.at(Balls, False)
-    rows = [[nearest(p) for p in row] for row in problem.policy.pi]
-    if problem.kind != "exponential-family" or not all(p > 0 for row in rows for p in row):
-        return problem
-    return Problem(problem.data | {"policy": json_numbers({"kind": "weights", "values": rows})})
 
 
 def is_distribution(row):
@@ -144,6 +132,12 @@ def normalised_rows(policy):
 
 def with_probabilities(problem, rows):
     return Problem(problem.data | {"policy": json_numbers({"kind": "probabilities", "values": rows})})
+
+
+def with_logits(problem, parameters):
+    A = problem.policy.n_actions
+    rows = [parameters[i:i + A] for i in range(0, len(parameters), A)]
+    return Problem(problem.data | {"policy": json_numbers({"kind": "softmax", "logits": rows})})
 
 
 def held(name, value, problem, notes, without_entropy=False):
