@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use common::{DISCOUNTS, read, sized_rational_problem};
@@ -13,10 +14,11 @@ use pemdp::optimum::{
     Landscape, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, performative_optimum,
     performative_optimum_with,
 };
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::{EnvironmentSpec, Numeral, PolicySpec, Problem, Reading, examples};
 use pemdp::policy::Policy;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 fn example(name: &str) -> Problem {
     read(&examples::example(name).unwrap().to_json())
@@ -42,6 +44,47 @@ fn brackets(optimum: &PerformativeOptimum, truth: &Rational) {
 
 fn fraction(n: i64, d: i64) -> Rational {
     Rational::from_ratio(n, d)
+}
+
+/// `tests/vectors/optimum`: bounds, certified, of problems on which bounds were false, searches did not end, or policies
+/// were no distributions.
+#[test]
+fn the_optima_of_the_vectors_lie_between_the_bounds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/optimum");
+    let mut count = 0;
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let name = vector["name"].as_str().unwrap();
+        let problem = read(&vector["problem"].to_string());
+        let found = optimum(&problem);
+        let end = |key: &str| vector["optimum"][key].as_f64().unwrap();
+        assert!(found.value <= end("upper") && found.upper_bound >= end("lower"), "{name}: {found:?}");
+        assert!(found.certified && found.stop == OptimumStop::Gap, "{name}: {found:?}");
+        assert!(found.gap >= found.upper_bound - found.value && found.gap.is_finite(), "{name}: {found:?}");
+        if let EnvironmentSpec::ExponentialFamily { .. } = problem.environment {
+            continue; // its policy is that of the parameters
+        }
+        for row in found.policy.chunks(problem.n_actions()) {
+            assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{name}: {row:?}");
+            let sum = row.iter().map(|p| Rational::from_f64(*p)).sum::<Rational>();
+            assert_eq!(sum, fraction(1, 1), "{name}: {row:?}");
+        }
+        // The value is one that the policy as printed has at least.
+        let values = found.policy.iter().copied().map(Numeral::from).collect();
+        let mut printed = problem;
+        printed.policy = PolicySpec::Probabilities { values };
+        // Rows of doubles that do not quite sum to 1 have no fractions.
+        let reached = match printed.exact_answer() {
+            Ok(exact) => exact.value.parse::<Rational>().unwrap(),
+            Err(_) => {
+                let bounded = printed.bounded_value().unwrap();
+                Rational::from_f64(bounded.value) + Rational::from_f64(bounded.error_bound)
+            }
+        };
+        assert!(Rational::from_f64(found.value) <= reached, "{name}: {} > {reached}", found.value);
+        count += 1;
+    }
+    assert_eq!(count, 9);
 }
 
 #[test]

@@ -116,6 +116,50 @@ fn right_answers_are_never_accused() {
     }
 }
 
+/// Whatever the scale of the numbers: zeros, and numbers of the other sign.
+#[test]
+fn nothing_passes_for_being_small() {
+    let mut refused = 0;
+    for (name, vector) in files("", "pemdp-vector/1") {
+        let problem = problem(&vector["problem"], Reading::Doubles);
+        for quantity in QUANTITIES {
+            let expected = &vector["answer"][quantity];
+            if numbers(expected).into_iter().flatten().all(|x| x == 0.0)
+                || expected.to_string().contains("null")
+            {
+                continue;
+            }
+            for factor in [0.0, -1.0] {
+                let wrong =
+                    serde_json::json!({"format": "pemdp-answer/1", quantity: scaled(expected, factor)});
+                let claimed = Claimed::from_json(&wrong.to_string(), &problem).unwrap();
+                let verdict = verify(&problem, &claimed, None, Tolerance::default()).unwrap();
+                let is_open = quantity == "gradient" && is_stationary(&problem, &vector["answer"]);
+                assert!(!verdict.ok || is_open, "{name}: {quantity} times {factor} is accepted");
+                refused += usize::from(!verdict.ok);
+            }
+        }
+    }
+    assert!(refused > 900, "{refused}");
+}
+
+/// Whether the gradient is 0 as far as doubles tell: what the rounding of an optimum's parameters leaves, less than its
+/// own error bound, or that of one probability, which cannot move.
+fn is_stationary(problem: &Problem, answer: &Value) -> bool {
+    let largest =
+        |value: &Value| numbers(value).into_iter().flatten().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let terms = answer["gradient_terms"].as_object().unwrap().values().map(largest).fold(0.0, f64::max);
+    let bound = problem.answer().unwrap().error_bounds.gradient;
+    largest(&answer["gradient"]) <= bound.max(1e-12 * terms) || problem.n_actions() == 1
+}
+
+fn scaled(value: &Value, factor: f64) -> Value {
+    match value {
+        Value::Array(entries) => entries.iter().map(|entry| scaled(entry, factor)).collect(),
+        number => (factor * number.as_f64().unwrap()).into(),
+    }
+}
+
 #[test]
 fn known_mistakes_are_named() {
     let vectors = files("mistakes", "pemdp-mistake/1");

@@ -172,7 +172,7 @@ impl Float {
             // Of a subnormal only the bits that it has, so that there is one rounding.
             let dropped = (-1074 - exponent).max(0);
             let kept =
-                if dropped == 0 { leading } else { ((leading as u128 >> (dropped - 1)) + 1 >> 1) as u64 };
+                if dropped == 0 { leading } else { (((leading as u128 >> (dropped - 1)) + 1) >> 1) as u64 };
             scaled(kept as f64, exponent + dropped)
         };
         if self.mantissa.sign() == Sign::Minus { -size } else { size }

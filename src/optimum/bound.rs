@@ -11,6 +11,7 @@ use super::model::{CentreRow, Model, Scratch, Values};
 use super::performative::Halt;
 use crate::arithmetic::rounding::{add_down, add_up, div_up, mul_down, mul_up};
 use crate::arithmetic::{Field, Interval};
+use crate::linear::Size;
 
 /// Steps of policy iteration on an optimistic problem; what is left of the
 /// residual is added.
@@ -614,7 +615,7 @@ impl<'a> Bounder<'a> {
             let mut residual = f64::NEG_INFINITY;
             for s in 0..n {
                 let image = self.bellman(cell, reward, sign, s, w);
-                residual = residual.max(add_up(image, -w[s]));
+                residual = Size::larger(residual, add_up(image, -w[s]));
             }
             let size = w.iter().fold(0.0, |size, w| f64::max(size, w.abs()));
             if residual <= NEGLIGIBLE * size || step == IMPROVEMENTS {
@@ -630,7 +631,7 @@ impl<'a> Bounder<'a> {
 
     /// Adds the largest residual over `1 - kappa`.
     fn lift(&self, residual: f64, w: &mut [f64]) {
-        let lift = if residual > 0.0 { div_up(residual, self.model.gap.lower()) } else { 0.0 };
+        let lift = if residual <= 0.0 { 0.0 } else { div_up(residual, self.model.gap.lower()) };
         #[cfg(test)]
         let lift = if self.model.has(Mutant::NoLift) { 0.0 } else { lift };
         for w in w {

@@ -342,7 +342,7 @@ fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
     let certified = gap <= asked;
     // What the search took for enough, or not, may be otherwise after the last rounding.
     let stop = match found.stop {
-        OptimumStop::Gap | OptimumStop::Exhausted if certified => OptimumStop::Gap,
+        _ if certified => OptimumStop::Gap,
         OptimumStop::Gap => OptimumStop::Exhausted,
         early => early,
     };

@@ -305,7 +305,7 @@ impl Rectangular {
                 let gain = self.gain(s, a, w, w[s], None);
                 change += policy[a] * gain.at(choice.parameters[a]);
             }
-            fall = f64::max(fall, -change.lower());
+            fall = Size::larger(fall, -change.lower());
         }
         let fall = if fall == 0.0 { 0.0 } else { div_up(fall, self.gap.lower()) };
         w.iter().map(|&w| add_down(w, -fall)).collect()

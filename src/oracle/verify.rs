@@ -121,6 +121,7 @@ const QUANTITIES: [Quantity; 9] = [
 /// So many of them have error bounds, and are predicted by mistakes.
 const BOUNDED: usize = 5;
 const VALUE: usize = 0;
+const STATE_VALUES: usize = 1;
 const ACTION_VALUES: usize = 2;
 const OCCUPANCY: usize = 3;
 const GRADIENT: usize = 4;
@@ -320,6 +321,15 @@ fn largest(entries: &[Option<f64>]) -> f64 {
     entries.iter().flatten().fold(0.0, |m: f64, x| m.max(x.abs()))
 }
 
+/// The probabilities that an occupancy comes from; 1 for every action of a state without one.
+fn policy(occupancy: &[Vec<f64>]) -> Vec<f64> {
+    let of_state = |row: &Vec<f64>| -> Vec<f64> {
+        let all = row.iter().sum::<f64>();
+        row.iter().map(|d| if all > 0.0 { d / all } else { 1.0 }).collect()
+    };
+    occupancy.iter().flat_map(of_state).collect()
+}
+
 /// The exact answer and how to compare with it.
 struct Comparison<'a> {
     problem: &'a Problem,
@@ -363,17 +373,23 @@ impl<'a> Comparison<'a> {
     /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`: for values and
     /// occupancies `1e-15 c` of their scale, at most a billionth, and for gradients
     /// `1e-15 c^2`, at most a ten-thousandth, of `w M`. `M` is the largest value of a state
-    /// or action, each state counting as often as it is visited, once at most, and `w`
-    /// the largest of [`Self::sensitivities`].
+    /// or action, each state counting as often as it is visited, once at most, and each
+    /// action as often as it is taken; `w` is the largest of [`Self::sensitivities`].
     fn rounding(&self, which: usize) -> f64 {
         let actions = self.problem.n_actions();
         let occupancy = &self.answer.occupancy;
         let horizon = occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
-        let sizes = self.answer.state_values.iter().zip(self.truth[ACTION_VALUES].chunks(actions));
-        let sizes = sizes.map(|(v, q)| v.abs().max(largest(q)));
+        let taken = policy(occupancy);
+        let weighted = |(p, q): (&f64, &Option<f64>)| q.map(|q| p * q.abs());
+        let of_state = |((v, q), pi): ((&f64, &[Option<f64>]), &[f64])| {
+            pi.iter().zip(q).filter_map(weighted).fold(v.abs(), f64::max)
+        };
+        let states = self.answer.state_values.iter().zip(self.truth[ACTION_VALUES].chunks(actions));
+        let sizes: Vec<f64> = states.zip(taken.chunks(actions)).map(of_state).collect();
+        let largest_value = sizes.iter().copied().fold(0.0, f64::max);
         let visited = || {
             let visits = occupancy.iter().map(|row| row.iter().sum::<f64>().min(1.0));
-            sizes.clone().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
+            sizes.iter().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
         };
         let share = (1e-15 * horizon).min(1e-9);
         let scale = match which {
@@ -385,7 +401,8 @@ impl<'a> Comparison<'a> {
                 let of_values = (1e-15 * horizon * horizon).min(1e-4) * sensitivity * visited();
                 of_values.max(share * terms)
             }
-            _ => share * sizes.fold(0.0, f64::max),
+            STATE_VALUES => share * largest_value,
+            _ => share * largest_value.max(largest(&self.truth[ACTION_VALUES])),
         };
         scale.min(f64::MAX)
     }
@@ -395,15 +412,7 @@ impl<'a> Comparison<'a> {
     /// range of `psi`, for explicit environments at least the largest `|dP/dtheta_k|`.
     fn sensitivities(&self) -> Vec<f64> {
         let actions = self.problem.n_actions();
-        let policy: Vec<f64> = self
-            .answer
-            .occupancy
-            .iter()
-            .flat_map(|row| {
-                let all = row.iter().sum::<f64>();
-                row.iter().map(move |d| if all > 0.0 { d / all } else { 1.0 })
-            })
-            .collect();
+        let policy = policy(&self.answer.occupancy);
         let rows = || policy.chunks(actions);
         let others = |row: &[f64], a: usize| -> f64 {
             row.iter().enumerate().filter(|(b, _)| *b != a).map(|(_, p)| p).sum()

@@ -9,7 +9,6 @@ Everything is in Decimal, and a `weights` policy is softmax(log w) here: rationa
 arithmetic.
 """
 import json
-import math
 from decimal import Decimal, getcontext
 from fractions import Fraction
 
@@ -71,7 +70,7 @@ class Check:
         if self.kind == "probabilities":
             return self.log_weights(x)
         rows = self.log_weights(x)
-        return normalised([[y.exp() for y in row] for row in rows])
+        return normalised([[(y - max(row)).exp() for y in row] for row in rows])
 
     def log_pi(self, x):
         return [[p.ln() if p else ZERO for p in row] for row in self.pi(x)]
@@ -123,7 +122,9 @@ class Check:
                     w = [b * (z * y).exp() for b, z in zip(t["base_weights"][s][a], t["psi"])]
                 else:
                     logits = t["base_logits"][s][a] if "base_logits" in t else [ZERO] * len(base)
-                    w = [ZERO if b is None else (b + z * y).exp() for b, z in zip(logits, t["psi"])]
+                    w = [None if b is None else b + z * y for b, z in zip(logits, t["psi"])]
+                    top = max(x for x in w if x is not None)
+                    w = [ZERO if x is None else (x - top).exp() for x in w]
                 p[s].append([z / sum(w) for z in w])
                 gained = base[s][a] + slope * y
                 r[s].append(gained if clip is None else max(-clip, min(clip, gained)))
@@ -150,7 +151,7 @@ class Check:
     @staticmethod
     def tail(norm, terms):
         """log10 of norm^terms/(1 - norm), which bounds the rest of a series after so many terms."""
-        return terms * math.log10(norm) - math.log10(1 - norm)
+        return terms * norm.log10() - (1 - norm).log10()
 
     def series(self, matrix, b, wanted):
         """sum_n matrix^n b with a tail below 10^wanted max |b|: v <- v + M v, M <- M M doubles the number of terms."""

@@ -15,6 +15,7 @@ import broken
 import crosscheck
 import known_mistakes
 import numpy_grids
+import optima
 import problems
 import reference
 from reference import Evaluation, Gridworld, Problem, fractions, nearest
@@ -315,6 +316,7 @@ def files(report, only):
             report(f"{i + 1} of {len(jobs)} computations")
             yield from result
     yield from broken.files(dump)
+    yield from optima.files(dump)
     grids = {str(eps): ["".join(map(str, numpy_grids.perturbation(seed, eps))) for seed in range(200)]
              for eps in (0.1, 0.3, 0.5, 0.9)}
     yield "numpy_grids.json", dump({
@@ -332,7 +334,7 @@ def run(check, only=()):
             print(f"\r\x1b[K{name}", end="", file=sys.stderr, flush=True)
 
     for name, content in files(report, only):
-        if only and not name.removeprefix("mistakes/").removeprefix("invalid/").startswith(only):
+        if only and not name.removeprefix("mistakes/").removeprefix("invalid/").removeprefix("optimum/").startswith(only):
             continue
         seen.add(name)
         path, content = HERE / name, content.encode("utf-8") if isinstance(content, str) else content
@@ -343,7 +345,7 @@ def run(check, only=()):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
     report("")
-    extra = [str(p.relative_to(HERE)) for folder in ("", "mistakes", "invalid") for p in sorted((HERE / folder).iterdir())
+    extra = [str(p.relative_to(HERE)) for folder in ("", "mistakes", "invalid", "optimum") for p in sorted((HERE / folder).iterdir())
              if p.is_file() and p.suffix not in (".py", ".md") and str(p.relative_to(HERE)) not in seen and not only]
     for name in different:
         print(f"differs: {name}")

@@ -431,6 +431,67 @@ vector("loan-softmax-entropy", "The loan MDP with logits and entropy: entropy pa
 vector("loan-bandit-log-linear", "The loan bandit with a feature.", ["log-linear", "one-state"],
        problem(0.9, log_linear([[[1.0, 0.5], [0.0, -1.0]]], [0.2, -0.3]), loan("bandit")))
 
+# --------------------------------------------------------------------------------- where a bound is easily false
+
+vector("edge-exact-clip", "A clip that is active, in fractions: the reward 2 is clipped to 1. Catches an exact arithmetic that "
+       "has no clip and answers 4.", ["edge", "rational", "one-state"],
+       problem(0.5, weights([7]), family([3], [[2]], 0, 1, base_weights=[[[1]]]), [1]), rational=True,
+       closed=lambda a: equal(a["value"], 2))
+vector("edge-exact-clips", "Rewards inside the clip, beyond it on either side and on its edge, with slope 0, where the edge is no "
+       "kink.", ["edge", "rational"],
+       problem("3/4", weights([1, 3], [2, 1]), family([0, 2], [["5/4", -2], ["-3/2", 4]], 0, "3/2",
+                                                      base_weights=[[[1, 2], [3, 1]], [[1, 0], [2, 5]]]), HALF2), rational=True)
+vector("edge-clip-inside", "(-1 + 1e-41) + 3/3 = 1e-41 is within a clip of 1e-40, so the slope is 1/3. 32 digits do not tell it from "
+       "the edge.", ["edge", "one-state"],
+       problem(0, softmax([3]), family([0], [["-" + str(1 - F(1, 10 ** 41))]], "1/3", "1e-40"), [1]),
+       closed=lambda a: near(a["gradient"][0], 1 / 3, 1e-16))
+vector("edge-clip-below", "-1e-40 + 1/3 is just below the clip 1/3.", ["edge", "one-state"],
+       problem(0.5, softmax([1]), family([0], [["-1/" + "1" + "0" * 40]], "1/3", "1/3"), [1]),
+       closed=lambda a: near(a["gradient"][0], 2 / 3, 2e-16))
+vector("edge-clip-above", "1e-40 + 1/3 is just above the clip 1/3: the reward is 1/3 and its slope is 0.", ["edge", "one-state"],
+       problem(0.5, softmax([1]), family([0], [["1/" + "1" + "0" * 40]], "1/3", "1/3"), [1]),
+       closed=lambda a: near(a["gradient"][0], 0, 0))
+vector("edge-quotient-underflows", "Weights 1e-16 and 1e308, rewards 1e308 and 0: the first probability is 1e-324, and the value is "
+       "1/2. Catches bounds that become 0 because a quotient underflows.", ["edge", "rational", "underflow", "one-state"],
+       problem("0.9999999999999998", weights(["1e-16", "1e308"]), fixed([[[1], [1]]], [["1e308", 0]]), [1]), rational=True,
+       closed=lambda a: near(a["value"], 0.5, 1e-16))
+SMALL = F(5e-324)
+vector("edge-weights-subnormal", "The two smallest doubles as weights: the policy is (1/3, 2/3).", ["edge", "rational", "underflow"],
+       problem("9/10", weights([str(SMALL), str(2 * SMALL)], [str(2 * SMALL), str(SMALL)]), fixed(T2X, [[1, 0], [0.5, -1]]), HALF2),
+       rational=True)
+vector("edge-weights-large", "Two weights of which the sum is beyond doubles.", ["edge", "rational", "overflow"],
+       problem("9/10", weights(["1e308", "1.5e308"], ["1.7e308", "1e308"]), fixed(T2X, [[1, 0], [0.5, -1]]), HALF2), rational=True)
+vector("edge-logits-difference", "Logits of which the difference is beyond doubles: a deterministic state.", ["edge", "overflow"],
+       problem(0.9, softmax([-1e308, 1e308], [0, 0]), fixed([[[1, 0], [0, 1]], [[0, 1], [1, 0]]], [[1, 2], [3, 4]]), HALF2, 0.0), digits=900,
+       closed=lambda a: near(a["value"], 29.82758620689655, 1e-14))
+vector("edge-features-products", "Products of a feature and a parameter that are beyond doubles; the logits differ by 1.",
+       ["edge", "overflow", "log-linear", "one-state"],
+       problem(0.5, log_linear([[[1e200, 1.0], [1e200, 0.0]]], [1e200, 1.0]), fixed([[[1], [1]]], [[1, 3]]), [1]), digits=1200)
+vector("edge-base-logits", "Base logits of 1e308 that differ by nothing or by everything; the parameter still tilts the rows that "
+       "have two successors.", ["edge", "overflow"],
+       problem(0.5, softmax([0.5, -0.25], [0, 1]), family([1, -1], [[1, 0], [0.5, -1]], 0, None, base_logits=[
+           [[-1e308, -1e308], [1e308, -1e308]], [[1e308, 1e308], [None, -1e308]]]), HALF2), digits=900)
+vector("edge-gamma-text", "A discount factor that is 1 as a double: every policy is worth 1/(1 - gamma) = 1e18.", ["edge", "one-state"],
+       problem("0.999999999999999999", softmax([0, 1]), fixed([[[1], [1]]], [[1, 1]]), [1]),
+       closed=lambda a: near(a["value"], 1e18, 0))
+vector("edge-gamma-text-exact", "The same in two states and fractions.", ["edge", "rational"],
+       problem("999999999999999999/1000000000000000000", weights([1, 2], [3, 1]), fixed(T2X, [[1, 0], ["1/2", -1]]), HALF2),
+       rational=True)
+vector("edge-more-parameters", "A log-linear policy with more parameters than pairs of a state and an action.",
+       ["edge", "log-linear", "one-state"], problem(0.5, log_linear([[[1, 0]]], [0, 0]), fixed([[[1]]], [[1]]), [1]),
+       closed=lambda a: near(a["value"], 2, 0))
+vector("edge-small-rewards", "Rewards of 1e-12: an answer of zeros is wrong, whatever absolute tolerance it is held to.", ["edge"],
+       problem(0.9, softmax(*L3), fixed(T3, [[1e-12, 2e-12], [-1e-12, 0.0], [3e-12, 1e-12]]), RHO3),
+       closed=lambda a: near(a["value"], 8.222455218264323e-12, 1e-26))
+vector("edge-repeated-slopes", "Repeated slopes that cancel to 1e-3 from 1e17: they add up exactly.", ["edge"],
+       problem(0.5, softmax([0.5, -0.5]), affine([[[1], [1]]], [[1, 0]], [], [
+           [0, 0, 0, 1, 1e17], [0, 0, 0, 1, 1e-3], [0, 0, 0, 1, -1e17]]), [1]))
+vector("edge-long-denominators", "Fractions of which no two denominators share a factor.", ["edge", "rational"],
+       problem("1000003/1000033", weights(["1/1000037", "3/1000039"], ["5/1000081", "2/1000099"]), family(
+           [0, 3], [["1/1000117", "-1/1000121"], ["2/1000133", "1/1000151"]], 0, None,
+           base_weights=[[["1/1000159", "1/1000171"], [1, "2/1000183"]], [["3/1000187", 1], ["1/1000193", 2]]]), HALF2),
+       rational=True)
+
 # ------------------------------------------------------------------------------------------------------ gridworld
 
 UNIFORM = softmax(*[[0.0] * 4] * 64)

@@ -244,6 +244,12 @@ class Environment:
     kinks, undetermined = (), ()
 
 
+def exponentials(logits):
+    """exp of logits less the largest, 0 for None."""
+    top = max(x for x in logits if x is not None)
+    return [0 if x is None else (x - top).exp() for x in logits]
+
+
 def sparse(rows):
     """P[s][a][t] as P[s][a] = {t: probability}."""
     return [[{t: p for t, p in enumerate(row) if p != 0} for row in state] for state in rows]
@@ -274,7 +280,8 @@ class ExponentialFamily(Environment):
             self.weights = problem.numbers(data["base_weights"])
         else:
             logits = data.get("base_logits", [[[Literal("0")] * states] * actions] * states)
-            self.weights = [[[0 if x is None else problem.number(x).exp() for x in row] for row in state] for state in logits]
+            self.weights = [[exponentials([None if x is None else problem.number(x) for x in row]) for row in state]
+                            for state in logits]
         self.kinks, self.undetermined = [], []
 
     def row(self, policy, s, a):

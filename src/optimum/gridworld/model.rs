@@ -5,6 +5,7 @@ use crate::arithmetic::{Field, Interval};
 use crate::environments::gridworld::{
     GRID, Grid, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, TERMINAL, neighbour,
 };
+use crate::linear::Size;
 
 /// Sweeps of value iteration before the enclosure is made; it is proven
 /// wherever they stop.
@@ -141,7 +142,7 @@ pub(super) fn follower_values(
         let best = fold(&moves, f64::max);
         let left = if learner == Learner::Adverse { fold(&moves, f64::min) } else { best };
         let new = fold(&[left, best - cost], f64::max);
-        residual = residual.max((new - Interval::point(values[s])).magnitude());
+        residual = Size::larger(residual, (new - Interval::point(values[s])).magnitude());
     }
     let slack = (Interval::point(residual) / (Interval::point(1.0) - gamma)).magnitude();
     let widened = |s: usize| if s == TERMINAL { 0.0 } else { slack };
