@@ -146,3 +146,20 @@ pub fn evaluate<T: Field>(
     let value = T::sum_of_products(mdp.initial().iter().zip(&state_values));
     Ok(Evaluation { n_actions, value, state_values, action_values, state_occupancy, occupancy })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mdp::Kernel;
+
+    #[test]
+    fn advantages_are_differences_and_entropy_is_negative_logarithms() {
+        // One state; both actions stay, and pay 1 and 3.
+        let mdp =
+            Mdp::new(Kernel::dense(1, 2, vec![1.0, 1.0]).unwrap(), vec![1.0, 3.0], vec![1.0], 0.5).unwrap();
+        let evaluation = evaluate(&mdp, &Policy::uniform(1, 2), &0.0).unwrap();
+        assert_eq!((evaluation.advantage(0, 0), evaluation.advantage(0, 1)), (Some(-1.0), Some(1.0)));
+        let policy = Policy::probabilities(1, 2, vec![0.25, 0.75]).unwrap().with_logarithms();
+        assert_eq!(entropy_bonus(&policy, &2.0, 0, 0), Some(-2.0 * 0.25f64.ln()));
+    }
+}

@@ -111,3 +111,27 @@ pub fn entropy_term<T: Field>(policy: &Policy<T>, state_weights: &[T], entropy: 
     let of_state = |weight: &T| vec![-(weight.clone() * entropy); policy.n_actions()];
     state_weights.iter().flat_map(of_state).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_is_the_sum_of_its_terms() {
+        let terms = GradientTerms {
+            policy: vec![Some(1.0), None],
+            transition: vec![2.0, 1.0],
+            reward: vec![4.0, 1.0],
+            entropy: vec![8.0, 1.0],
+        };
+        assert_eq!(terms.total(), [Some(15.0), None]);
+    }
+
+    #[test]
+    fn infinite_values_are_told_with_their_place() {
+        let policy = Policy::softmax(2, 3, vec![0.0; 6]).unwrap();
+        let values: Vec<Option<f64>> = (0..6).map(|i| (i != 5).then_some(1.0)).collect();
+        let refused = policy_term(&policy, &[1.0, 1.0], &values).unwrap_err();
+        assert!(matches!(refused, EvaluationError::Infinite { state: 1, action: 2 }), "{refused:?}");
+    }
+}

@@ -614,4 +614,60 @@ mod tests {
         assert_eq!(Ball::one() / Ball::point(4.0), quarter);
         assert_eq!((Ball::point(0.1) * Ball::point(0.1)).radius, 0.0);
     }
+
+    #[test]
+    fn wide_balls_hold_their_products_quotients_and_logarithms() {
+        let wide = |high, radius| Ball { high, low: 0.0, radius };
+        assert!((wide(1.0, 0.5) * wide(1.0, 0.5)).upper() >= 2.25);
+        assert!((Ball::one() / wide(2.0, 1.0)).upper() >= 1.0);
+        assert!((Ball::one() / wide(-2.0, 1.0)).lower() <= -1.0);
+        assert_eq!([2.0, -2.0, 0.5].map(|x| wide(x, 1.0).mignitude()), [1.0, 1.0, 0.0]);
+        assert!(!wide(0.5, 1.0).ln().is_finite() && !wide(1.0, 1.0).ln().is_finite());
+        assert!(!(Ball::zero() / Ball::zero()).is_finite() && !(Ball::zero() / wide(0.0, 1.0)).is_finite());
+    }
+
+    /// The sums of the low parts cancel, so that only their product is left.
+    #[test]
+    fn the_product_of_low_parts_lies_in_the_radius() {
+        let x = Ball { high: 1f64.next_up(), low: -2f64.powi(-53).next_down(), radius: 0.0 };
+        let y = Ball { high: 1.0, low: 2f64.powi(-53), radius: 0.0 };
+        let exact = |x: Ball| Rational::from_f64(x.high) + Rational::from_f64(x.low);
+        assert!(contains(x * y, &(exact(x) * exact(y))));
+    }
+
+    #[test]
+    fn signs_and_least_values_are_those_of_every_member() {
+        let ball = |high, radius| Ball { high, low: 0.0, radius };
+        let signs = [ball(1.0, 1.0), ball(-1.0, 1.0), ball(1.0, 0.5), ball(-1.0, 0.5), ball(0.0, 0.0)];
+        let expected = [None, None, Some(Ordering::Greater), Some(Ordering::Less), Some(Ordering::Equal)];
+        assert_eq!(signs.map(|x| x.sign()), expected);
+        assert_eq!([ball(2.0, 0.5), ball(-2.0, 0.5), ball(1.0, 2.0)].map(|x| x.least()), [1.5, 0.0, 0.0]);
+        assert_eq!(ball(2.0, 0.5).centre(), Ball::point(2.0));
+        assert!(ball(2.0, 0.5).is_finite());
+        for (high, low, radius) in
+            [(f64::INFINITY, 0.0, 0.0), (0.0, f64::NAN, 0.0), (0.0, 0.0, f64::INFINITY)]
+        {
+            assert!(!Ball { high, low, radius }.is_finite());
+        }
+    }
+
+    #[test]
+    fn what_is_exact_or_nearly_so_has_no_needless_radius() {
+        let tenth = Ball::from_ratio(1, 10);
+        assert_eq!((Ball::zero() * tenth, tenth * Ball::zero()), (Ball::zero(), Ball::zero()));
+        assert_eq!(Ball::point(3.0).scaled(5), Ball::point(96.0));
+        assert_eq!(Ball::point(3.0).scaled(-5), Ball::point(0.09375));
+        assert_eq!(tenth.scaled(5).radius, 32.0 * tenth.radius);
+        assert!(Ball::from_rational(&Rational::from_ratio(1, 3)).radius <= 1e-32);
+        let near_one = Ball::point(1.0 - 2f64.powi(-50)).ln();
+        assert!(near_one.radius <= 1e-29 * near_one.high.abs(), "{near_one:?}");
+    }
+
+    #[test]
+    fn exponentials_end_where_doubles_do() {
+        assert!(Ball::point(709.7).exp().is_finite());
+        for x in [709.8, 1e5, 1e9, 1e300, f64::INFINITY] {
+            assert!(!Ball::point(x).exp().is_finite(), "{x}");
+        }
+    }
 }

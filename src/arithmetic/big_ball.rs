@@ -718,4 +718,88 @@ mod tests {
         assert!(!(BigBall::one() / BigBall::zero()).is_finite());
         assert!(!BigBall::from_f64(f64::NAN).is_finite());
     }
+
+    fn of(m: Magnitude) -> Rational {
+        let (mantissa, exponent) = m.mantissa_and_exponent();
+        exact(&Float::new(mantissa.into(), exponent))
+    }
+
+    #[test]
+    fn bits_that_are_cut_off_count_towards_the_size() {
+        for bits in [64, 65, 100, 300] {
+            let x = Float::new((BigInt::one() << bits) + 1, -7);
+            assert!(of(x.size()) >= exact(&x) && of(x.size_down()) <= exact(&x), "{bits}");
+        }
+    }
+
+    #[test]
+    fn subnormal_midpoints_are_rounded_once() {
+        let tie = (1u64 << 54 | 1 << 53) * 512 + 1;
+        for mantissa in [1, 3, 5, 7, u64::MAX, (1 << 63) + 1, tie] {
+            for exponent in (-1140..-1060).chain([-1, 0, 900]) {
+                let x = Float::new(mantissa.into(), exponent);
+                let near = x.to_f64();
+                let ulp = Rational::from_f64(near.next_up()) - Rational::from_f64(near);
+                let off = (Rational::from_f64(near) - exact(&x)).abs();
+                assert!(off * Rational::from_integer(2.into()) <= ulp, "{mantissa} 2^{exponent}: {near:e}");
+            }
+        }
+        assert!((-BigBall::one()).scaled(-2000).midpoint().is_sign_positive());
+    }
+
+    #[test]
+    fn centres_end_at_the_farthest_exponent() {
+        let one = BigBall::one;
+        assert!(one().scaled(FARTHEST - 1).is_finite() && !one().scaled(FARTHEST + 5).is_finite());
+        let (least, vanished) = (one().scaled(-FARTHEST - 1), one().scaled(-FARTHEST - 5));
+        assert!(!least.centre.is_zero() && least.radius.is_zero());
+        assert!(vanished.centre.is_zero() && !vanished.radius.is_zero() && vanished.sign().is_none());
+        // Their sums take no more bits than there are, in any order.
+        let tiny = one().scaled(-(1 << 40));
+        for sum in [one() + &tiny, tiny.clone() + one()] {
+            assert!(sum.centre == one().centre && sum.radius > Magnitude::ZERO, "{sum:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_exact_has_no_radius() {
+        let third = BigBall::from_ratio(1, 3);
+        assert!(BigBall::zero().is_zero() && !third.is_zero());
+        assert_eq!(
+            (BigBall::zero() * &third, third.clone() * BigBall::zero()),
+            (BigBall::zero(), BigBall::zero())
+        );
+        assert_eq!(BigBall::zero() * BigBall::unbounded(), BigBall::zero());
+        let around_zero = BigBall::zero().widened(1.0);
+        assert_eq!((around_zero * BigBall::from_integer(8)).centre, Float::new(BigInt::zero(), 0));
+        assert_eq!(BigBall::from_integer(6) / BigBall::from_integer(3), BigBall::from_integer(2));
+        assert_eq!(BigBall::from_ratio(7, 8), BigBall::from_f64(0.875));
+    }
+
+    #[test]
+    fn exponentials_of_wide_balls_are_their_ranges() {
+        for (x, radius) in [(1.0, 3.0), (1.0, 2.0), (-2.0, 1.5)] {
+            let wide = BigBall::from_f64(x).widened(radius).exp();
+            let ends = [x - radius, x + radius].map(|x| BigBall::from_f64(x).exp());
+            let tight = Magnitude::new(1, -25);
+            for (end, truth) in [(wide.end(-1), &ends[0]), (wide.end(1), &ends[1])] {
+                assert!((end - truth).size() < ends[1].size().times(tight), "{x}, {radius}");
+            }
+            assert!(exact(&wide.end(-1).centre) <= exact(&ends[0].end(1).centre));
+            assert!(exact(&wide.end(1).centre) >= exact(&ends[1].end(-1).centre));
+        }
+        let (low, high) = (BigBall::from_ratio(1, 3).end(-1), BigBall::from_ratio(1, 3).end(1));
+        assert!((high - low).size() < Magnitude::new(1, -250));
+    }
+
+    #[test]
+    fn ln_2_lies_in_its_ball_at_every_precision() {
+        let far = compute_ln_2(4000);
+        for bits in [2, 8, 64, 200, 320, 1000, 3000] {
+            let near = compute_ln_2(bits);
+            let off = (exact(&near.centre) - exact(&far.centre)).abs();
+            assert!(off <= of(near.radius), "{bits}");
+            assert!(near.radius < Magnitude::new(1, 16 - bits as i64), "{bits}");
+        }
+    }
 }

@@ -46,3 +46,14 @@ impl Transcendental for f64 {
         f64::ln(*self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_have_no_width() {
+        assert_eq!(([2.5, -2.5].map(|x: f64| x.magnitude()), 2.5.widened(1.0)), ([2.5, 2.5], 2.5));
+        assert_eq!([-3, 0, 3].map(|k| 2f64.power(k)), [0.125, 1.0, 8.0]);
+    }
+}

@@ -137,3 +137,18 @@ impl<T: Transcendental> Transcendental for Dual<T> {
         Self { value: self.value.ln(), derivative: self.derivative.clone() / &self.value }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derivatives_follow_the_rules() {
+        let (x, y) = (Dual { value: 0.5, derivative: 2.0 }, Dual { value: 4.0, derivative: -1.0 });
+        let parts = |z: Dual<f64>| (z.value, z.derivative);
+        assert_eq!((parts(-x), parts(x + y), parts(x - y)), ((-0.5, -2.0), (4.5, 1.0), (-3.5, 3.0)));
+        assert_eq!((parts(x * y), parts(x / y)), ((2.0, 7.5), (0.125, 0.53125)));
+        assert_eq!((parts(y.ln()).1, parts(x.exp())), (-0.25, (0.5f64.exp(), 2.0 * 0.5f64.exp())));
+        assert_eq!((y.magnitude(), (-y).magnitude(), (-y).sign()), (4.0, 4.0, Some(Ordering::Less)));
+    }
+}

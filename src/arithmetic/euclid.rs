@@ -331,4 +331,38 @@ mod tests {
             assert_eq!(small_fraction(&residue.into(), &modulus, &bound), small, "{residue}");
         }
     }
+
+    /// Whatever pair within the error is divided, what these quotients leave is a
+    /// pair of remainders of it.
+    #[test]
+    fn shared_quotients_are_those_of_every_pair_within_the_error() {
+        const PARTS: i64 = 16;
+        let mut shared = 0;
+        for (error, x) in [1u64, 2].into_iter().flat_map(|error| (1..300u64).map(move |x| (error, x))) {
+            for (y, quotients) in (0..=x).filter_map(|y| Some((y, Quotients::of(x, y, error)?))) {
+                shared += 1;
+                let [a, b, c, d] = quotients.coefficients.map(|k| k as i64);
+                let off = error as i64 * PARTS - 1;
+                for (right, up) in [(-off, -off), (-off, off), (off, -off), (off, off)] {
+                    let (x, y) = (x as i64 * PARTS + right, y as i64 * PARTS + up);
+                    let sign = if quotients.odd { -1 } else { 1 };
+                    let (u, v) = (sign * (a * x - b * y), sign * (d * y - c * x));
+                    assert!(u > v && v >= 0, "{quotients:?} of {x}/{PARTS} and {y}/{PARTS}: {u}, {v}");
+                }
+            }
+        }
+        assert!(shared > 50_000, "{shared}");
+    }
+
+    /// An integer is found where the modulus is far longer than it.
+    #[test]
+    fn small_fractions_are_found_in_long_moduli() {
+        let modulus = BigUint::from((1u64 << 59) - 55).pow(8u32);
+        let bound = BigUint::from(7u32);
+        let found = |residue: &BigUint| small_fraction(residue, &modulus, &bound);
+        assert_eq!(found(&5u32.into()), Some((5.into(), 1u32.into())));
+        assert_eq!(found(&(&modulus - 5u32)), Some(((-5).into(), 1u32.into())));
+        let third = BigUint::from(3u32).modinv(&modulus).unwrap();
+        assert_eq!(found(&(third * 2u32 % &modulus)), Some((2.into(), 3u32.into())));
+    }
 }

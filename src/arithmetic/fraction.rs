@@ -353,4 +353,17 @@ mod tests {
         let transition: Vec<_> = performance.gradient.transition.iter().map(Rational::to_string).collect();
         assert_eq!(answer.gradient_terms.transition, transition);
     }
+
+    #[test]
+    fn powers_sizes_and_equality_are_those_of_fractions() {
+        let third = Fraction::from(Rational::new(1.into(), 3.into()));
+        assert!(third == third.clone() && third != Fraction::one());
+        assert!(Fraction::zero().power(0) == Fraction::one());
+        assert!(third.power(-2) == Fraction::from(Rational::from_integer(9.into())));
+        assert!(third.magnitude() >= 1.0 / 3.0 && third.magnitude() < 0.334);
+        let long = |n: i64| BigInt::from(n).pow(40u32);
+        let shared = Fraction::sharing(vec![long(3)], [long(10), long(7)]).remove(0);
+        assert_eq!((shared.shared.len(), shared.plain.denom().is_one()), (1, false));
+        assert!((Fraction::zero() * &shared).is_zero() && (shared * Fraction::zero()).shared.is_empty());
+    }
 }

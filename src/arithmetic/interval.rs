@@ -271,4 +271,42 @@ mod tests {
         assert_eq!(Interval::new(1.0, 2.0).unwrap().sign(), Some(Ordering::Greater));
         assert_eq!(Interval::new(-2.0, -1.0).unwrap().sign(), Some(Ordering::Less));
     }
+
+    #[test]
+    fn fractions_lie_between_neighbouring_doubles() {
+        let ends = |n: i64, d: &str| {
+            let d: num_bigint::BigInt = d.parse().unwrap();
+            let x = Interval::from_rational(&Rational::new(n.into(), d));
+            (x.lower, x.upper)
+        };
+        assert_eq!(ends(1, "3"), ((1.0 / 3f64).next_down(), (1.0 / 3f64).next_up()));
+        assert_eq!(ends(-1, "3"), ((-1.0 / 3f64).next_down(), (-1.0 / 3f64).next_up()));
+        assert_eq!((ends(3, "4"), ends(-3, "4")), ((0.75, 0.75), (-0.75, -0.75)));
+        let long = format!("1{}", "0".repeat(400));
+        assert_eq!((ends(1, &long), ends(-1, &long)), ((0.0, 5e-324), (-5e-324, 0.0)));
+        let huge = Rational::from_integer(long.parse().unwrap());
+        let (positive, negative) = (Interval::from_rational(&huge), Interval::from_rational(&-huge));
+        assert_eq!(positive, Interval { lower: f64::MAX, upper: f64::INFINITY });
+        assert_eq!(negative, Interval { lower: f64::NEG_INFINITY, upper: f64::MIN });
+    }
+
+    #[test]
+    fn logarithms_are_tight() {
+        let ln = Interval::new(1.0, 2.0).unwrap().ln();
+        assert!(ln.lower <= 0.0 && ln.lower > -1e-300, "{ln:?}");
+        assert!(ln.upper.next_down() <= std::f64::consts::LN_2 && ln.upper >= std::f64::consts::LN_2);
+        let from_zero = Interval::new(0.0, 1.0).unwrap().ln();
+        assert!(from_zero.lower == f64::NEG_INFINITY && from_zero.upper.abs() < 1e-300, "{from_zero:?}");
+        assert_eq!(Interval::new(-1.0, 2.0).unwrap().ln(), Interval::ENTIRE);
+        assert_eq!(Interval::point(0.0).ln(), Interval::ENTIRE);
+    }
+
+    #[test]
+    fn members_and_widths_are_told() {
+        let x = Interval::new(-1.0, 2.5).unwrap();
+        assert_eq!([-1.5, -1.0, 0.0, 2.5, 3.0].map(|t| x.contains(t)), [false, true, true, true, false]);
+        assert_eq!((x.width(), Interval::point(3.0).width()), (3.5, 0.0));
+        assert_eq!((x.magnitude(), x.least(), Interval::point(2.0).least()), (2.5, 0.0, 2.0));
+        assert_eq!((x.approximate(), x.centre()), (0.75, Interval::point(0.75)));
+    }
 }

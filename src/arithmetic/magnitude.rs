@@ -278,4 +278,43 @@ mod tests {
         assert_eq!(Magnitude::new(3, 0).plus(Magnitude::ZERO).to_f64(), 3.0);
         assert!(Magnitude::new(1, 0).minus_down(Magnitude::new(1, -200)).to_f64() > 0.999_999);
     }
+
+    #[test]
+    fn magnitudes_that_fit_are_exact() {
+        let exact_doubles = [(1u64 << 40, 0), (1, -1074), (3, -1074), (1, -1022), ((1 << 32) - 1, 900)];
+        for (mantissa, exponent) in exact_doubles {
+            let x = exact(Magnitude::new(mantissa, exponent));
+            assert_eq!(Rational::from_f64(Magnitude::new(mantissa, exponent).to_f64()), x);
+        }
+        assert_eq!(Magnitude::new((1 << 33) - 1, 0), Magnitude::new(1 << 33, 0));
+        let half = 1 << (BITS - 1);
+        for (mantissa, exponent) in [(half, FARTHEST), (half, -FARTHEST), (3 << 30, FARTHEST)] {
+            let kept = Magnitude { mantissa, exponent };
+            assert_eq!(
+                (Magnitude::new(mantissa, exponent), Magnitude::down(mantissa, exponent)),
+                (kept, kept)
+            );
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_safe() {
+        let half = 1 << (BITS - 1);
+        assert_eq!(Magnitude::down(1, FARTHEST + 40), Magnitude { mantissa: half, exponent: FARTHEST });
+        assert_eq!(Magnitude::new(1, -FARTHEST - 40), Magnitude { mantissa: half, exponent: -FARTHEST });
+        let two = Magnitude::new(2, 0);
+        for infinite in
+            [Magnitude::INFINITY.times(two), two.times(Magnitude::INFINITY), Magnitude::INFINITY.scaled(3)]
+        {
+            assert!(infinite.is_infinite());
+        }
+        assert!(Magnitude::ZERO.times(Magnitude::INFINITY).is_zero() && Magnitude::ZERO.scaled(3).is_zero());
+    }
+
+    #[test]
+    fn sizes_compare_by_a_factor() {
+        let of = |n: u64| Magnitude::new(n, 0);
+        assert!(of(1).is_below(of(11), 10) && !of(1).is_below(of(10), 10) && !of(2).is_below(of(11), 10));
+        assert!(Magnitude::ZERO.is_below(of(1), 10) && !of(1).is_below(Magnitude::ZERO, 10));
+    }
 }

@@ -92,3 +92,26 @@ pub(crate) fn common_denominator<'a>(denominators: impl Iterator<Item = &'a BigI
     }
     common
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_up_and_nothing_is_widened() {
+        let third = Rational::new((-1).into(), 3.into());
+        assert!(third.magnitude() > 1.0 / 3.0 && third.magnitude() < 0.334);
+        assert_eq!(third.clone().widened(0.5), third);
+    }
+
+    #[test]
+    fn common_denominators_are_the_least() {
+        let common = |denominators: &[i64]| {
+            let denominators: Vec<BigInt> = denominators.iter().map(|&d| d.into()).collect();
+            common_denominator(denominators.iter())
+        };
+        assert_eq!(common(&[6, 4, 12, 3]), 12.into());
+        assert_eq!(common(&[4, 6, 6, 1]), 12.into());
+        assert_eq!(common(&[]), 1.into());
+    }
+}

@@ -142,4 +142,27 @@ mod tests {
         assert_eq!(mul_up(1e300, 1e300), f64::INFINITY);
         assert_eq!(mul_down(1e300, 1e300), f64::MAX);
     }
+
+    #[test]
+    fn infinite_operands_are_bounded_as_limits() {
+        const INF: f64 = f64::INFINITY;
+        assert_eq!((add_down(INF, 1.0), add_down(1.0, INF), add_up(-INF, 1.0)), (INF, INF, -INF));
+        assert_eq!((add_down(1.0, -INF), add_down(-1.0, -INF), add_up(-1.0, INF)), (-INF, -INF, INF));
+        assert!(add_down(INF, -INF).is_nan() && add_up(-INF, INF).is_nan());
+        assert_eq!((mul_down(INF, 2.0), mul_down(2.0, INF), mul_up(-2.0, INF)), (INF, INF, -INF));
+        assert_eq!((mul_down(0.0, INF), mul_up(-INF, 0.0)), (0.0, 0.0));
+        assert_eq!((div_down(INF, INF), div_up(INF, INF)), (-INF, INF));
+        assert!(div_down(1.0, INF) <= 0.0 && div_up(-1.0, INF) >= 0.0);
+    }
+
+    /// Quotients of usual size whose remainders underflow.
+    #[test]
+    fn quotients_of_tiny_doubles_are_bounded() {
+        for a in [5e-324, 3.5e-323, 1e-310, 3e-300, 1e-290] {
+            for b in [3e-200, -7e-150, 1.1e-290, 0.3] {
+                let truth = exact(a) / exact(b);
+                assert!(below(div_down(a, b), &truth) && above(div_up(a, b), &truth), "{a} / {b}");
+            }
+        }
+    }
 }

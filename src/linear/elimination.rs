@@ -70,3 +70,42 @@ impl<T: Enclosure> Elimination<T> {
         terms.fold(x[s].clone(), |rest, t| (rest - x[t].clone() * entry(t)).centre())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::{BigBall, Field, Rational};
+    use crate::linear::{Factorisation, Rows};
+
+    /// `P[s,t]`, some of it 0, with rows that sum to 1 at most.
+    fn entry<T: Field>(s: usize, t: usize) -> T {
+        match (s * 5 + t * 3) % 7 {
+            0 => T::zero(),
+            k => T::from_ratio(k as i64, 28),
+        }
+    }
+
+    fn resolvent<T: Field>(n: usize) -> Resolvent<T> {
+        let chain = (0..n * n).map(|i| entry(i / n, i % n)).collect();
+        Resolvent::new(Rows::dense(n, chain).unwrap(), T::from_ratio(9, 10)).unwrap()
+    }
+
+    /// One solution by elimination is right to nearly all bits, without refinement.
+    #[test]
+    fn solutions_are_near_the_exact_ones() {
+        for n in [1, 2, 5, 7] {
+            let near = Elimination::<BigBall>::near(&resolvent(n)).unwrap();
+            let exact = <Rational as Field>::Factorisation::new(resolvent::<Rational>(n)).unwrap();
+            let right = |s: usize| (s * s) as i64 - 3;
+            let b: Vec<Rational> = (0..n).map(|s| Rational::from_ratio(right(s), 1)).collect();
+            let sets: Vec<BigBall> = (0..n).map(|s| BigBall::from_integer(right(s))).collect();
+            let (solutions, transposed) = (near.solve_near(&sets), near.solve_transposed_near(&sets));
+            let (truths, transposed_truths) = (exact.solve(&b), exact.solve_transposed(&b));
+            assert_eq!((solutions.len(), transposed.len()), (n, n));
+            let pairs = solutions.iter().zip(&truths).chain(transposed.iter().zip(&transposed_truths));
+            for (x, truth) in pairs {
+                assert!((x.clone() - BigBall::from_rational(truth)).magnitude() < 1e-70, "{n}: {x:?}");
+            }
+        }
+    }
+}

@@ -233,4 +233,11 @@ mod tests {
         assert_eq!((largest(&v), sum(&v)), (3.0, 5.0));
         assert!(f64::NAN.larger(1.0).is_nan() && 1f64.larger(f64::NAN).is_nan());
     }
+
+    #[test]
+    fn sizes_are_below_others_by_a_factor() {
+        assert!(1f64.is_below(11.0, 10) && !1f64.is_below(10.0, 10) && !2f64.is_below(11.0, 10));
+        assert!(0f64.is_below(1.0, 10) && !1f64.is_below(f64::NAN, 1));
+        assert_eq!((0f64.over(0.0), 1f64.over(4.0), 1f64.smaller(2.0)), (0.0, 0.25, 1.0));
+    }
 }

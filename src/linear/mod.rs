@@ -194,4 +194,12 @@ mod tests {
         assert_eq!(resolvent.apply_transposed(&[1.0, 2.0]), [1.0 - 0.625, 2.0 - 0.875]);
         assert_eq!((resolvent.n_states(), *resolvent.gamma(), resolvent.chain().len()), (2, 0.5, 2));
     }
+
+    #[test]
+    fn what_does_not_contract_or_fit_is_refused() {
+        let refused = Resolvent::new(Rows::dense(1, vec![1.0]).unwrap(), 1.25).unwrap_err();
+        assert!(matches!(refused, SolveError::NotContracting { product } if product == 1.25));
+        let shape = Resolvent::new(Rows::dense(2, vec![0.5, 0.5]).unwrap(), 0.5).unwrap_err();
+        assert!(matches!(shape, SolveError::Shape(ShapeError { seen: 2, expected: 1, .. })));
+    }
 }

@@ -280,4 +280,14 @@ mod tests {
         assert!(Rows::sparse(3, [vec![((1 << 32) + 1, 1.0)]]).is_err());
         assert!(Rows::<f64>::sparse(1 << 32, [vec![]]).is_err());
     }
+
+    #[test]
+    fn rows_tell_how_much_is_left_of_them() {
+        let rows = Rows::dense(3, vec![1.0; 6]).unwrap();
+        let mut row = rows.row(1);
+        assert!(row.next().is_some() && row.len() == 2 && !rows.is_empty());
+        // Half of the entries are zeros.
+        let half = Rows::dense(8, (0..16).map(|i| f64::from(i % 2)).collect()).unwrap();
+        assert!(half.compact().is_sparse());
+    }
 }

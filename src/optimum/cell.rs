@@ -33,3 +33,22 @@ impl Cell {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_narrowed_to_the_simplex() {
+        let mut cell = Cell { lower: vec![9.0, 0.0, 0.0, 0.25], upper: vec![9.0, 0.5, 0.125, 1.0] };
+        assert!(cell.narrow_to_simplex(1, 3));
+        assert_eq!((cell.lower, cell.upper), (vec![9.0, 0.0, 0.0, 0.375], vec![9.0, 0.5, 0.125, 1.0]));
+        let mut cell = Cell { lower: vec![0.5, 0.25], upper: vec![1.0, 1.0] };
+        assert!(cell.narrow_to_simplex(0, 2));
+        assert_eq!((cell.width(0), cell.lower, cell.upper), (0.25, vec![0.5, 0.25], vec![0.75, 0.5]));
+        let mut few = Cell { lower: vec![0.0, 0.0], upper: vec![0.25, 0.5] };
+        let mut many = Cell { lower: vec![0.75, 0.5], upper: vec![1.0, 1.0] };
+        assert!(!few.narrow_to_simplex(0, 2) && !many.narrow_to_simplex(0, 2));
+        assert_eq!(Cell { lower: vec![0.5], upper: vec![0.5] }.width(0), 0.0);
+    }
+}

@@ -68,3 +68,42 @@ pub(super) fn largest_mean(
     }
     bound
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn largest_means_are_those_of_linear_programming() {
+        let of = |lower: [f64; 3], upper: [f64; 3], sum: (f64, f64), w: [f64; 3]| {
+            let mut best = [0.0; 3];
+            let bound = largest_mean(|t| lower[t], |t| upper[t], interval(sum.0, sum.1), &w, &mut best);
+            (bound, best)
+        };
+        let upper = [0.5, 0.75, 1.0];
+        assert_eq!(of([0.0; 3], upper, (1.0, 1.0), [3.0, 2.0, 1.0]), (2.5, [0.5, 0.5, 0.0]));
+        assert_eq!(of([0.0; 3], upper, (1.0, 1.0), [1.0, 2.0, 3.0]), (3.0, [0.0, 0.0, 1.0]));
+        assert_eq!(of([0.25; 3], upper, (1.0, 1.0), [3.0, 2.0, 1.0]), (2.25, [0.5, 0.25, 0.25]));
+        assert_eq!(of([0.25; 3], upper, (1.0, 1.0), [-3.0, -2.0, -1.0]), (-1.75, [0.25, 0.25, 0.5]));
+        assert_eq!(of([0.25, 0.0, 0.0], upper, (1.0, 1.0), [3.0, 2.0, 1.0]), (2.5, [0.5, 0.5, 0.0]));
+        // Weights that are equal are filled up one after the other.
+        assert_eq!(of([0.0; 3], upper, (1.0, 1.0), [2.0, 2.0, 1.0]), (2.0, [0.5, 0.5, 0.0]));
+        // Of sums that differ the one that gives more counts.
+        assert_eq!(of([0.0; 3], upper, (0.5, 1.0), [3.0, 2.0, 1.0]).0, 2.5);
+        assert_eq!(of([0.0; 3], upper, (0.5, 1.0), [-1.0, -2.0, -3.0]).0, -0.5);
+    }
+
+    #[test]
+    fn enclosures_meet_and_join() {
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        assert_eq!(
+            (common(of(0.0, 2.0), of(1.0, 3.0)), hull(of(0.0, 1.0), of(2.0, 3.0))),
+            (of(1.0, 2.0), of(0.0, 3.0))
+        );
+        // Of what has no common part, which cannot be, the first is kept.
+        assert_eq!(
+            (common(of(0.0, 1.0), of(2.0, 3.0)), interval(1.0, 0.0)),
+            (of(0.0, 1.0), Interval::ENTIRE)
+        );
+    }
+}

@@ -129,3 +129,84 @@ impl Fixed {
         (0..choice.len()).map(better).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::performative::FOREVER;
+    use super::*;
+    use crate::evaluate::evaluate;
+    use crate::mdp::{Kernel, Mdp};
+    use crate::oracle::Reading;
+    use crate::planning::best_response;
+    use crate::policy::Policy;
+
+    const TRANSITIONS: [[f64; 3]; 6] = [
+        [0.5, 0.5, 0.0],
+        [0.0, 0.25, 0.75],
+        [0.0, 1.0, 0.0],
+        [0.25, 0.5, 0.25],
+        [1.0, 0.0, 0.0],
+        [0.0, 0.5, 0.5],
+    ];
+    const REWARDS: [[f64; 6]; 3] = [
+        [1.0, -0.5, 0.25, 2.0, 3.0, -1.0],
+        [-3.0, -0.5, -2.0, -1.5, -0.25, -4.0],
+        [0.5, 4.0, 0.5, 0.25, -6.0, 3.0],
+    ];
+
+    fn problem(rewards: &[f64]) -> Problem {
+        let json = format!(
+            r#"{{"format": "pemdp-problem/1", "gamma": 0.75, "initial": [0.25, 0.5, 0.25],
+                "policy": {{"kind": "softmax", "logits": [[0, 0], [0, 0], [0, 0]]}},
+                "environment": {{"kind": "fixed", "transitions": {:?}, "rewards": {:?}}}}}"#,
+            TRANSITIONS.chunks(2).collect::<Vec<_>>(),
+            rewards.chunks(2).collect::<Vec<_>>()
+        );
+        Problem::from_json(&json, Reading::Doubles).unwrap()
+    }
+
+    fn mdp(rewards: &[f64]) -> Mdp<f64> {
+        let kernel = Kernel::dense(3, 2, TRANSITIONS.concat()).unwrap();
+        Mdp::new(kernel, rewards.to_vec(), vec![0.25, 0.5, 0.25], 0.75).unwrap()
+    }
+
+    /// The search ends with the policy of an exact best response and bounds its value.
+    #[test]
+    fn policy_iteration_ends_at_the_best_response() {
+        for rewards in REWARDS {
+            let fixed = Fixed::new(&problem(&rewards)).unwrap();
+            assert!(fixed.rows.iter().flatten().all(|(_, p)| p.lower() > 0.0));
+            let mut values = Vec::new();
+            let found = fixed.search(&FOREVER, &mut |known| values.push(known.value));
+
+            let best = best_response(&mdp(&rewards)).unwrap();
+            let taken = best.choice.iter().flat_map(|&a| [f64::from(a == 0), f64::from(a == 1)]);
+            assert_eq!(found.policy, taken.collect::<Vec<_>>());
+            assert!(
+                found.upper >= best.evaluation.value - 1e-14 && found.upper < best.evaluation.value + 1e-12
+            );
+            assert!((values.last().unwrap() - best.evaluation.value).abs() < 1e-12, "{values:?}");
+            assert!(values.len() > 1 && values.windows(2).all(|pair| pair[0] <= pair[1] + 1e-12));
+        }
+    }
+
+    /// What an interrupted search ends with is bounded by the residual of its values.
+    #[test]
+    fn a_search_that_is_stopped_at_once_is_bounded() {
+        for rewards in REWARDS {
+            let fixed = Fixed::new(&problem(&rewards)).unwrap();
+            let interrupt = std::sync::atomic::AtomicBool::new(true);
+            let halt = Halt { interrupt: &interrupt, start: std::time::Instant::now(), budget: None };
+            let found = fixed.search(&halt, &mut |_| {});
+            assert_eq!(found.stop, OptimumStop::Interrupted);
+
+            let mdp = mdp(&rewards);
+            let first = Policy::probabilities(3, 2, vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0]).unwrap();
+            let evaluation = evaluate(&mdp, &first, &0.0).unwrap();
+            let rises = (0..6).map(|i| evaluation.advantage(i / 2, i % 2).unwrap());
+            let upper = evaluation.value + 4.0 * rises.fold(0.0, f64::max);
+            assert!((found.upper - upper).abs() < 1e-12, "{} {upper}", found.upper);
+            assert!(found.upper >= best_response(&mdp).unwrap().evaluation.value);
+        }
+    }
+}

@@ -165,4 +165,63 @@ mod tests {
         assert_eq!((scale(-2100).undone_down(-1.0), scale(-2100).undone_up(-1.0)), (-5e-324, 0.0));
         assert_eq!(scale(3).undone_up(0.75), 6.0);
     }
+
+    fn problem(gamma: f64, environment: &str) -> Problem {
+        let json = format!(
+            r#"{{"format":"pemdp-problem/1","gamma":{gamma},"initial":[0.5,0.5],
+                "policy":{{"kind":"softmax","logits":[[0,0],[0,0]]}},"environment":{environment}}}"#
+        );
+        Problem::from_json(&json, Reading::Doubles).unwrap()
+    }
+
+    fn family(slope: i64, clip: &str) -> Problem {
+        problem(
+            0.75,
+            &format!(
+                r#"{{"kind":"exponential-family","psi":[1,-0.5],"base_weights":[[[1,1],[1,1]],[[1,1],[1,1]]],
+                "reward":{{"base":[[0.5,0],[-1,0]],"slope":{slope},"clip":{clip}}}}}"#
+            ),
+        )
+    }
+
+    #[test]
+    fn the_largest_reward_is_that_of_the_domain() {
+        let fixed = problem(
+            0.75,
+            r#"{"kind":"fixed","rewards":[[1,-6],[0.5,0]],
+            "transitions":[[[1,0],[1,0]],[[0,1],[0,1]]]}"#,
+        );
+        let affine = problem(
+            0.75,
+            r#"{"kind":"affine","rewards":[[1,-4],[0.5,0]],"transition_slopes":[],
+            "reward_slopes":[[0,1,1,0,-2],[0,1,1,1,0.5],[1,0,0,0,1]],
+            "transitions":[[[1,0],[1,0]],[[0,1],[0,1]]]}"#,
+        );
+        let largest = |problem: &Problem, bound| largest_reward(problem, bound).map(|x| x.approximate());
+        assert_eq!((largest(&fixed, None), largest(&affine, None)), (Some(6.0), Some(6.5)));
+        assert_eq!(largest(&family(0, "2"), None), Some(1.0));
+        assert_eq!(largest(&family(-3, "null"), Some(2.0)), Some(7.0));
+        assert_eq!(
+            largest(&family(3, "null"), None),
+            Some(1.0 + 3.0 * super::super::rectangular::DEFAULT_BOUND)
+        );
+        assert_eq!(largest(&family(3, "2"), None), Some(2.0));
+        assert_eq!([0.25, 8.0].map(|bound| largest(&family(3, "2"), Some(bound))), [Some(1.75), Some(2.0)]);
+        let scale = Scale::of(&fixed, &OptimumSettings::default());
+        assert_eq!((scale.twos, scale.horizon), (3, 4.0));
+    }
+
+    #[test]
+    fn gaps_and_bounds_are_scaled_like_the_rewards() {
+        let scale = Scale { twos: 3, horizon: 2.0 };
+        let settings = |gap, relative_gap| OptimumSettings { gap, relative_gap, ..Default::default() };
+        assert_eq!([0.25, 0.0].map(|relative| scale.gap(&settings(1.0, relative))), [0.5, 0.125]);
+        assert_eq!([0.25, 0.03125].map(|relative| scale.asked(&settings(1.0, relative))), [4.0, 1.0]);
+        let known = Progress { value: -1.0, upper_bound: 2.0, nodes: 5, open: 6 };
+        let undone = scale.undone_progress(known);
+        assert_eq!(undone, Progress { value: -8.0, upper_bound: 16.0, ..known });
+        assert_eq!(scale.about(-1.0, 2.0), "between -8e0 and 1.6e1");
+        let huge = Scale { twos: 2000, horizon: 2.0 };
+        assert_eq!(huge.about(1.0, 2.0), "between 1.15e602 and 2.30e602");
+    }
 }

@@ -155,3 +155,26 @@ fn fold(xs: &[Interval], choose: fn(f64, f64) -> f64) -> Interval {
     let upper = xs.iter().map(Interval::upper).reduce(choose);
     lower.zip(upper).and_then(|(l, u)| Interval::new(l, u)).unwrap_or(Interval::ENTIRE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The enclosure for a set of grids holds the values for each of them.
+    #[test]
+    fn values_of_sets_of_grids_hold_those_of_their_members() {
+        let (gamma, cost) = (Interval::point(0.875), about(INTERVENTION_COST));
+        let grids = |lower: f64, upper: f64| GRID.map(|x| Interval::new(x + lower, x + upper).unwrap());
+        let reach = 1.0 / 64.0;
+        for learner in [Learner::Adverse, Learner::Obliging] {
+            let sets = follower_values(&grids(-reach, reach), gamma, cost, learner);
+            assert_eq!(sets[TERMINAL], Interval::point(0.0));
+            for shift in [-0.99 * reach, 0.0, 0.99 * reach] {
+                let members = follower_values(&grids(shift, shift), gamma, cost, learner);
+                for (s, (set, member)) in sets.iter().zip(&members).enumerate() {
+                    assert!(set.lower() <= member.lower() && member.upper() <= set.upper(), "{s} {shift}");
+                }
+            }
+        }
+    }
+}
