@@ -8,6 +8,7 @@ use approx::assert_abs_diff_eq;
 use pemdp::arithmetic::{Ball, Field, Transcendental};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, intervention, perturbed_grid};
 use pemdp::environments::{Gridworld, gridworld};
+use pemdp::oracle::{Problem, Reading};
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
 use pemdp::response::Response;
@@ -165,4 +166,42 @@ fn interventions_are_read_off_the_kernel() {
             .sum();
         assert!((intervention(&induced.kernel, s) - overrides).abs() < 1e-12);
     }
+}
+
+/// A problem whose logits are 0, 40 and -700.
+fn extreme(logits: &str, more: &str) -> Problem {
+    let logits: Vec<f64> = logits
+        .chars()
+        .map(|c| match c {
+            '+' => 40.0,
+            '-' => -700.0,
+            _ => 0.0,
+        })
+        .collect();
+    let rows: Vec<&[f64]> = logits.chunks(N_ACTIONS).collect();
+    let text = format!(
+        r#"{{"format": "pemdp-problem/1", "policy": {{"kind": "softmax", "logits": {rows:?}}}, {more}}}"#
+    );
+    Problem::from_json(&text, Reading::Doubles).unwrap()
+}
+
+/// Followers take the better of two actions whose values are equal as doubles.
+#[test]
+fn best_responses_are_best_beyond_doubles() {
+    let logits = "00+-------00+0+--+--++00+----+++-0-+++0000-00+-0+0+-+-++00+0+-+0--0++000-00++-0--0-0-+00+---++++++--0+0+0+-00++-++00-0-0-0+-+-+++--000----+--++0+0++0+0+00++++-0-+0-0++-0-0++0+000-+++-0+-0-+00-+-+++--+-000-0++-0+-0--0----+-00++00-+00+-0++--0--000++-0++++00+";
+    let environment = r#""environment": {"kind": "gridworld", "beta": 10, "followers": 3, "eps": 1}"#;
+    assert!(extreme(logits, &format!(r#""gamma": 0.9, {environment}"#)).answer().unwrap().smooth);
+
+    let logits = "-00+-+++0-+--0+-000+++-0--0+-0+00-0-+--0-+---+-00--++++----+0000+-0+++0--++0-+--+0-0++-0----+0+-00+++00--00+0-+-0+-00+00--+-0+0-0---0-++-+--0++0--+----++--00-00+0+++0---0---0+00+0-00++0+++00+0+--00+--+-00-+++0-+---0+-00+0+00-00++--+--+0+++-0+--+00-++0--++0";
+    let environment = r#""environment": {"kind": "gridworld", "beta": 200, "followers": 2, "eps": 0.5}"#;
+    let answer = extreme(logits, &format!(r#""gamma": 0.999999999, {environment}"#)).answer().unwrap();
+    assert!(answer.error_bounds.value <= 1e-15 * answer.value.abs(), "{:?}", answer.error_bounds);
+}
+
+/// Overrides that are tied lead elsewhere, which does not count without a future.
+#[test]
+fn ties_are_no_kinks_where_the_future_does_not_count() {
+    let environment = r#""environment": {"kind": "gridworld", "beta": 1000000, "followers": 2, "eps": 0.3}"#;
+    let problem = extreme(&"0".repeat(256), &format!(r#""gamma": 0, {environment}"#));
+    assert!(problem.answer().unwrap().smooth);
 }

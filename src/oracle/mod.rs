@@ -386,8 +386,8 @@ impl Problem {
     fn has_open_kinks(&self, kinks: &[KinkReport], bits: u64) -> bool {
         kinks.iter().any(|kink| match kink {
             KinkReport::Clip { clip } => !self.is_on_its_clip(*clip),
-            // Exact ties stay ties: the next digits decide all others.
-            KinkReport::Tie { .. } => bits == precision::LADDER[0],
+            // Exact ties stay ties, others end: probabilities are 1e-300 and more, if not 0.
+            KinkReport::Tie { .. } => bits <= precision::LADDER[1],
         })
     }
 

@@ -131,6 +131,8 @@ def examine(problem, answer):
         kinks = evaluation.follower_kinks()
         if kinks and bits < 8 * FIRST_BITS:
             continue                                               # more bits may tell the tied actions apart
+        if not rational and bits < most and unlisted(problem, answer, evaluation):
+            continue                                               # or a reward from the edge of its clip
         truth, exempt = evaluation.answer(), evaluation.open_parameters()
         if comparisons is None:
             comparisons = [Comparison(key, answer[key], bounds[bound], spread(key, exempt, problem))
@@ -181,13 +183,17 @@ def shown(x):
     return "null" if x is None else x.str(17, radius=False)
 
 
+def unlisted(problem, answer, evaluation):
+    """The parameters whose reward cannot be told from the edge of its clip, though no kink says so."""
+    listed = {tuple(kink["clip"]) for kink in answer.get("kink", []) if "clip" in kink}
+    return [k for k in evaluation.open_parameters() if tuple(int(i) for i in problem.policy.pair(k)) not in listed]
+
+
 def check_kinks(verdict, problem, answer, evaluation, kinks):
     """The kinks that are reported are those that there are."""
     edges = evaluation.open_parameters()
-    listed = {tuple(kink["clip"]) for kink in answer.get("kink", []) if "clip" in kink}
-    for k in edges:
-        if tuple(int(i) for i in problem.policy.pair(k)) not in listed:
-            verdict.fail(f"the reward of parameter {k} is exactly on the edge of its clip, and no kink says so")
+    for k in unlisted(problem, answer, evaluation):
+        verdict.fail(f"the reward of parameter {k} is on the edge of its clip, and no kink says so")
     if kinks and answer["smooth"]:
         verdict.fail(f"followers' ties {kinks[:3]} are no kinks in the answer")
     if not answer["smooth"] and not edges and not kinks:

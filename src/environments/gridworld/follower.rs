@@ -144,7 +144,7 @@ impl<T: Transcendental> Follower<T> {
     }
 
     /// The states where actions with different derivatives are tied.
-    pub(super) fn kinks(&self, follower: usize) -> Vec<Kink> {
+    pub(super) fn kinks(&self, follower: usize, gamma: &T) -> Vec<Kink> {
         let Choice::Best(choice) = &self.choice else { return Vec::new() };
         let gap = |s: usize, b: usize| {
             self.action_values[s * N_RESPONSES + choice[s]].clone() - &self.action_values[s * N_RESPONSES + b]
@@ -152,7 +152,7 @@ impl<T: Transcendental> Follower<T> {
         let is_tied = |s: usize, b: usize| b != choice[s] && is_tie(&gap(s, b));
         let mut kinks = Vec::new();
         for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
-            let different = |b: usize| is_tied(s, b) && !self.same_derivative(choice, s, b);
+            let different = |b: usize| is_tied(s, b) && !self.same_derivative(choice, gamma, s, b);
             let mut actions: Vec<usize> = (0..N_RESPONSES).filter(|&b| different(b)).collect();
             if !actions.is_empty() {
                 let gap = actions.iter().map(|&b| gap(s, b).magnitude()).fold(0.0, Size::larger);
@@ -166,13 +166,11 @@ impl<T: Transcendental> Follower<T> {
 
     /// Whether an action provably has the same derivative as the chosen one: the
     /// overrides that follow them lead to the same undisturbed move after as many
-    /// steps, or never to one.
-    fn same_derivative(&self, choice: &[usize], state: usize, b: usize) -> bool {
+    /// steps, or never to one, or nothing that follows counts.
+    fn same_derivative(&self, choice: &[usize], gamma: &T, state: usize, b: usize) -> bool {
         let c = choice[state];
-        b != LEAVE
-            && c != LEAVE
-            && self.first_left_alone(choice, self.terminal.next(state, b))
-                == self.first_left_alone(choice, self.terminal.next(state, c))
+        let follows = |b: usize| self.first_left_alone(choice, self.terminal.next(state, b));
+        b != LEAVE && c != LEAVE && (gamma.is_zero() || follows(b) == follows(c))
     }
 
     /// The state where the best response first leaves a move alone, and after
@@ -308,14 +306,16 @@ impl<T: Transcendental> Model<'_, T> {
         let noise = T::from_f64(T::UNKNOWN_ERROR);
         let improved = |s: usize| {
             let q = |b: usize| &action_values[s * N_RESPONSES + b];
-            let mut best = choice[s];
+            // Gains, not values: doubles may not tell these apart.
+            let mut best = (choice[s], 0.0);
             for b in 0..N_RESPONSES {
-                let is_better = (q(b).clone() - q(choice[s]) - &noise).certainly_positive();
-                if is_better && q(b).approximate() > q(best).approximate() {
-                    best = b;
+                let gain = q(b).clone() - q(choice[s]) - &noise;
+                let is_largest = best.0 == choice[s] || gain.approximate() > best.1;
+                if is_largest && gain.certainly_positive() {
+                    best = (b, gain.approximate());
                 }
             }
-            best
+            best.0
         };
         (0..N_STATES).map(improved).collect()
     }
@@ -428,7 +428,7 @@ mod tests {
                 assert!((m + temperature * sum.ln() - soft.values[s]).abs() < 1e-14);
             }
             assert_eq!(soft.values[TERMINAL], 0.0);
-            assert!(soft.kinks(0).is_empty());
+            assert!(soft.kinks(0, &GAMMA).is_empty());
         }
     }
 

@@ -249,7 +249,7 @@ impl<T: Transcendental> Response<T> for Gridworld<T> {
             }
         }
         let kernel = Kernel::new(N_STATES, N_ACTIONS, Rows::sparse(N_STATES, rows)?)?;
-        let kinks = followers.iter().enumerate().flat_map(|(i, f)| f.kinks(i)).collect();
+        let kinks = followers.iter().enumerate().flat_map(|(i, f)| f.kinks(i, &self.gamma)).collect();
         let pullback = Box::new(GridworldPullback { world: self, policy, response, followers });
         Ok(Induced { kernel, rewards, kinks, pullback })
     }
