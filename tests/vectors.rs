@@ -143,6 +143,60 @@ fn nothing_passes_for_being_small() {
     assert!(refused > 900, "{refused}");
 }
 
+/// Nor because values are large: a state that is left for good at once, under a discount factor near 1.
+#[test]
+fn nothing_passes_for_a_long_horizon() {
+    for gamma in ["0.999", "0.99999", "0.9999999", "0.999999999999"] {
+        let text = format!(
+            r#"{{"format": "pemdp-problem/1", "gamma": "{gamma}", "initial": [1, 0],
+                "policy": {{"kind": "softmax", "logits": [[0, 0], [0, 0]]}},
+                "environment": {{"kind": "fixed", "transitions": [[[0, 1], [0, 1]], [[0, 1], [0, 1]]],
+                                 "rewards": [[1, 0], [1, 1]]}}}}"#
+        );
+        let problem = Problem::from_json(&text, Reading::Doubles).unwrap();
+        let said = |gradient: [f64; 4]| {
+            let answer = serde_json::json!({"format": "pemdp-answer/1", "gradient": gradient});
+            let claimed = Claimed::from_json(&answer.to_string(), &problem).unwrap();
+            verify(&problem, &claimed, None, Tolerance::default()).unwrap()
+        };
+        assert!(said([0.25, -0.25, 0.0, 0.0]).ok, "{gamma}");
+        for wrong in [[0.0; 4], [-0.25, 0.25, 0.0, 0.0], [0.25025, -0.25025, 0.0, 0.0]] {
+            assert!(!said(wrong).ok, "{gamma}: {wrong:?} is accepted");
+        }
+    }
+}
+
+/// What an evaluation in doubles gives is right, and where it is not, no mistake explains it.
+#[test]
+fn what_doubles_round_is_no_mistake() {
+    let mut right = 0;
+    for (name, vector) in files("", "pemdp-vector/1") {
+        let problem = problem(&vector["problem"], Reading::Doubles);
+        let (Ok(model), Ok(policy)) = (problem.model::<f64>(), problem.deployed_policy::<f64>()) else {
+            continue;
+        };
+        let Ok(performance) = model.perform(&policy) else { continue };
+        let gradient: Vec<Option<f64>> = (0..problem.n_parameters())
+            .map(|k| {
+                let terms = &performance.gradient;
+                terms.policy[k].map(|p| p + terms.transition[k] + terms.reward[k] + terms.entropy[k])
+            })
+            .collect();
+        if gradient.iter().flatten().any(|g| !g.is_finite()) || !performance.evaluation.value.is_finite() {
+            continue;
+        }
+        let answer = serde_json::json!({
+            "format": "pemdp-answer/1", "value": performance.evaluation.value, "gradient": gradient
+        });
+        let Ok(claimed) = Claimed::from_json(&answer.to_string(), &problem) else { continue };
+        let verdict = verify(&problem, &claimed, None, Tolerance::default()).unwrap();
+        assert!(verdict.ok || verdict.mistakes.is_empty(), "{name}: {:?}", verdict.mistakes);
+        right += usize::from(verdict.ok);
+        assert!(verdict.ok || name.starts_with("edge-"), "{name}: {:?}", verdict.differences);
+    }
+    assert!(right > 100, "{right}");
+}
+
 /// Whether the gradient is 0 as far as doubles tell: what the rounding of an optimum's parameters leaves, less than its
 /// own error bound, or that of one probability, which cannot move.
 fn is_stationary(problem: &Problem, answer: &Value) -> bool {

@@ -14,7 +14,8 @@ policy-gradient theorem gives (0, 0)
   pemdp example two-state | pemdp eval --exact -
 
 A FILE of - is standard input. Output is JSON on a pipe or with --json and a table on
-a terminal. Exit status: 0 fine, 1 an answer differs, 2 invalid input.";
+a terminal. Exit status: 0 fine, 1 an answer differs or a claim has not
+its verdict, 2 invalid input, 130 interrupted.";
 
 /// Exact reference for performative reinforcement learning.
 ///

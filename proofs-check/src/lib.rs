@@ -19,6 +19,7 @@ pub mod logarithms;
 pub mod optimum;
 mod page;
 pub mod pair;
+mod parallel;
 pub mod spectral;
 pub mod suite;
 pub mod survey;

@@ -5,11 +5,11 @@ use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::evaluate;
 use pemdp::optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 use pemdp::oracle::Problem;
-use rayon::prelude::*;
 
 use crate::claim::Effort;
 use crate::family::Family;
 use crate::pair::{Pair, World};
+use crate::parallel;
 use crate::survey::Case;
 
 /// The gap that is asked of the search.
@@ -71,7 +71,7 @@ impl Comparison {
             family.amplitudes.fill(Rational::zero());
             Self::of(family)
         };
-        (0..effort.instances.min(40)).into_par_iter().filter_map(drawn).collect()
+        parallel::map(effort.instances.min(40) as usize, |i| drawn(i as u64)).into_iter().flatten().collect()
     }
 }
 

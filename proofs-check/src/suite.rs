@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::claim::{Caught, Claim, Effort, Finding, Verdict};
+use crate::parallel;
 
 /// The `"format"` of a report.
 pub const REPORT_FORMAT: &str = "pemdp-report/1";
@@ -229,7 +229,9 @@ fn within(claim: &Claim, seed: u64, share: Duration, stop: &AtomicBool) -> (u64,
 /// Looks for a refutation of each wrong version of a claim.
 pub fn mutants(claim: &Claim, seed: u64) -> Vec<MutantResult> {
     let effort = Effort { seed, instances: FOR_MUTANTS };
-    let refuted =
-        |mutant: crate::claim::Mutant| MutantResult { caught: (mutant.refute)(&effort), name: mutant.name };
-    (claim.mutants)().into_par_iter().map(refuted).collect()
+    let mutants = (claim.mutants)();
+    let refuted = |i: usize| (mutants[i].refute)(&effort);
+    let caught = parallel::map(mutants.len(), refuted);
+    let results = caught.into_iter().zip(mutants);
+    results.map(|(caught, mutant)| MutantResult { caught, name: mutant.name }).collect()
 }

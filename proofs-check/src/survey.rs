@@ -5,10 +5,10 @@ use cmaes::{CMAESOptions, DVector};
 use rand::Rng;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::claim::{Caught, Effort, Evidence, Finding};
+use crate::parallel;
 
 /// Evaluations of the margin in one adversarial search.
 const EVALUATIONS: usize = 1500;
@@ -103,7 +103,7 @@ impl<C: Case> Survey<C> {
     /// The violation, if there is one, shrunk while it stays one.
     pub fn violation(&self, test: impl Fn(&C) -> Outcome) -> Option<(C, String, f64)> {
         let (case, by, margin) = self.worst.clone().filter(|worst| worst.2 < 0.0)?;
-        let (case, margin) = shrunk(case, margin, test);
+        let (case, margin) = shrunk(case, margin, &test);
         Some((case, by, margin))
     }
 
@@ -120,7 +120,7 @@ impl<C: Case> Survey<C> {
 }
 
 /// Simplifies an instance as long as it stays a violation.
-fn shrunk<C: Case>(mut case: C, mut margin: f64, test: impl Fn(&C) -> Outcome) -> (C, f64) {
+fn shrunk<C: Case>(mut case: C, mut margin: f64, test: &dyn Fn(&C) -> Outcome) -> (C, f64) {
     let mut attempts = 0;
     'simpler: loop {
         for candidate in case.simpler() {
@@ -144,9 +144,13 @@ fn size(index: u64) -> usize {
 
 /// Holds a statement against corners and random instances.
 pub fn survey<C: Case>(effort: &Effort, name: &str, test: impl Fn(&C) -> Outcome + Sync) -> Survey<C> {
+    surveyed(effort, name, &test)
+}
+
+fn surveyed<C: Case>(effort: &Effort, name: &str, test: &(dyn Fn(&C) -> Outcome + Sync)) -> Survey<C> {
     let mut survey = Survey::new();
     let corners = C::corners();
-    let outcomes: Vec<Outcome> = corners.par_iter().map(&test).collect();
+    let outcomes = parallel::map(corners.len(), |i| test(&corners[i]));
     for (i, (case, outcome)) in corners.iter().zip(outcomes).enumerate() {
         survey.add(case, || format!("corner {i}"), outcome);
     }
@@ -159,7 +163,7 @@ pub fn survey<C: Case>(effort: &Effort, name: &str, test: impl Fn(&C) -> Outcome
     const CHUNK: u64 = 256;
     for start in (0..effort.instances).step_by(CHUNK as usize) {
         let end = (start + CHUNK).min(effort.instances);
-        let cases: Vec<(C, Outcome)> = (start..end).into_par_iter().map(drawn).collect();
+        let cases = parallel::map((end - start) as usize, |i| drawn(start + i as u64));
         for (i, (case, outcome)) in (start..).zip(&cases) {
             survey.add(case, || format!("random {i}"), *outcome);
         }
@@ -176,17 +180,24 @@ pub fn attack<C: Case>(
     test: impl Fn(&C) -> Outcome + Sync,
     rough: impl Fn(&C) -> Option<f64> + Sync,
 ) -> Survey<C> {
-    let mut survey = survey(effort, name, &test);
-    let found: Vec<(C, Outcome)> = (0..effort.searches())
-        .into_par_iter()
-        .map(|i| {
-            let mut rng = effort.random(&format!("{name}, search"), i);
-            let start = C::random(&mut rng, 1 + (i % 3) as usize);
-            let case = minimised(&start, rng.random(), &rough);
-            let outcome = test(&case);
-            (case, outcome)
-        })
-        .collect();
+    attacked(effort, name, &test, &rough)
+}
+
+fn attacked<C: Case>(
+    effort: &Effort,
+    name: &str,
+    test: &(dyn Fn(&C) -> Outcome + Sync),
+    rough: &(dyn Fn(&C) -> Option<f64> + Sync),
+) -> Survey<C> {
+    let mut survey = surveyed(effort, name, test);
+    let found = parallel::map(effort.searches() as usize, |i| {
+        let i = i as u64;
+        let mut rng = effort.random(&format!("{name}, search"), i);
+        let start = C::random(&mut rng, 1 + (i % 3) as usize);
+        let case = minimised(&start, rng.random(), rough);
+        let outcome = test(&case);
+        (case, outcome)
+    });
     for (i, (case, outcome)) in found.iter().enumerate() {
         survey.add(case, || format!("search {i}"), *outcome);
     }
@@ -195,7 +206,7 @@ pub fn attack<C: Case>(
 
 /// The instance with the smallest rough margin that an evolution strategy with
 /// covariance adaptation finds from `start`.
-fn minimised<C: Case>(start: &C, seed: u64, rough: impl Fn(&C) -> Option<f64>) -> C {
+fn minimised<C: Case>(start: &C, seed: u64, rough: &(dyn Fn(&C) -> Option<f64> + Sync)) -> C {
     let origin = start.coordinates();
     if origin.is_empty() {
         return start.clone();

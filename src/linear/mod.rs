@@ -32,7 +32,7 @@ use crate::arithmetic::Field;
 pub enum SolveError {
     /// `gamma` times the largest row sum of `|P|` is not below 1, so the values
     /// are not bounded.
-    #[error("gamma times the largest row sum is {product}, expected below 1")]
+    #[error("gamma times the largest absolute row sum is {product}, expected below 1")]
     NotContracting {
         /// `gamma max_s sum_t |P[s,t]|`, rounded up.
         product: f64,

@@ -337,7 +337,7 @@ pub(super) struct Found {
 }
 
 fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
-    let upper_bound = found.upper.max(found.value);
+    let upper_bound = found.upper.max(found.value) + 0.0;
     let gap = add_up(upper_bound, -found.value) + 0.0;
     let certified = gap <= asked;
     // What the search took for enough, or not, may be otherwise after the last rounding.

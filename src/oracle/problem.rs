@@ -805,7 +805,7 @@ impl Checker {
         for extreme in [&minimum, &maximum] {
             if *extreme < &one - &tolerance || *extreme > &one + &tolerance {
                 let seen = shown_rational(extreme, 1);
-                return Err(if row.here.is_empty() {
+                return Err(if row.here.is_empty() || minimum == maximum {
                     let path = format!("{}[{s}][{a}]", transitions_node.path());
                     InputError::new(path, format!("sums to {seen}, expected {sum_expected}"))
                 } else {

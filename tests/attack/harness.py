@@ -3,6 +3,7 @@ import json
 import multiprocessing
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from compare import judge
 from evaluate import Problem
 from numerals import Malformed
 
-SECONDS = 10.0                                # what one problem may take
+SECONDS = 10                                  # of the processor's time, which one problem may take
 
 
 # ---------------------------------------------------------------------------------------------- the program
@@ -34,15 +35,19 @@ class Outcome:
 RUNNING = []                                  # the program that this process waits for
 
 
-def run(command, text="", seconds=SECONDS):
-    """Runs a command on a standard input."""
+def run(command, text="", seconds=SECONDS, processor=None):
+    """Runs a command on a standard input, for some seconds by the clock and, if asked, of the processor's time at most."""
+    def limit():
+        if processor is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))
+
     start = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)              # Ctrl-C is not for the program under test
+                               start_new_session=True, preexec_fn=limit)    # Ctrl-C is not for the program under test
     RUNNING[:] = [process]
     try:
         output, errors = process.communicate(text, timeout=seconds)
-        status = process.returncode
+        status = None if process.returncode == -signal.SIGXCPU else process.returncode
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
@@ -75,7 +80,7 @@ def reply(line):
 
 def single(binary, text, options=(), seconds=SECONDS):
     """One problem in a run of its own."""
-    outcome = run([binary, "eval", "-", "--json", *options], text, seconds)
+    outcome = run([binary, "eval", "-", "--json", *options], text, 6 * seconds, seconds)
     if outcome.status is None:
         return Reply(failure=f"no answer within {seconds:.0f} s")
     if outcome.panicked():

@@ -2,7 +2,6 @@
 
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Ball, Field, Rational};
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::smoothness::Constants;
@@ -11,6 +10,7 @@ use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Se
 use crate::curvature::{Ruin, Shape, exponent};
 use crate::exact::{Between, is_semidefinite};
 use crate::family::Family;
+use crate::parallel;
 use crate::spectral::{Symmetric, norm};
 use crate::survey::{Case, Outcome, attack};
 
@@ -176,8 +176,8 @@ fn check(effort: &Effort) -> Finding {
     if let Some(family) = Family::corners().get(4) {
         finding.certificates.extend(certificate::curvature("L5s", "L5s", family, &bound_of(family).low));
     }
-    let walks: Vec<Ruin> = HORIZONS.into_par_iter().map(Ruin::worst).collect();
-    let curvatures: Vec<Ball> = walks.par_iter().map(Ruin::curvature).collect();
+    let walks: Vec<Ruin> = parallel::map(HORIZONS.len(), |i| Ruin::worst(HORIZONS[i]));
+    let curvatures: Vec<Ball> = parallel::map(walks.len(), |i| walks[i].curvature());
     if walks.iter().any(|walk| ruin_margin(walk, &AS_STATED) < 0.0) {
         finding.verdict = Verdict::Refuted;
     }
@@ -199,10 +199,10 @@ fn check(effort: &Effort) -> Finding {
     ));
     // At a fixed horizon: proportional to |S|, until |S| is about its root.
     let lengths = [2, 6, 14, 30, 62];
-    let of_lengths: Vec<(f64, f64)> = lengths
-        .into_par_iter()
-        .map(|n| ((n + 2) as f64, 2.0 * certain(&Ruin::worst_of_length(1_000_000, n).curvature())))
-        .collect();
+    let of_lengths: Vec<(f64, f64)> = parallel::map(lengths.len(), |i| {
+        let n = lengths[i];
+        ((n + 2) as f64, 2.0 * certain(&Ruin::worst_of_length(1_000_000, n).curvature()))
+    });
     let (slope, width) = exponent(&of_lengths);
     finding.notes.push(format!(
         "The same walk at T = 10^6 with |S| from 4 to 64: exponent {slope:.3} +- {width:.3} in |S|."
@@ -233,13 +233,11 @@ fn searches(effort: &Effort) -> Vec<Growth> {
         .into_iter()
         .flat_map(|(n, b)| horizons.into_iter().flat_map(move |t| (0..restarts).map(move |i| (n, b, t, i))))
         .collect();
-    let found: Vec<f64> = tasks
-        .par_iter()
-        .map(|&(n_states, psi_range, horizon, i)| {
-            let shape = Shape { n_states, gamma: 1.0 - 1.0 / horizon, psi_range };
-            shape.worst(effort.seed.wrapping_add(i), evaluations).0
-        })
-        .collect();
+    let found: Vec<f64> = parallel::map(tasks.len(), |task| {
+        let (n_states, psi_range, horizon, i) = tasks[task];
+        let shape = Shape { n_states, gamma: 1.0 - 1.0 / horizon, psi_range };
+        shape.worst(effort.seed.wrapping_add(i), evaluations).0
+    });
     let best = |n: usize, b: i64, t: f64| {
         let matching = tasks.iter().zip(&found).filter(|((m, c, u, _), _)| (*m, *c, *u) == (n, b, t));
         (t, matching.fold(0.0, |best: f64, (_, c)| best.max(*c)))

@@ -8,10 +8,10 @@ use pemdp::algorithms::{Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Tr
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::oracle::{Problem, Reading, examples};
 use pemdp::policy::Policy;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Verdict};
+use crate::parallel;
 
 /// The range of step sizes.
 pub static LR: Claim = Claim {
@@ -138,10 +138,11 @@ fn step_sizes(_: &Effort) -> Finding {
             .into_iter()
             .flat_map(|method| [0.0025, 0.01, 0.1, 0.5].map(|step| (method, step)))
             .collect();
-        let ends = cases
-            .par_iter()
-            .map(|&(method, step)| end(&Pepg { method, step, ..Pepg::default() }, Start::EpsGreedy))
-            .collect::<Result<Vec<f64>, _>>()?;
+        let ended = |i: usize| {
+            let (method, step) = cases[i];
+            end(&Pepg { method, step, ..Pepg::default() }, Start::EpsGreedy)
+        };
+        let ends: Vec<f64> = parallel::map(cases.len(), ended).into_iter().collect::<Result<_, _>>()?;
         for ((method, step), end) in cases.iter().zip(&ends) {
             finding.notes.push(format!("{method:?}, step {step}: from -0.2195 to {end:.4}."));
         }
@@ -156,10 +157,11 @@ fn losses() -> Result<[f64; 2], AlgorithmError> {
         .into_iter()
         .flat_map(|start| [Terms::All, Terms::Policy].map(|terms| (start, terms)))
         .collect();
-    let ends = cases
-        .par_iter()
-        .map(|&(start, terms)| end(&Pepg { terms, ..Pepg::default() }, start))
-        .collect::<Result<Vec<f64>, _>>()?;
+    let ended = |i: usize| {
+        let (start, terms) = cases[i];
+        end(&Pepg { terms, ..Pepg::default() }, start)
+    };
+    let ends: Vec<f64> = parallel::map(cases.len(), ended).into_iter().collect::<Result<_, _>>()?;
     let loss = |i: usize| (ends[i] - ends[i + 1]) / ends[i].abs();
     Ok([loss(0), loss(2)])
 }
@@ -228,11 +230,13 @@ impl Ends {
 
 fn ends() -> Result<Ends, AlgorithmError> {
     let pepg = end(&Pepg::default(), Start::EpsGreedy)?;
-    let retraining = retrainings()
-        .par_iter()
-        .enumerate()
-        .map(|(i, (label, name, settings))| Ok((*label, best(name, settings, i as u64)?)))
-        .collect::<Result<Vec<_>, AlgorithmError>>()?;
+    let forms = retrainings();
+    let ended = |i: usize| {
+        let (label, name, settings) = &forms[i];
+        Ok((*label, best(name, settings, i as u64)?))
+    };
+    let retraining =
+        parallel::map(forms.len(), ended).into_iter().collect::<Result<Vec<_>, AlgorithmError>>()?;
     Ok(Ends { pepg, retraining })
 }
 
@@ -266,10 +270,8 @@ fn comparison_mutants() -> Vec<Mutant> {
 fn entropy_weight(_: &Effort) -> Finding {
     measured(|finding| {
         let weights = [0.0, 0.01, 0.1, 2.0];
-        let ends = weights
-            .par_iter()
-            .map(|&entropy| end(&Pepg { entropy: Some(entropy), ..Pepg::default() }, Start::EpsGreedy))
-            .collect::<Result<Vec<f64>, _>>()?;
+        let ended = |i: usize| end(&Pepg { entropy: Some(weights[i]), ..Pepg::default() }, Start::EpsGreedy);
+        let ends: Vec<f64> = parallel::map(weights.len(), ended).into_iter().collect::<Result<_, _>>()?;
         for (weight, end) in weights.iter().zip(&ends) {
             finding.notes.push(format!("lambda {weight}: from -0.2195 to {end:.4}, without entropy."));
         }

@@ -5,13 +5,13 @@ use pemdp::arithmetic::{Dual, Field, Rational};
 use pemdp::policy::Policy;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::affine_case::AffineCase;
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::{Between, identity_margin, margin};
+use crate::parallel;
 use crate::survey::{Case, Outcome, random_fraction, refute, short_fraction, survey};
 
 /// Contraction of repeated retraining.
@@ -436,10 +436,10 @@ fn check(effort: &Effort) -> Finding {
 /// Measures the threshold on random environments, in doubles.
 fn measure(effort: &Effort, finding: &mut Finding) {
     let drawn = effort.instances.div_ceil(4);
-    let descents: Vec<Descent> = (0..drawn)
-        .into_par_iter()
-        .map(|i| descend(&environment(&mut effort.random("RR, environments", i), i)))
-        .collect();
+    let descents: Vec<Descent> = parallel::map(drawn as usize, |i| {
+        let i = i as u64;
+        descend(&environment(&mut effort.random("RR, environments", i), i))
+    });
     let thresholds: Vec<&Threshold> =
         descents.iter().filter_map(|d| if let Descent::Threshold(t) = d { Some(t) } else { None }).collect();
     let outside = descents.iter().filter(|d| matches!(d, Descent::Boundary)).count();
