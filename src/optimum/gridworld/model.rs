@@ -177,4 +177,28 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn instances_out_of_range_are_refused() {
+        let refused = |beta: Interval, gamma: Interval, scale: f64| {
+            let world = Gridworld::new(beta, gamma, vec![GRID.map(|x| x * scale)]).unwrap();
+            match Model::new(&world) {
+                Err(BoundError::Instance { what, .. }) => Some(what),
+                _ => None,
+            }
+        };
+        let half = Interval::point(0.5);
+        for beta in [Interval::point(0.0), Interval::point(5.0), interval(100.0, 100f64.next_up())] {
+            assert_eq!(refused(beta, half, 1.0), None, "{beta:?}");
+        }
+        for beta in [Interval::point(-1.0), Interval::point(2e6), interval(1.0, 1.5)] {
+            assert_eq!(refused(beta, half, 1.0), Some("beta"), "{beta:?}");
+        }
+        assert_eq!(refused(half, interval(-0.25, 0.5), 1.0), Some("gamma"));
+        assert_eq!(refused(half, half, 1e9), Some("the followers' lowest value"));
+    }
+
+    fn interval(lower: f64, upper: f64) -> Interval {
+        Interval::new(lower, upper).unwrap()
+    }
 }
