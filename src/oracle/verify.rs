@@ -338,7 +338,7 @@ struct Comparison<'a> {
     rounded: Option<Prediction>,
     /// The entries of each quantity.
     truth: [Vec<Option<f64>>; QUANTITIES.len()],
-    tolerances: [f64; QUANTITIES.len()],
+    tolerances: [Vec<f64>; QUANTITIES.len()],
     /// The rows of a gradient that are compared up to their mean, by their width.
     free_mean: Option<usize>,
 }
@@ -362,12 +362,13 @@ impl<'a> Comparison<'a> {
         let is_unconstrained = matches!(problem.policy, PolicySpec::Probabilities { .. });
         let free_mean = is_unconstrained.then(|| problem.n_actions());
         let mut comparison =
-            Self { problem, answer, rounded, truth, tolerances: [0.0; QUANTITIES.len()], free_mean };
+            Self { problem, answer, rounded, truth, tolerances: Default::default(), free_mean };
         for which in 0..QUANTITIES.len() {
             let entries = comparison.normal_form(which, comparison.truth[which].clone());
             let asked = tolerance.atol + tolerance.rtol * largest(&entries);
             let own = comparison.bound(which.min(GRADIENT));
-            comparison.tolerances[which] = asked.max(own).max(comparison.rounding(which));
+            let rounding = comparison.rounding(which).into_iter();
+            comparison.tolerances[which] = rounding.map(|rounding| asked.max(own).max(rounding)).collect();
         }
         comparison
     }
@@ -384,11 +385,15 @@ impl<'a> Comparison<'a> {
     /// scale of values is `M`, the largest value of a state or action, each state counting
     /// as often as it is visited, once at most, and each action as often as it is taken.
     ///
-    /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with the
-    /// largest `w` of [`Self::sensitivities`], since advantages are differences of values;
-    /// and a hundred times what doubles do round here, at most a ten-thousandth of the
-    /// largest entry of a term.
-    fn rounding(&self, which: usize) -> f64 {
+    /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with `w` of
+    /// [`Self::sensitivities`], since advantages are differences of values; and a hundred
+    /// times what doubles do round of this entry, at most a ten-thousandth of the largest
+    /// entry of a term.
+    ///
+    /// Nothing where doubles do not hold the problem.
+    fn rounding(&self, which: usize) -> Vec<f64> {
+        let entries = self.truth[which].len();
+        let Some(rounded) = &self.rounded else { return vec![0.0; entries] };
         let actions = self.problem.n_actions();
         let occupancy = &self.answer.occupancy;
         let horizon = occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
@@ -406,28 +411,29 @@ impl<'a> Comparison<'a> {
         };
         let share = (1e-15 * horizon).min(1e-9);
         let scale = match which {
-            VALUE => share * visited(),
-            OCCUPANCY => share * horizon,
-            GRADIENT.. => {
+            VALUE => visited(),
+            STATE_VALUES => largest_value,
+            ACTION_VALUES => largest_value.max(largest(&self.truth[ACTION_VALUES])),
+            OCCUPANCY => horizon,
+            _ => {
                 let terms = TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
-                let sensitivity = self.sensitivities().into_iter().fold(0.0, f64::max);
-                let of_values = 1e-14 * sensitivity * visited();
-                let measured = (100.0 * self.rounded_off()).min(1e-4 * terms);
-                of_values.max(share * terms).max(measured)
+                let rounded = self.normal_form(GRADIENT, rounded.gradient.clone());
+                let truth = self.normal_form(GRADIENT, self.truth[GRADIENT].clone());
+                let values = visited();
+                let of_entry = |(w, (x, y)): (f64, (&Option<f64>, &Option<f64>))| {
+                    let measured = x.zip(*y).map_or(0.0, |(x, y)| 100.0 * (x - y).abs());
+                    let rounding = (1e-14 * w * values).max(share * terms).max(measured.min(1e-4 * terms));
+                    rounding.min(f64::MAX)
+                };
+                return self
+                    .sensitivities()
+                    .into_iter()
+                    .zip(rounded.iter().zip(&truth))
+                    .map(of_entry)
+                    .collect();
             }
-            STATE_VALUES => share * largest_value,
-            _ => share * largest_value.max(largest(&self.truth[ACTION_VALUES])),
         };
-        scale.min(f64::MAX)
-    }
-
-    /// The largest error of the gradient in doubles.
-    fn rounded_off(&self) -> f64 {
-        let Some(rounded) = &self.rounded else { return 0.0 };
-        let rounded = self.normal_form(GRADIENT, rounded.gradient.clone());
-        let truth = self.normal_form(GRADIENT, self.truth[GRADIENT].clone());
-        let errors = rounded.iter().zip(&truth).filter_map(|(x, y)| x.zip(*y)).map(|(x, y)| (x - y).abs());
-        errors.fold(0.0, |most, error| if error <= most { most } else { error })
+        vec![(share * scale).min(f64::MAX); entries]
     }
 
     /// How strongly what is visited depends on each parameter: visits of the state times
@@ -497,7 +503,11 @@ impl<'a> Comparison<'a> {
     fn agrees(&self, which: usize, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
         let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
         let (a, b) = (form(a), form(b));
-        a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| agree(*a, *b, self.tolerances[which]))
+        a.len() == b.len()
+            && a.iter()
+                .zip(&b)
+                .zip(&self.tolerances[which])
+                .all(|((a, b), tolerance)| agree(*a, *b, *tolerance))
     }
 
     fn differences(&self, claimed: &Claimed) -> Vec<Difference> {
@@ -506,8 +516,8 @@ impl<'a> Comparison<'a> {
             let Some(got) = &claimed.quantities[which] else { continue };
             let got = self.normal_form(which, got.clone());
             let expected = self.normal_form(which, self.truth[which].clone());
-            let tolerance = self.tolerances[which];
             for (i, (expected, got)) in expected.into_iter().zip(got).enumerate() {
+                let tolerance = self.tolerances[which][i];
                 if !agree(expected, got, tolerance) {
                     differences.push(Difference {
                         quantity: quantity.name,
