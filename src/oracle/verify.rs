@@ -8,6 +8,7 @@ use super::mistakes::{Case, KNOWN_MISTAKES, Mistake, Prediction};
 use super::numeral::{Numeral, Reading};
 use super::problem::{EnvironmentSpec, PolicySpec};
 use super::{OracleError, Problem};
+use crate::linear::Size;
 use crate::policy::Policy;
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
@@ -386,7 +387,9 @@ impl<'a> Comparison<'a> {
     /// as often as it is visited, once at most, and each action as often as it is taken.
     ///
     /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with `w` of
-    /// [`Self::sensitivities`], since advantages are differences of values; and a hundred
+    /// [`Self::sensitivities`], since advantages are differences of values, but no more
+    /// than a ten-thousandth of the largest entry of a term or a thousand times the
+    /// largest error of an evaluation in doubles, whichever is larger; and a hundred
     /// times what doubles do round of this entry, at most a ten-thousandth of the largest
     /// entry of a term.
     ///
@@ -419,18 +422,19 @@ impl<'a> Comparison<'a> {
                 let terms = TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
                 let rounded = self.normal_form(GRADIENT, rounded.gradient.clone());
                 let truth = self.normal_form(GRADIENT, self.truth[GRADIENT].clone());
-                let values = visited();
-                let of_entry = |(w, (x, y)): (f64, (&Option<f64>, &Option<f64>))| {
-                    let measured = x.zip(*y).map_or(0.0, |(x, y)| 100.0 * (x - y).abs());
-                    let rounding = (1e-14 * w * values).max(share * terms).max(measured.min(1e-4 * terms));
-                    rounding.min(f64::MAX)
-                };
-                return self
-                    .sensitivities()
-                    .into_iter()
-                    .zip(rounded.iter().zip(&truth))
-                    .map(of_entry)
+                let errors: Vec<f64> = (rounded.iter().zip(&truth))
+                    .map(|(x, y)| x.zip(*y).map_or(0.0, |(x, y)| (x - y).abs()))
                     .collect();
+                let values = visited();
+                // A bound for every evaluation is too wide where this one is far better.
+                let largest_error = errors.iter().copied().fold(0.0, Size::larger);
+                let limit =
+                    if terms > 0.0 { Size::larger(1e-4 * terms, 1000.0 * largest_error) } else { f64::MAX };
+                let of_entry = |(w, error): (f64, f64)| {
+                    let measured = (100.0 * error).min(1e-4 * terms);
+                    (1e-14 * w * values).min(limit).max(share * terms).max(measured).min(f64::MAX)
+                };
+                return self.sensitivities().into_iter().zip(errors).map(of_entry).collect();
             }
         };
         vec![(share * scale).min(f64::MAX); entries]
