@@ -420,8 +420,8 @@ class PlantedErrors(unittest.TestCase):
         text = problem_text(BANDIT, {"kind": "softmax", "logits": [[0, 0]]})
         iterate = {"value": 1.0, "regularised_value": 1.0, "iteration": 0.0}
         right = {"format": "pemdp-trajectory/1", "version": "0", "algorithm": "pepg", "settings": {}, "seed": 0, "iterates": [iterate],
-                 "stop": "converged", "stop_reason": "", "policy": [[0.5, 0.5]], "warnings": [],
-                 "best": {"iteration": 0.0, "value": 1.0, "policy": [[0.5, 0.5]]}}
+                 "stop": "converged", "stop_reason": "", "policy": [[0.5, 0.5]], "parameters": [0.0, 0.0], "warnings": [],
+                 "best": {"iteration": 0.0, "value": 1.0, "policy": [[0.5, 0.5]], "parameters": [0.0, 0.0]}}
         self.assertEqual(solving.flaws(right, text, 0, []), [])
         for change in ({"policy": [[1.0, 0.0]]}, {"policy": [[0.6, 0.5]]}, {"iterates": [iterate | {"value": 1.001}]}, {"seed": 1},
                        {"best": right["best"] | {"value": 1.5}}, {"iterates": [iterate | {"regularised_value": None}]}):
