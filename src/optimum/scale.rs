@@ -1,6 +1,8 @@
 //! Rewards of size 1: a problem is searched with its rewards over a power of two,
 //! exactly, so that its bounds neither overflow nor vanish.
 
+use std::collections::BTreeMap;
+
 use num_traits::{One, Signed, Zero};
 
 use super::{OptimumSettings, Progress};
@@ -98,10 +100,15 @@ fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
     let reward = match &problem.environment {
         EnvironmentSpec::Fixed { rewards, .. } => largest(rewards),
         EnvironmentSpec::Affine { rewards, reward_slopes, .. } => {
+            // Slopes of the same entry may cancel.
+            let mut slopes: BTreeMap<[usize; 4], Rational> = BTreeMap::new();
+            for (entry, n) in reward_slopes {
+                *slopes.entry(*entry).or_insert_with(Rational::zero) += n.exact();
+            }
             // Each state's probabilities sum to 1; the largest row has no more than all.
-            let mut rows: std::collections::BTreeMap<[usize; 2], Rational> = Default::default();
-            for ([s, a, ..], n) in reward_slopes {
-                *rows.entry([*s, *a]).or_insert_with(Rational::zero) += size(n);
+            let mut rows: BTreeMap<[usize; 2], Rational> = BTreeMap::new();
+            for ([s, a, ..], n) in slopes {
+                *rows.entry([s, a]).or_insert_with(Rational::zero) += n.abs();
             }
             largest(rewards) + rows.into_values().max().unwrap_or_else(Rational::zero)
         }

@@ -388,8 +388,9 @@ impl<'a> Comparison<'a> {
     ///
     /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with `w` of
     /// [`Self::sensitivities`], since advantages are differences of values, but no more
-    /// than a ten-thousandth of the largest entry of a term or a thousand times the
-    /// largest error of an evaluation in doubles, whichever is larger; and a hundred
+    /// than a ten-thousandth of the largest entry of a term, or a thousand times the
+    /// largest error of an evaluation in doubles where that is larger than the terms
+    /// themselves; and a hundred
     /// times what doubles do round of this entry, at most a ten-thousandth of the largest
     /// entry of a term.
     ///
@@ -428,8 +429,8 @@ impl<'a> Comparison<'a> {
                 let values = visited();
                 // A bound for every evaluation is too wide where this one is far better.
                 let largest_error = errors.iter().copied().fold(0.0, Size::larger);
-                let limit =
-                    if terms > 0.0 { Size::larger(1e-4 * terms, 1000.0 * largest_error) } else { f64::MAX };
+                let limit = if largest_error < terms { 1e-4 * terms } else { 1000.0 * largest_error };
+                let limit = if terms > 0.0 { limit } else { f64::MAX };
                 let of_entry = |(w, error): (f64, f64)| {
                     let measured = (100.0 * error).min(1e-4 * terms);
                     (1e-14 * w * values).min(limit).max(share * terms).max(measured).min(f64::MAX)
