@@ -46,6 +46,8 @@ def attempt(family, index, text, binary, seed):
     failures, kind = verdict(outcome, make in RIGHT)
     if failures == ["accepted"] and make in MEASURED and within_bounds(binary, text, answer, problem, truth, make):
         return result(family, index, text, "within the program's own bounds")
+    if failures == ["accepted"] and make in MEASURED and set(answer) <= {"format", "gradient"} and is_lost(problem, truth):
+        return result(family, index, text, "doubles cannot tell")
     subject = make.__doc__.rstrip(".")
     return result(family, index, text, kind, [f"{subject}: {failure}" for failure in failures], files={"answer": answer_text})
 
@@ -83,6 +85,12 @@ def within_bounds(binary, text, answer, problem, truth, make):
     return all(abs(x - y) <= 2 * reply.answer["error_bounds"][key] + tolerance * size(truth[key])
                for key in QUANTITIES if key in answer
                for x, y in zip(compared(problem, key, answer[key]), compared(problem, key, truth[key])) if x is not None)
+
+
+def is_lost(problem, truth):
+    """Whether differences of values, each rounded to a double, leave nothing of the gradient: it is visits times these."""
+    visits = float(1 / (1 - problem.gamma))
+    return 2.0 ** -53 * visits * size(truth["state_values"]) > 0.01 * size(truth["gradient"])
 
 
 def first_difference(output):
