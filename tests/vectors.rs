@@ -196,6 +196,20 @@ fn what_doubles_round_is_no_mistake() {
     assert!(right > 100, "{right}");
 }
 
+/// Values that an evaluation in doubles loses under such a discount factor are wrong, for no known mistake.
+#[test]
+fn a_long_horizon_is_no_mistake() {
+    let text = r#"{"format": "pemdp-problem/1", "gamma": 0.999999999999, "initial": [0.5, 0.5],
+        "policy": {"kind": "softmax", "logits": [[0.1, 0.2], [0, 0.3]]},
+        "environment": {"kind": "fixed", "transitions": [[[0.5, 0.5], [0.25, 0.75]], [[1, 0], [0, 1]]],
+                        "rewards": [[1, 2], [1, -1]]}}"#;
+    let rounded = r#"{"format": "pemdp-answer/1", "value": 525169399164.49805, "gradient": [-60664037820.14003, 60667363373.80077, 523309238823.7998, -523318757798.41296]}"#;
+    let problem = Problem::from_json(text, Reading::Doubles).unwrap();
+    let claimed = Claimed::from_json(rounded, &problem).unwrap();
+    let verdict = verify(&problem, &claimed, None, Tolerance::default()).unwrap();
+    assert!(!verdict.ok && verdict.mistakes.is_empty(), "{:?}", verdict.mistakes);
+}
+
 /// Whether the gradient is 0 as far as doubles tell: what the rounding of an optimum's parameters leaves, less than its
 /// own error bound, or that of one probability, which cannot move.
 fn is_stationary(problem: &Problem, answer: &Value) -> bool {

@@ -108,7 +108,7 @@ pub fn mistaken_answers(problem: &Problem) -> Result<Vec<Mistaken>, OracleError>
     let size = problem.n_states() * problem.n_actions();
     let previous =
         Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; size])?.with_logarithms();
-    let case = Case::new(problem, &model, &policy, &previous)?;
+    let case = Case::new(problem, &model, &policy, Some(&previous))?;
     let mistaken = |mistake: &Mistake| {
         let predictions = mistake.predictions(&case).into_iter();
         Mistaken { id: mistake.id, readings: predictions.map(|p| (p.value, p.gradient)).collect() }
@@ -131,8 +131,8 @@ pub(super) struct Case<'a> {
     problem: &'a Problem,
     model: &'a PerformativeMdp<f64>,
     policy: &'a Policy<f64>,
-    /// The policy deployed before, for `stale-environment`.
-    previous: &'a Policy<f64>,
+    /// The policy deployed before, for `stale-environment`; none where doubles do not hold it.
+    previous: Option<&'a Policy<f64>>,
     performance: Performance<'a, f64>,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Case<'a> {
         problem: &'a Problem,
         model: &'a PerformativeMdp<f64>,
         policy: &'a Policy<f64>,
-        previous: &'a Policy<f64>,
+        previous: Option<&'a Policy<f64>>,
     ) -> Result<Self, OracleError> {
         let performance = model.perform(policy)?;
         Ok(Self { problem, model, policy, previous, performance })
@@ -411,7 +411,7 @@ fn stale_environment(case: &Case<'_>) -> Option<Vec<Prediction>> {
     if matches!(case.problem.environment, EnvironmentSpec::Explicit { .. }) {
         return None; // a point: nothing is known of other policies
     }
-    let stale = case.model.perform(case.previous).ok()?;
+    let stale = case.model.perform(case.previous?).ok()?;
     let lambda = case.lambda();
     let evaluation = evaluate(&stale.mdp, case.policy, &lambda).ok()?;
     let policy_part =

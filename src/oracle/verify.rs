@@ -390,9 +390,8 @@ impl<'a> Comparison<'a> {
     /// [`Self::sensitivities`], since advantages are differences of values, but no more
     /// than a ten-thousandth of the largest entry of a term, or a thousand times the
     /// largest error of an evaluation in doubles where that is larger than the terms
-    /// themselves; and a hundred
-    /// times what doubles do round of this entry, at most a ten-thousandth of the largest
-    /// entry of a term.
+    /// themselves; and a hundred times what doubles do round of this entry, at most a
+    /// ten-thousandth of the largest entry of a term.
     ///
     /// Nothing where doubles do not hold the problem.
     fn rounding(&self, which: usize) -> Vec<f64> {
@@ -664,10 +663,10 @@ pub fn verify(
     let previous = previous.map_or(Ok(uniform), Problem::deployed_policy::<f64>);
     let with_logarithms =
         |previous: Policy<f64>| if problem.entropy.is_zero() { previous } else { previous.with_logarithms() };
-    let parts = model.ok().zip(policy.ok()).zip(previous.ok().map(with_logarithms));
-    let case = parts
-        .as_ref()
-        .and_then(|((model, policy), previous)| Case::new(problem, model, policy, previous).ok());
+    let previous = previous.ok().map(with_logarithms);
+    let parts = model.ok().zip(policy.ok());
+    let case =
+        parts.as_ref().and_then(|(model, policy)| Case::new(problem, model, policy, previous.as_ref()).ok());
     let comparison = Comparison::new(problem, &answer, case.as_ref().map(Case::truth), tolerance);
     let differences = comparison.differences(claimed);
     let mut verdict = Verdict {
