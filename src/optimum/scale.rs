@@ -201,7 +201,7 @@ mod tests {
         let affine = problem(
             0.75,
             r#"{"kind":"affine","rewards":[[1,-4],[0.5,0]],"transition_slopes":[],
-            "reward_slopes":[[0,1,1,0,-2],[0,1,1,1,0.5],[1,0,0,0,1]],
+            "reward_slopes":[[0,1,1,0,-2],[0,1,1,1,0.5],[1,0,0,0,1],[1,1,0,0,1e9],[1,1,0,0,-1e9]],
             "transitions":[[[1,0],[1,0]],[[0,1],[0,1]]]}"#,
         );
         let largest = |problem: &Problem, bound| largest_reward(problem, bound).map(|x| x.approximate());

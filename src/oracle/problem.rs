@@ -1466,6 +1466,8 @@ mod tests {
                 // At pi(1|0) = 1 the constant -1/4 of P(0|1,1) is left alone.
                 ("[1, 1, 0, 0, 1, 0.5], ", "", slopes, "P(t=0|s=1,a=1) falls to -1/4"),
                 ("0.7]", "0.6]", "environment.transitions[1][0]", ", expected 1 within 1e-9"),
+                // Slopes that cancel are not to blame.
+                ("[[[1, 0]", "[[[0.75, 0]", "environment.transitions[0][0]", "sums to 3/4, expected 1"),
                 (
                     "[0.3, 0.7]",
                     "[-0.5, 1.5]",
