@@ -14,9 +14,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pemdp::environments::{BaseMeasure, ClippedReward, ExponentialFamily, Gridworld, gridworld};
-use pemdp::estimate::{Baseline, Deployed, Estimator, Form, Horizon, Return, Td, moments};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp_algorithms::estimate::{Baseline, Deployed, Estimator, Form, Horizon, Return, Td, moments};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

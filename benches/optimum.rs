@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use pemdp::optimum::{OptimumSettings, performative_optimum};
 use pemdp::oracle::{Problem, Reading, examples};
+use pemdp_optimum::{OptimumSettings, performative_optimum};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

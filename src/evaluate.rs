@@ -71,12 +71,7 @@ impl<T: Field> Evaluation<T> {
 
 /// `-lambda log pi(a|s)`, `None` where `pi(a|s) = 0` and `lambda > 0`, of a policy
 /// that has its logarithms if there is entropy.
-pub(crate) fn entropy_bonus<T: Field>(
-    policy: &Policy<T>,
-    entropy: &T,
-    state: usize,
-    action: usize,
-) -> Option<T> {
+pub fn entropy_bonus<T: Field>(policy: &Policy<T>, entropy: &T, state: usize, action: usize) -> Option<T> {
     if entropy.is_zero() {
         return Some(T::zero());
     }

@@ -18,9 +18,8 @@
 //!    + sum_{s,a} d[s,a] dr[s,a]                     through the rewards
 //! ```
 //!
-//! Values and gradients are computed by linear solves, never from samples
-//! ([`estimate`] says what samples would give), and the same formulas run on
-//! doubles, exact fractions, intervals, balls with proven radii, and dual
+//! Values and gradients are computed by linear solves, never from samples, and
+//! the same formulas run on doubles, exact fractions, intervals, balls with proven radii, and dual
 //! numbers.
 //!
 //! | symbol | where |
@@ -34,13 +33,12 @@
 //! | `dJ/dtheta` | [`gradient`] |
 //! | `d2J/dtheta2` | [`curvature`] |
 //! | all of it at once | [`performative`] |
-//! | best responses in a fixed MDP | [`planning`] |
-//! | estimates of `dJ/dtheta` from episodes, never exact | [`estimate`] |
-//! | ascent, retraining, and how they end | [`algorithms`] |
-//! | the papers' experiments | [`experiments`] |
-//! | `J` along one coordinate: all critical points | [`optimum`] |
+//! | `max_pi V` in a fixed MDP | [`best_response`](mod@best_response) |
 //! | problems and answers as JSON, known mistakes | [`oracle`] |
-//! | pictures | [`report`] |
+//!
+//! What builds on it has packages of its own: `pemdp-algorithms` (planning, ascent,
+//! retraining, sampled estimates), `pemdp-optimum` (certified optima),
+//! `pemdp-experiments` and `proofs-check` (the papers' claims).
 //!
 //! Occupancies are not normalised: `d` sums to `1/(1-gamma)`. All conventions are
 //! in `docs/notation.md`, the proofs in `docs/theory/`.
@@ -59,20 +57,15 @@
 //! # Ok::<(), pemdp::oracle::OracleError>(())
 //! ```
 
-pub mod algorithms;
 pub mod arithmetic;
+pub mod best_response;
 pub mod curvature;
 pub mod environments;
-pub mod estimate;
 pub mod evaluate;
-pub mod experiments;
 pub mod gradient;
 pub mod linear;
 pub mod mdp;
-pub mod optimum;
 pub mod oracle;
 pub mod performative;
-pub mod planning;
 pub mod policy;
-pub mod report;
 pub mod response;

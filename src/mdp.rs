@@ -284,6 +284,16 @@ impl<T: Field> Mdp<T> {
     }
 }
 
+impl Mdp<f64> {
+    /// `1 - gamma R` with `R` the largest row sum of the kernel, up to rounding: a
+    /// violation of a Bellman equation over it bounds the distance from its solution.
+    pub fn contraction_gap(&self) -> f64 {
+        let rows = self.kernel.rows();
+        let row_sum = |i| rows.row(i).map(|(_, p)| p).sum::<f64>();
+        1.0 - self.gamma * (0..rows.len()).map(row_sum).fold(0.0, f64::max)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

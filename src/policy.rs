@@ -85,7 +85,7 @@ impl<T: Field> Policy<T> {
 
     /// The policy that takes `choice[s] < n_actions` in state `s`, with its
     /// probabilities as parameters.
-    pub(crate) fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
+    pub fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
         let indicator = |a: usize, taken: usize| if a == taken { T::one() } else { T::zero() };
         let row = |&taken: &usize| (0..n_actions).map(move |a| indicator(a, taken));
         let probabilities = choice.iter().flat_map(row).collect();
@@ -354,7 +354,7 @@ fn softmax<T: Transcendental>(width: usize, logits: &[T]) -> (Vec<T>, Vec<Option
 }
 
 /// `x - m`, `exp(x - m)` and their sum, with `m` the largest `x`: no overflow.
-pub(crate) fn shifted_exponentials<'a, T: Transcendental>(
+pub fn shifted_exponentials<'a, T: Transcendental>(
     row: impl Iterator<Item = &'a T> + Clone,
 ) -> (Vec<T>, Vec<T>, T) {
     // By differences: doubles near two numbers may both be infinite.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use pemdp::algorithms::ALGORITHMS;
+use pemdp_algorithms::ALGORITHMS;
 
 /// The example on the first screen.
 const ONE_EXAMPLE: &str = "\

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Context;
-use pemdp::experiments::{EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
+use pemdp_experiments::{EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
 use serde_json::{Map, Value};
 
 use crate::answer_table::table;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use pemdp::optimum::{
+use pemdp::oracle::{Problem, Reading};
+use pemdp_optimum::{
     CertificateSettings, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, certificate,
     performative_optimum_with,
 };
-use pemdp::oracle::{Problem, Reading};
 use serde_json::{Value, json};
 
 use crate::answer_table::table;

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, bail};
-use pemdp::algorithms::{ALGORITHMS, Algorithm, Entry, Iterate, Task, Trajectory, algorithm, solve};
 use pemdp::oracle::{Problem, Reading};
+use pemdp_algorithms::{ALGORITHMS, Algorithm, Entry, Iterate, Task, Trajectory, algorithm, solve};
 use serde_json::{Map, Value};
 
 use crate::answer_table::table;
@@ -41,7 +41,7 @@ pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
     } else {
         print(&laid_out(&trajectory.to_json())?)?;
     }
-    let interrupted = trajectory.stop == pemdp::algorithms::Stop::Interrupted;
+    let interrupted = trajectory.stop == pemdp_algorithms::Stop::Interrupted;
     Ok(if interrupted { Status::Interrupted } else { Status::Fine })
 }
 

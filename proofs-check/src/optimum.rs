@@ -3,8 +3,8 @@
 use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::evaluate;
-use pemdp::optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 use pemdp::oracle::Problem;
+use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
 use crate::claim::Effort;
 use crate::family::Family;

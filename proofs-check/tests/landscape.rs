@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 
 use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use pemdp::oracle::{PolicySpec, Problem, Reading, examples};
 use pemdp::policy::Policy;
+use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use proofs_check::claim::Effort;
 use proofs_check::family::{Family, corners};
 use proofs_check::survey::Case;
@@ -191,7 +191,7 @@ fn a_wrong_degree_is_noticed() {
     let (model, _) = problem.rational_model().unwrap();
     let at = |w: &Rational| {
         let policy = Policy::weights(4, 1, vec![w.clone(), q(1, 1), q(1, 1), q(1, 1)]).unwrap();
-        Ok(pemdp::optimum::value_and_determinant(&model, &policy)?)
+        Ok(pemdp_optimum::value_and_determinant(&model, &policy)?)
     };
     let enough = Polynomial::from_integers(&[1, 1, 1]);
     assert!(Landscape::interpolated(&enough, at).is_ok());

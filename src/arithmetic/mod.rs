@@ -24,7 +24,7 @@ mod fraction;
 mod interval;
 mod magnitude;
 pub(crate) mod rational;
-pub(crate) mod rounding;
+pub mod rounding;
 
 use std::cmp::Ordering;
 use std::fmt::Debug;

@@ -41,18 +41,18 @@ fn down_on_its_side(rounded: f64, is_positive: bool) -> f64 {
 }
 
 /// A lower bound of `a + b`.
-pub(crate) fn add_down(a: f64, b: f64) -> f64 {
+pub fn add_down(a: f64, b: f64) -> f64 {
     let (sum, error) = two_sum(a, b);
     if a.is_finite() && b.is_finite() { down(sum, error) } else { a + b }
 }
 
 /// An upper bound of `a + b`.
-pub(crate) fn add_up(a: f64, b: f64) -> f64 {
+pub fn add_up(a: f64, b: f64) -> f64 {
     -add_down(-a, -b)
 }
 
 /// A lower bound of `a b`; 0 times anything is 0.
-pub(crate) fn mul_down(a: f64, b: f64) -> f64 {
+pub fn mul_down(a: f64, b: f64) -> f64 {
     if a == 0.0 || b == 0.0 {
         return 0.0;
     }
@@ -67,12 +67,12 @@ pub(crate) fn mul_down(a: f64, b: f64) -> f64 {
 }
 
 /// An upper bound of `a b`.
-pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
+pub fn mul_up(a: f64, b: f64) -> f64 {
     -mul_down(-a, b)
 }
 
 /// A lower bound of `a / b` for `b != 0`.
-pub(crate) fn div_down(a: f64, b: f64) -> f64 {
+pub fn div_down(a: f64, b: f64) -> f64 {
     if a == 0.0 {
         return 0.0;
     }
@@ -90,7 +90,7 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
 }
 
 /// An upper bound of `a / b` for `b != 0`.
-pub(crate) fn div_up(a: f64, b: f64) -> f64 {
+pub fn div_up(a: f64, b: f64) -> f64 {
     -div_down(-a, b)
 }
 

@@ -24,7 +24,7 @@ pub struct Affine<T> {
 }
 
 /// The numbers of an affine environment.
-pub(crate) type AffineParts<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
+pub type AffineParts<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
 
 impl<T: Field> Affine<T> {
     /// An affine environment from its base (rows in the order `s A + a`) and
@@ -65,7 +65,7 @@ impl<T: Field> Affine<T> {
     }
 
     /// Constant parts and slopes, `P` dense: `(P, r, slopes of P, slopes of r)`.
-    pub(crate) fn into_parts(self) -> AffineParts<T> {
+    pub fn into_parts(self) -> AffineParts<T> {
         let width = self.base.width();
         let entries = (0..self.base.len() * width).map(|k| self.base.entry(k / width, k % width)).collect();
         (entries, self.rewards, self.transition_slopes, self.reward_slopes)

@@ -30,8 +30,7 @@ use answer::Known;
 pub use answer::{Answer, AnswerOf, BoundedValue, Bounds, Covers, ExactAnswer, KinkReport, Terms};
 pub use json::InputError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
-pub(crate) use numeral::exact_sum;
-pub use numeral::{Numeral, Reading};
+pub use numeral::{Numeral, Reading, exact_sum};
 pub use problem::{Base, EnvironmentSpec, Followers, PolicySpec, Problem};
 pub use verify::{Claimed, Difference, Entry, Tolerance, Verdict, verify};
 
@@ -212,7 +211,7 @@ impl Problem {
     }
 
     /// The gridworld, where this is one.
-    pub(crate) fn gridworld<T: Transcendental>(&self) -> Result<Option<Gridworld<T>>, ModelError> {
+    pub fn gridworld<T: Transcendental>(&self) -> Result<Option<Gridworld<T>>, ModelError> {
         let EnvironmentSpec::Gridworld { beta, followers } = &self.environment else { return Ok(None) };
         let (beta, gamma) = (beta.lift(), self.gamma.lift());
         let world = match followers {

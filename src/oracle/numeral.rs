@@ -321,7 +321,7 @@ fn simplest(q: Rational) -> Numeral {
 /// The exact sum, not in lowest terms: cancelling would cost more than it
 /// saves, and comparisons do not need it. Adding in pairs keeps the operands
 /// balanced, so that unrelated denominators do not make the cost quadratic.
-pub(crate) fn exact_sum(mut sums: Vec<Rational>) -> Rational {
+pub fn exact_sum(mut sums: Vec<Rational>) -> Rational {
     while sums.len() > 1 {
         let pairs = sums.len().div_ceil(2);
         for pair in 0..pairs {

@@ -81,7 +81,7 @@ pub enum PolicySpec {
 
 impl PolicySpec {
     /// A policy of doubles as it would be given.
-    pub(crate) fn of(policy: &Policy<f64>) -> Self {
+    pub fn of(policy: &Policy<f64>) -> Self {
         let numerals = |entries: &[f64]| entries.iter().copied().map(Numeral::from).collect();
         match policy.parametrisation() {
             Parametrisation::Softmax { logits } => Self::Softmax { logits: numerals(logits) },
@@ -277,13 +277,13 @@ impl Problem {
     }
 
     /// The same problem with another policy, whose shape fits.
-    pub(crate) fn deploying(&self, policy: PolicySpec) -> Self {
+    pub fn deploying(&self, policy: PolicySpec) -> Self {
         Self { policy, ..self.clone() }
     }
 
     /// The same problem with all rewards multiplied, exactly. Those of the coin and of the
     /// gridworld are their own.
-    pub(crate) fn with_rewards_times(&self, factor: &Rational) -> Self {
+    pub fn with_rewards_times(&self, factor: &Rational) -> Self {
         let mut result = self.clone();
         let scale = |x: &mut Numeral| *x = Numeral::from(x.exact() * factor);
         match &mut result.environment {

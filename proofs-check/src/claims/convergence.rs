@@ -3,13 +3,13 @@
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::evaluate;
-use pemdp::optimum::{
-    Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, Polynomial, simplest_between,
-    value_and_determinant,
-};
 use pemdp::oracle::{EnvironmentSpec, Problem, Reading, examples};
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
+use pemdp_optimum::{
+    Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, Polynomial, simplest_between,
+    value_and_determinant,
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;

@@ -4,10 +4,10 @@
 
 use std::ops::ControlFlow;
 
-use pemdp::algorithms::{Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Trajectory, algorithm, solve};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::oracle::{Problem, Reading, examples};
 use pemdp::policy::Policy;
+use pemdp_algorithms::{Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Trajectory, algorithm, solve};
 use serde_json::{Value, json};
 
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Verdict};

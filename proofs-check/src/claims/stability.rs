@@ -2,8 +2,8 @@
 
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::optimum::{End, Extremum, Landscape};
 use pemdp::oracle::{Problem, Reading};
+use pemdp_optimum::{End, Extremum, Landscape};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

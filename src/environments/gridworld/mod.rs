@@ -12,10 +12,10 @@ use follower::{Follower, Model};
 pub use ties::{Choices, Ties};
 
 use crate::arithmetic::{Field, Transcendental};
+use crate::best_response::best_response;
 use crate::linear::{Factorisation, Rows};
 use crate::mdp::{Kernel, Mdp, ModelError};
 use crate::performative::PerformanceError;
-use crate::planning::best_response;
 use crate::policy::{Policy, shifted_exponentials, softmax_pullback};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
@@ -32,9 +32,9 @@ const N_RESPONSES: usize = 5;
 /// The response that leaves the learner's move alone.
 const LEAVE: usize = 4;
 /// The terminal state: absorbing, reward 0.
-pub(crate) const TERMINAL: usize = N_STATES - 1;
+pub const TERMINAL: usize = N_STATES - 1;
 /// What a follower pays to override a move.
-pub(crate) const INTERVENTION_COST: f64 = 0.05;
+pub const INTERVENTION_COST: f64 = 0.05;
 
 /// Cell values by state.
 pub type Grid<T = f64> = [T; N_STATES];
@@ -62,7 +62,7 @@ fn is_initial(state: usize) -> bool {
 }
 
 /// Where a move leads from a cell; off the grid it stays.
-pub(crate) fn neighbour(state: usize, action: usize) -> usize {
+pub fn neighbour(state: usize, action: usize) -> usize {
     let (row, column) = (state / SIDE, state % SIDE);
     match action {
         0 if column > 0 => state - 1,

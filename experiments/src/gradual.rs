@@ -1,0 +1,150 @@
+//! `gradual`: retraining where the environment shifts gradually.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::benchmark::{Benchmark, EPS_GREEDY, start};
+use super::curves::curve;
+use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
+use super::summary::{Group, groups, summary};
+use super::{Experiment, ExperimentError};
+use crate::report::Picture;
+use pemdp_algorithms::{Check, Iterate, Setting, from_map};
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "gradual",
+    about: "Repeated, delayed and mixed delayed retraining where the environment moves only the share w towards its response \
+            at each deployment",
+    settings: &[
+        Setting { name: "shift", about: "list of shares w, each above 0 and at most 1" },
+        Setting { name: "delay", about: "deployments a retraining of the delayed algorithms, at least 1" },
+        Setting { name: "v", about: "growth of the weight of later deployments in mixtures, above 1" },
+        Setting { name: "lambda", about: "weight of the quadratic regulariser, above 0" },
+        Setting { name: "trajectories", about: "trajectories a deployment of the sampled runs, at least 1" },
+        Setting { name: "seeds", about: "sampled runs of each, at least 1" },
+        Setting { name: "rounds", about: "deployments, at least 1" },
+    ],
+    plan,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Settings {
+    shift: Vec<f64>,
+    delay: usize,
+    v: f64,
+    lambda: f64,
+    trajectories: usize,
+    seeds: u64,
+    rounds: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shift: vec![0.15, 0.5],
+            delay: 3,
+            v: 1.1,
+            lambda: 0.1,
+            trajectories: 100,
+            seeds: 20,
+            rounds: 100,
+        }
+    }
+}
+
+/// Names in tables and in the registry; repeated retraining is delayed retraining
+/// without delay.
+const ALGORITHMS: [(&str, &str); 3] =
+    [("RR", "delayed-retraining"), ("DRR", "delayed-retraining"), ("MDRR", "mixed-delayed-retraining")];
+
+/// Deployments a retraining.
+fn delay(settings: &Settings, name: &str) -> usize {
+    if name == "RR" { 1 } else { settings.delay }
+}
+
+fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+    let settings: Settings = from_map(given)?;
+    Check::at_least_one("seeds", settings.seeds as usize)?;
+    Check::at_least_one("rounds", settings.rounds)?;
+    Check::at_least_one("trajectories", settings.trajectories)?;
+    Check::at_least_one("delay", settings.delay)?;
+    let mut jobs = Vec::new();
+    for &shift in &settings.shift {
+        Check::that(shift > 0.0 && shift <= 1.0, "shift", shift, "above 0 and at most 1")?;
+        for (name, algorithm) in ALGORITHMS {
+            for sampled in [false, true] {
+                let delay = delay(&settings, name);
+                let mut with = json!({
+                    "iterations": (settings.rounds / delay).max(1),
+                    "delay": delay,
+                    "shift": shift,
+                    "lambda": settings.lambda,
+                });
+                if algorithm == "mixed-delayed-retraining" {
+                    with["v"] = json!(settings.v);
+                }
+                if sampled {
+                    with["trajectories"] = json!(settings.trajectories);
+                }
+                for run in 0..if sampled { settings.seeds } else { 1 } {
+                    let model = if sampled { "sampled" } else { "exact" };
+                    let columns =
+                        vec![("shift", json!(shift)), ("algorithm", json!(name)), ("model", json!(model))];
+                    let task = Box::new(|| Benchmark::PEPG.task(start(EPS_GREEDY)?));
+                    let label = Label { columns, seed: seed + run };
+                    jobs.push(Job::solve(label, algorithm, with.clone(), task)?);
+                }
+            }
+        }
+    }
+    let shown = settings.clone();
+    let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
+    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+}
+
+/// Value in the environment in force.
+fn in_force(iterate: &Iterate) -> f64 {
+    iterate.experienced_value.unwrap_or(iterate.value)
+}
+
+fn present(settings: &Settings, done: &[Done]) -> Presentation {
+    let groups = groups(done);
+    let mut findings = Vec::new();
+    let mut drawings = Vec::new();
+    for &shift in &settings.shift {
+        let here: Vec<&Group<'_>> = groups.iter().filter(|g| g.number("shift") == shift).collect();
+        let mut parts = Vec::new();
+        let mut series = Vec::new();
+        for group in &here {
+            let delay = delay(settings, &group.text("algorithm"));
+            let retrainings = group.mean(|run| run.iterates.len() as f64 - 1.0);
+            let name = format!("{}, {}", group.text("algorithm"), group.text("model"));
+            let experienced = group.mean(|run| run.iterates.last().map_or(f64::NAN, in_force));
+            parts.push(format!(
+                "{name}: {:.4} (in force {experienced:.4}, {retrainings:.0} retrainings)",
+                group.last_value()
+            ));
+            let mut curves = curve(group, &name, settings.rounds / delay, in_force);
+            for point in curves.iter_mut().flat_map(|series| &mut series.points) {
+                point.0 *= delay as f64;
+            }
+            series.extend(curves);
+        }
+        findings.push(format!(
+            "w = {shift}, value of the last policy in the environment that it induces: {}.",
+            parts.join("; ")
+        ));
+        drawings.push(Drawing::Chart(Picture {
+            name: format!("shift-{shift}"),
+            title: format!("Value in the environment in force, w = {shift}"),
+            caption: "Exact value of the deployed policy in the environment in force, which moves the share w towards the \
+                      policy's response at each deployment. Bands: 95 % confidence of the mean over seeds."
+                .to_owned(),
+            axes: ["deployment".to_owned(), "value in force".to_owned()],
+            logarithmic: [false, false],
+            series,
+        }));
+    }
+    Presentation { summary: summary(&groups), findings, drawings, times: None }
+}

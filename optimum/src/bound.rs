@@ -1,0 +1,1049 @@
+//! An upper bound of the performative value over a cell. Proofs:
+//! `docs/theory/optima.md`.
+
+use num_traits::Zero;
+
+use super::cell::Cell;
+use super::enclosure::{common, interval, largest_mean};
+#[cfg(test)]
+use super::model::Mutant;
+use super::model::{CentreRow, Model, Scratch, Values};
+use super::performative::Halt;
+use pemdp::arithmetic::rounding::{add_down, add_up, div_up, mul_down, mul_up};
+use pemdp::arithmetic::{Field, Interval};
+use pemdp::linear::Size;
+
+/// Steps of policy iteration on an optimistic problem; what is left of the
+/// residual is added.
+const IMPROVEMENTS: usize = 8;
+/// A residual of this size, relative to the values, is not reduced further.
+const NEGLIGIBLE: f64 = 1e-14;
+/// Gains of this size, relative to the values, are those of rounding.
+const ROUNDING: f64 = 1e-16;
+/// How often the slopes are narrowed by the values that they imply.
+const REFINEMENTS: usize = 2;
+
+/// What is known of a cell.
+#[derive(Debug, Clone)]
+pub(super) struct Bounded {
+    /// The cell itself, or the face that has the maximisers of the domain, or its
+    /// supremum, if the cell has.
+    pub face: Cell,
+    /// No value in the face exceeds this.
+    pub upper: f64,
+    /// A maximiser of the whole domain is not in the cell.
+    pub absent: bool,
+    /// A policy of the face, and a lower bound of its value.
+    pub centre: Cell,
+    pub lower: f64,
+    /// The coordinate to split next; none where nothing would be gained.
+    pub split: Option<usize>,
+}
+
+/// The reward of a problem that is solved over a cell.
+#[derive(Clone, Copy)]
+enum Reward {
+    /// `r[s,a]`: the solution is `V`.
+    Model,
+    /// 1 in this state: the solution is that column of the resolvent.
+    Indicator(usize),
+}
+
+/// The buffers of one thread.
+pub(super) struct Bounder<'a> {
+    model: &'a Model,
+    halt: &'a Halt<'a>,
+    policy: Vec<Interval>,
+    scratch: Scratch,
+    /// Rows of the actions of a state, `A S`.
+    candidates: Vec<f64>,
+    rewards: Vec<f64>,
+    weights: Vec<f64>,
+    /// `[I - gamma P | r]`, `S (S + 1)`.
+    system: Vec<f64>,
+    /// `(I - gamma P)^-1` near the centre, by columns.
+    inverse: Vec<f64>,
+    values: [Vec<f64>; 2],
+    columns: [Vec<f64>; 2],
+    centre_values: Vec<Interval>,
+    enclosed: Values,
+    resolvent: Vec<Interval>,
+    slopes: Vec<Interval>,
+    narrowed: Vec<Interval>,
+    gradient: Vec<Interval>,
+    steps: Vec<Interval>,
+    references: Vec<usize>,
+}
+
+/// A point with its value and gradient, to climb by.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    pub value: f64,
+    pub gradient: Vec<f64>,
+}
+
+impl<'a> Bounder<'a> {
+    pub fn new(model: &'a Model, halt: &'a Halt<'a>) -> Self {
+        let (n, width) = (model.n_states, model.n_actions);
+        let zeros = |length: usize| vec![Interval::zero(); length];
+        let coordinates = n * width;
+        Self {
+            model,
+            halt,
+            policy: zeros(coordinates),
+            scratch: Scratch {
+                weights: vec![0.0; n],
+                best: vec![0.0; n.max(width)],
+                action_values: zeros(width),
+            },
+            candidates: vec![0.0; coordinates],
+            rewards: vec![0.0; width],
+            weights: vec![0.0; width],
+            system: vec![0.0; n * (n + 1)],
+            inverse: vec![0.0; n * n],
+            values: [vec![0.0; n], vec![0.0; n]],
+            columns: [vec![0.0; n * n], vec![0.0; n * n]],
+            centre_values: zeros(n),
+            enclosed: Values { of: zeros(n), differences: zeros(n * n) },
+            resolvent: zeros(n * n),
+            slopes: zeros(n * coordinates),
+            narrowed: zeros(n * coordinates),
+            gradient: zeros(coordinates),
+            steps: zeros(coordinates),
+            references: vec![0; n],
+        }
+    }
+
+    /// Bounds a cell. Nothing beyond a first bound is done where that one does not
+    /// exceed `target`, or the time is over.
+    pub fn bound(&mut self, cell: &Cell, target: f64) -> Bounded {
+        let model = self.model;
+        let mut face = cell.clone();
+        let mut upper = f64::INFINITY;
+        let mut lower;
+        let mut centre;
+        loop {
+            centre = self.centre(&face);
+            let value = self.enclose_centre(&centre);
+            lower = value.lower();
+            // The enclosures hold on the segments from the centre, too.
+            let mut around = face.clone();
+            for i in 0..around.lower.len() {
+                around.lower[i] = around.lower[i].min(centre.lower[i]);
+                around.upper[i] = around.upper[i].max(centre.upper[i]);
+            }
+            model.policy(&around, &mut self.policy);
+            self.enclose_values(&around);
+            upper = f64::min(upper, self.initial_mean());
+            if upper <= target {
+                return Bounded { face, upper, absent: false, centre, lower, split: None };
+            }
+            if self.halt.is_over() {
+                let split = (0..face.lower.len()).find(|&i| face.width(i) > 0.0);
+                return Bounded { face, upper, absent: false, centre, lower, split };
+            }
+            self.enclose_resolvent(&around);
+            self.enclose_slopes(&around, &centre, &face);
+            upper = upper.min(self.mean_value_bound(value, &face));
+            upper = upper.min(self.second_order_bound(&centre, &face));
+            match self.monotone(&mut face) {
+                Monotone::Absent => return Bounded { face, upper, absent: true, centre, lower, split: None },
+                Monotone::Face => continue,
+                Monotone::Neither => {
+                    let split = self.widest(&face);
+                    return Bounded { face, upper, absent: false, centre, lower, split };
+                }
+            }
+        }
+    }
+
+    /// Whether the time is over.
+    pub fn is_late(&self) -> bool {
+        self.halt.is_over()
+    }
+
+    /// The value and gradient of a point, as doubles; the gradient of
+    /// probabilities is up to a constant for each state.
+    pub fn climb(&mut self, point: &Cell) -> Point {
+        let centre = self.centre(point);
+        let value = self.enclose_centre(&centre).lower();
+        let n = self.model.n_states;
+        for x in 0..n {
+            self.enclosed.of[x] = self.centre_values[x];
+            for s in 0..n {
+                self.resolvent[s * n + x] = Interval::point(self.inverse[s * n + x]);
+            }
+        }
+        self.take_differences();
+        self.take_slopes(&centre, false);
+        self.take_gradient();
+        Point { value, gradient: self.gradient.iter().map(Field::approximate).collect() }
+    }
+
+    /// A point of a cell; the probability of the reference action of each state, the
+    /// largest, is what the others leave.
+    pub fn centre(&mut self, cell: &Cell) -> Cell {
+        let mut centre = cell.clone();
+        let width = self.model.n_actions;
+        for s in 0..self.model.n_states {
+            let state = s * width..(s + 1) * width;
+            let rest = state.clone().fold(1.0, |rest, i| rest - cell.lower[i]).max(0.0);
+            let room = state.clone().fold(0.0, |sum, i| sum + (cell.upper[i] - cell.lower[i]));
+            let share = if room > 0.0 { rest / room } else { 0.0 };
+            for i in state.clone() {
+                let x = cell.lower[i] + share * (cell.upper[i] - cell.lower[i]);
+                centre.lower[i] = x.clamp(cell.lower[i], cell.upper[i]);
+            }
+            let largest = |x: &usize, y: &usize| centre.lower[*x].total_cmp(&centre.lower[*y]);
+            let reference = state.clone().max_by(largest).unwrap_or(state.start);
+            let mut left = Interval::point(1.0);
+            for i in state.filter(|&i| i != reference) {
+                centre.upper[i] = centre.lower[i];
+                left -= Interval::point(centre.lower[i]);
+            }
+            centre.lower[reference] = left.lower();
+            centre.upper[reference] = left.upper();
+            self.references[s] = reference;
+        }
+        centre
+    }
+
+    /// Encloses the values of a point, and its `J`.
+    fn enclose_centre(&mut self, centre: &Cell) -> Interval {
+        let model = self.model;
+        let n = model.n_states;
+        model.policy(centre, &mut self.policy);
+        // From the zero vector any row is as good as another.
+        let zeros = vec![0.0; n];
+        for s in 0..n {
+            self.bellman(centre, Reward::Model, 1.0, s, &zeros);
+        }
+        self.invert();
+        let mut start = vec![0.0; n];
+        for s in 0..n {
+            let reward = self.system[s * (n + 1) + n];
+            for x in 0..n {
+                start[x] += self.inverse[s * n + x] * reward;
+            }
+        }
+        let mut upper = start.clone();
+        self.extreme(centre, Reward::Model, 1.0, &mut upper);
+        let mut lower: Vec<f64> = start.iter().map(|v| -v).collect();
+        self.extreme(centre, Reward::Model, -1.0, &mut lower);
+        let mut value = Interval::zero();
+        for s in 0..n {
+            self.centre_values[s] = interval(-lower[s], upper[s]);
+            value += model.initial[s] * self.centre_values[s];
+        }
+        value
+    }
+
+    /// Encloses `V` over a cell, starting from its centre.
+    fn enclose_values(&mut self, cell: &Cell) {
+        for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
+            let mut w: Vec<f64> = self.centre_values.iter().map(|v| sign * v.approximate()).collect();
+            self.extreme(cell, Reward::Model, sign, &mut w);
+            self.values[k].copy_from_slice(&w);
+        }
+        for s in 0..self.model.n_states {
+            self.enclosed.of[s] = interval(-self.values[1][s], self.values[0][s]);
+        }
+        self.take_differences();
+    }
+
+    /// `rho . W`, rounded up.
+    fn initial_mean(&self) -> f64 {
+        let pairs = self.model.initial.iter().zip(&self.values[0]);
+        let mean = pairs.fold(Interval::zero(), |sum, (p, &w)| sum + *p * Interval::point(w));
+        #[cfg(test)]
+        if self.model.has(Mutant::InwardRounding) {
+            return mean.lower() - 1e-13 * mean.magnitude();
+        }
+        mean.upper()
+    }
+
+    /// Encloses the columns of the resolvent over a cell.
+    fn enclose_resolvent(&mut self, cell: &Cell) {
+        let n = self.model.n_states;
+        let mut w = vec![0.0; n];
+        for s in 0..n {
+            for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
+                for x in 0..n {
+                    w[x] = sign * self.inverse[s * n + x];
+                }
+                self.extreme(cell, Reward::Indicator(s), sign, &mut w);
+                self.columns[k][s * n..(s + 1) * n].copy_from_slice(&w);
+            }
+            for x in 0..n {
+                let least = if x == s { 1.0 } else { 0.0 };
+                let lower = f64::max(-self.columns[1][s * n + x], least);
+                self.resolvent[s * n + x] = interval(lower, self.columns[0][s * n + x].max(lower));
+            }
+        }
+    }
+
+    /// `V[t] - V[s]` from the enclosures of both.
+    fn take_differences(&mut self) {
+        let n = self.model.n_states;
+        for s in 0..n {
+            for t in 0..n {
+                let difference = self.enclosed.of[t] - self.enclosed.of[s];
+                self.enclosed.differences[s * n + t] = if s == t { Interval::zero() } else { difference };
+            }
+        }
+    }
+
+    fn take_slopes(&mut self, cell: &Cell, narrow: bool) {
+        let into = if narrow { &mut self.narrowed } else { &mut self.slopes };
+        self.model.slopes(cell, &self.policy, &self.references, &self.enclosed, into, &mut self.scratch);
+        if narrow {
+            for (slope, narrowed) in self.slopes.iter_mut().zip(&self.narrowed) {
+                *slope = common(*slope, *narrowed);
+            }
+        }
+    }
+
+    /// Encloses the slopes over a cell, each time with the values that the last
+    /// ones imply by the mean value theorem.
+    fn enclose_slopes(&mut self, cell: &Cell, centre: &Cell, face: &Cell) {
+        self.take_slopes(cell, false);
+        #[cfg(test)]
+        if self.model.has(Mutant::CentreSlopes) {
+            for slope in &mut self.slopes {
+                *slope = Interval::point(slope.approximate());
+            }
+        }
+        for i in 0..self.steps.len() {
+            self.steps[i] =
+                interval(add_down(face.lower[i], -centre.upper[i]), add_up(face.upper[i], -centre.lower[i]));
+        }
+        for _ in 0..REFINEMENTS {
+            self.narrow_values();
+            self.take_slopes(cell, true);
+        }
+        self.take_gradient();
+    }
+
+    /// `V[t] = V_c[t] + sum_s R[t,s] sum_i k[s,i] (x_i - c_i)` for some slopes and
+    /// resolvent of the cell.
+    fn narrow_values(&mut self) {
+        let n = self.model.n_states;
+        let moved: Vec<Interval> = (0..n)
+            .map(|s| {
+                let slopes = &self.slopes[s * self.steps.len()..(s + 1) * self.steps.len()];
+                let pairs = slopes.iter().zip(&self.steps).filter(|(k, _)| !k.is_zero());
+                pairs.fold(Interval::zero(), |sum, (k, step)| sum + *k * step)
+            })
+            .collect();
+        for t in 0..n {
+            let mut change = Interval::zero();
+            for s in 0..n {
+                change += self.resolvent[s * n + t] * moved[s];
+            }
+            self.enclosed.of[t] = common(self.enclosed.of[t], self.centre_values[t] + change);
+        }
+        for t in 0..n {
+            for u in 0..t {
+                let mut change = Interval::zero();
+                for s in 0..n {
+                    change += (self.resolvent[s * n + t] - self.resolvent[s * n + u]) * moved[s];
+                }
+                let from_centre = self.centre_values[t] - self.centre_values[u] + change;
+                let from_values = self.enclosed.of[t] - self.enclosed.of[u];
+                let difference =
+                    common(self.enclosed.differences[u * n + t], common(from_centre, from_values));
+                self.enclosed.differences[u * n + t] = difference;
+                self.enclosed.differences[t * n + u] = -difference;
+            }
+        }
+    }
+
+    /// `dJ/dx_i = sum_s d[s] k[s,i]`.
+    fn take_gradient(&mut self) {
+        let n = self.model.n_states;
+        self.gradient.fill(Interval::zero());
+        for s in 0..n {
+            let mut occupancy = Interval::zero();
+            for x in 0..n {
+                if !self.model.initial[x].is_zero() {
+                    occupancy += self.model.initial[x] * self.resolvent[s * n + x];
+                }
+            }
+            let slopes = &self.slopes[s * self.gradient.len()..];
+            for (g, k) in self.gradient.iter_mut().zip(slopes) {
+                if !k.is_zero() {
+                    *g += occupancy * k;
+                }
+            }
+        }
+    }
+
+    /// `J(c) + max sum_i g_i (x_i - c_i)` (section 4).
+    fn mean_value_bound(&mut self, value: Interval, face: &Cell) -> f64 {
+        let width = self.model.n_actions;
+        let mut bound = value.upper();
+        for s in 0..self.model.n_states {
+            if width > 2 {
+                bound = add_up(bound, self.simplex_bound(s * width, face));
+                continue;
+            }
+            for i in (s * width..(s + 1) * width).filter(|&i| i != self.references[s] && face.width(i) > 0.0)
+            {
+                bound = add_up(bound, (self.gradient[i] * self.steps[i]).upper());
+            }
+        }
+        bound
+    }
+
+    /// The largest `sum_a h_a x_a` over steps `x` with `sum x = 0`: `h_a x_a` is at
+    /// most its chord, and chords are linear.
+    fn simplex_bound(&self, first: usize, face: &Cell) -> f64 {
+        let width = self.model.n_actions;
+        let mut slopes = vec![0.0; width];
+        let mut bound = 0.0;
+        for a in 0..width {
+            let (step, g) = (self.steps[first + a], self.gradient[first + a]);
+            if face.width(first + a) == 0.0 {
+                slopes[a] = 0.0;
+                bound = add_up(bound, (g * step).upper());
+                continue;
+            }
+            let (low, high) =
+                ((g * Interval::point(step.lower())).upper(), (g * Interval::point(step.upper())).upper());
+            slopes[a] = (high - low) / (step.upper() - step.lower());
+            // Any slope will do: what is above the line at either end is added.
+            let line = |x: f64| Interval::point(slopes[a]) * Interval::point(x);
+            let above = |value: f64, x: f64| (Interval::point(value) - line(x)).upper();
+            bound = add_up(bound, above(low, step.lower()).max(above(high, step.upper())));
+        }
+        let mut best = vec![0.0; width];
+        let steps = &self.steps[first..first + width];
+        // Steps shifted to be at least 0, as `largest_mean` needs no signs but sums.
+        let mut shift = Interval::zero();
+        for (step, &slope) in steps.iter().zip(&slopes) {
+            bound = add_up(bound, mul_up(slope, step.lower()));
+            shift -= Interval::point(step.lower());
+        }
+        let room = |a: usize| add_up(steps[a].upper(), -steps[a].lower());
+        add_up(bound, largest_mean(|_| 0.0, room, shift, &slopes, &mut best))
+    }
+
+    /// `J(x) = rho . w(x) + sum_s d_x[s] (B_x(w(x)) - w(x))[s]` with `w` affine in the
+    /// policy, so that the second part is of second order (section 5).
+    fn second_order_bound(&mut self, centre: &Cell, face: &Cell) -> f64 {
+        let model = self.model;
+        let (n, width) = (model.n_states, model.n_actions);
+        let free: Vec<usize> =
+            (0..n * width).filter(|&i| i != self.references[i / width] && face.width(i) > 0.0).collect();
+        let steps: Vec<Interval> = free.iter().map(|&i| self.steps[i]).collect();
+        let v: Vec<f64> = self.centre_values.iter().map(Field::approximate).collect();
+        model.policy(centre, &mut self.policy);
+        let rows: Vec<CentreRow> =
+            (0..n * width).map(|i| model.row_at(i, &self.policy, &self.references, &free, &v)).collect();
+        let own = |s: usize| {
+            let reference = self.references[s];
+            free.iter()
+                .enumerate()
+                .filter(move |(_, i)| **i / width == s)
+                .map(move |(k, &i)| (k, i, reference))
+        };
+        // The slopes of the Bellman operator at v, and G = dV/dx; any matrix would do.
+        let m = free.len();
+        let mut at_v = vec![Interval::zero(); n * m];
+        let mut slopes = vec![0.0; n * m];
+        for s in 0..n {
+            let at_v = &mut at_v[s * m..(s + 1) * m];
+            for i in (s * width..(s + 1) * width).filter(|&i| !self.policy[i].is_zero()) {
+                for (sum, slope) in at_v.iter_mut().zip(&rows[i].slopes) {
+                    *sum += self.policy[i] * slope;
+                }
+            }
+            for (k, i, reference) in own(s) {
+                at_v[k] += rows[i].value - rows[reference].value;
+            }
+            for t in 0..n {
+                for k in 0..m {
+                    slopes[t * m + k] += self.inverse[s * n + t] * at_v[k].approximate();
+                }
+            }
+        }
+        let bends: Vec<RowBends> = rows.iter().map(|row| row.bends(model.gamma, &slopes, m)).collect();
+        // rho . w(x)
+        let mut constant = Interval::zero();
+        let mut linear = vec![Interval::zero(); m];
+        for (x, p) in model.initial.iter().enumerate().filter(|(_, p)| !p.is_zero()) {
+            constant += *p * Interval::point(v[x]);
+            for k in 0..m {
+                linear[k] += *p * Interval::point(slopes[x * m + k]);
+            }
+        }
+        let mut quadratic = vec![Interval::zero(); m * m];
+        let mut rest = Interval::zero();
+        for s in 0..n {
+            // The residual of state s, as a polynomial in the steps.
+            let state = s * width..(s + 1) * width;
+            let level =
+                state.clone().fold(-Interval::point(v[s]), |sum, i| sum + self.policy[i] * rows[i].value);
+            let mut first = vec![Interval::zero(); m];
+            let mut second = vec![Interval::zero(); m * m];
+            for k in 0..m {
+                first[k] = at_v[s * m + k] - Interval::point(slopes[s * m + k]);
+            }
+            for i in state.clone().filter(|&i| !self.policy[i].is_zero()) {
+                for k in 0..m {
+                    first[k] += self.policy[i] * bends[i].ahead[k];
+                }
+                for (j, bend) in &bends[i].response {
+                    for l in 0..m {
+                        second[j * m + l] += self.policy[i] * bend[l];
+                    }
+                }
+            }
+            let mut third = Interval::zero();
+            for (k, i, reference) in own(s) {
+                for l in 0..m {
+                    second[k * m + l] += rows[i].slopes[l] - rows[reference].slopes[l];
+                    second[k * m + l] += bends[i].ahead[l] - bends[reference].ahead[l];
+                }
+                third += steps[k] * (bends[i].range(&steps) - bends[reference].range(&steps));
+            }
+            #[cfg(test)]
+            if model.has(Mutant::NoRemainder) {
+                third = Interval::zero();
+            }
+            let mut range = level + third;
+            for k in 0..m {
+                range += first[k] * steps[k];
+                range += second[k * m + k] * square(steps[k]);
+                for l in 0..k {
+                    range += (second[k * m + l] + second[l * m + k]) * (steps[k] * steps[l]);
+                }
+            }
+            let mut occupancy = Interval::zero();
+            let mut at_centre = 0.0;
+            for x in (0..n).filter(|&x| !model.initial[x].is_zero()) {
+                occupancy += model.initial[x] * self.resolvent[s * n + x];
+                at_centre += model.initial[x].approximate() * self.inverse[s * n + x];
+            }
+            let d = Interval::point(at_centre);
+            rest += (occupancy - d) * range;
+            constant += d * (level + third);
+            for k in 0..m {
+                linear[k] += d * first[k];
+            }
+            for (sum, q) in quadratic.iter_mut().zip(&second) {
+                *sum += d * q;
+            }
+        }
+        #[cfg(test)]
+        if model.has(Mutant::NoRemainder) {
+            rest = Interval::zero();
+        }
+        let mut bound = (constant + rest).upper();
+        for k in 0..m {
+            bound = add_up(bound, parabola(linear[k], quadratic[k * m + k], steps[k]));
+            for l in 0..k {
+                let product = (quadratic[k * m + l] + quadratic[l * m + k]) * (steps[k] * steps[l]);
+                bound = add_up(bound, product.upper());
+            }
+        }
+        bound
+    }
+
+    /// Moves to a face, or finds that no maximiser is here (section 6).
+    fn monotone(&self, face: &mut Cell) -> Monotone {
+        let width = self.model.n_actions;
+        let mut found = Monotone::Neither;
+        for s in 0..self.model.n_states {
+            let state = s * width..(s + 1) * width;
+            for b in state.clone().filter(|&b| face.upper[b] > 0.0) {
+                let better = |a: usize| a != b && self.moves_up(a, b, face);
+                if !state.clone().any(better) {
+                    continue;
+                }
+                if face.lower[b] > 0.0 {
+                    return Monotone::Absent;
+                }
+                face.upper[b] = 0.0;
+                if !face.narrow_to_simplex(state.start, width) {
+                    return Monotone::Absent;
+                }
+                // One of each state at a time: the signs are those before.
+                found = Monotone::Face;
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether moving probability from `b` to `a` raises the value: everywhere in
+    /// the cell, or nowhere lowers it and stays in the cell.
+    fn moves_up(&self, a: usize, b: usize, face: &Cell) -> bool {
+        let rise = self.gradient[a] - self.gradient[b];
+        #[cfg(test)]
+        if self.model.has(Mutant::LooseSign) {
+            return rise.upper() > 0.0 && rise.approximate() > 0.0;
+        }
+        let stays = face.lower[b] == 0.0 && face.upper[a] == 1.0;
+        rise.lower() > 0.0 || (rise.lower() >= 0.0 && stays)
+    }
+
+    /// The coordinate along which the bound has most to gain; none where that is less
+    /// than what the bounds round.
+    fn widest(&self, face: &Cell) -> Option<usize> {
+        let size = self.enclosed.of.iter().fold(0.0, |size, v| f64::max(size, v.magnitude()));
+        let mut widest = (ROUNDING * size, None);
+        for i in (0..face.lower.len()).filter(|&i| face.width(i) > 0.0) {
+            let effect = self.gradient[i].magnitude() * face.width(i);
+            if effect > widest.0 {
+                widest = (effect, Some(i));
+            }
+        }
+        widest.1
+    }
+
+    /// Turns a guess into an upper bound of `sign` times the values over a cell:
+    /// policy iteration on the optimistic problem, then the last residual over
+    /// `1 - kappa` added (section 2).
+    fn extreme(&mut self, cell: &Cell, reward: Reward, sign: f64, w: &mut [f64]) {
+        let n = self.model.n_states;
+        for step in 0..=IMPROVEMENTS {
+            if self.halt.is_over() && step > 0 {
+                w.fill(f64::INFINITY);
+                return;
+            }
+            let mut residual = f64::NEG_INFINITY;
+            for s in 0..n {
+                let image = self.bellman(cell, reward, sign, s, w);
+                residual = Size::larger(residual, add_up(image, -w[s]));
+            }
+            let size = w.iter().fold(0.0, |size, w| f64::max(size, w.abs()));
+            if residual <= NEGLIGIBLE * size || step == IMPROVEMENTS {
+                self.lift(residual, w);
+                return;
+            }
+            if !self.solve(w) {
+                w.fill(f64::INFINITY);
+                return;
+            }
+        }
+    }
+
+    /// Adds the largest residual over `1 - kappa`.
+    fn lift(&self, residual: f64, w: &mut [f64]) {
+        let lift = if residual <= 0.0 { 0.0 } else { div_up(residual, self.model.gap.lower()) };
+        #[cfg(test)]
+        let lift = if self.model.has(Mutant::NoLift) { 0.0 } else { lift };
+        for w in w {
+            *w = add_up(*w, lift);
+        }
+    }
+
+    /// An upper bound of the optimistic Bellman operator in a state. Row `s` of the
+    /// system becomes that of a near maximiser.
+    fn bellman(&mut self, cell: &Cell, reward: Reward, sign: f64, s: usize, w: &[f64]) -> f64 {
+        let model = self.model;
+        let (n, width) = (model.n_states, model.n_actions);
+        let reward_sign = if matches!(reward, Reward::Model) { sign } else { 0.0 };
+        for a in 0..width {
+            let best = &mut self.candidates[a * n..(a + 1) * n];
+            let (value, r) = model.largest_row(cell, s * width + a, reward_sign, w, best);
+            (self.weights[a], self.rewards[a]) = (value, r);
+        }
+        let policy = &self.policy[s * width..(s + 1) * width];
+        let (lower, upper) = (|a: usize| policy[a].lower(), |a: usize| policy[a].upper());
+        let one = Interval::point(1.0);
+        let mixture = &mut self.scratch.best[..width];
+        let mut bound = if width == 1 {
+            mixture[0] = 1.0;
+            self.weights[0]
+        } else {
+            largest_mean(lower, upper, one, &self.weights, mixture)
+        };
+        let mut r = 0.0;
+        if reward_sign != 0.0 {
+            for a in 0..width {
+                r += mixture[a] * self.rewards[a];
+            }
+        }
+        if let Reward::Indicator(state) = reward
+            && state == s
+        {
+            bound = add_up(bound, sign);
+            r = sign;
+        }
+        let gamma = model.gamma.approximate();
+        for t in 0..n {
+            let p = (0..width).fold(0.0, |sum, a| sum + mixture[a] * self.candidates[a * n + t]);
+            self.system[s * (n + 1) + t] = if s == t { 1.0 } else { 0.0 } - gamma * p;
+        }
+        self.system[s * (n + 1) + n] = r;
+        bound
+    }
+
+    /// Solves the system; `false` where the result is not finite. Diagonally
+    /// dominant matrices need no pivoting.
+    fn solve(&mut self, x: &mut [f64]) -> bool {
+        let n = x.len();
+        let m = &mut self.system;
+        for k in 0..n {
+            for j in k + 1..n {
+                let factor = m[j * (n + 1) + k] / m[k * (n + 1) + k];
+                if factor != 0.0 {
+                    for c in k + 1..=n {
+                        m[j * (n + 1) + c] -= factor * m[k * (n + 1) + c];
+                    }
+                }
+            }
+        }
+        for k in (0..n).rev() {
+            let rest = (k + 1..n).fold(m[k * (n + 1) + n], |rest, c| rest - m[k * (n + 1) + c] * x[c]);
+            x[k] = rest / m[k * (n + 1) + k];
+        }
+        x.iter().all(|x| x.is_finite())
+    }
+
+    /// The inverse of the system's matrix, by columns (Gauss and Jordan).
+    fn invert(&mut self) {
+        let n = self.model.n_states;
+        let mut m: Vec<f64> = (0..n * n).map(|i| self.system[(i / n) * (n + 1) + i % n]).collect();
+        let mut inverse = vec![0.0; n * n];
+        for k in 0..n {
+            inverse[k * n + k] = 1.0;
+        }
+        for k in 0..n {
+            let pivot = m[k * n + k];
+            for c in 0..n {
+                m[k * n + c] /= pivot;
+                inverse[k * n + c] /= pivot;
+            }
+            for j in (0..n).filter(|&j| j != k) {
+                let factor = m[j * n + k];
+                if factor != 0.0 {
+                    for c in 0..n {
+                        m[j * n + c] -= factor * m[k * n + c];
+                        inverse[j * n + c] -= factor * inverse[k * n + c];
+                    }
+                }
+            }
+        }
+        for x in 0..n {
+            for s in 0..n {
+                self.inverse[s * n + x] = inverse[x * n + s];
+            }
+        }
+    }
+}
+
+/// How a row at the centre bends: `B_x(w(x))` has terms of second and third order.
+struct RowBends {
+    /// `gamma sum_t P[t] G[t,k]`
+    ahead: Vec<Interval>,
+    /// `gamma sum_t M_j[t] G[t,l]` for the coordinates `j` that move the row.
+    response: Vec<(usize, Vec<Interval>)>,
+}
+
+impl CentreRow {
+    fn bends(&self, gamma: Interval, slopes: &[f64], m: usize) -> RowBends {
+        let times = |row: &[Interval]| -> Vec<Interval> {
+            let mut sums = vec![Interval::zero(); m];
+            for (t, p) in row.iter().enumerate().filter(|(_, p)| !p.is_zero()) {
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    *sum += *p * Interval::point(slopes[t * m + k]);
+                }
+            }
+            sums.into_iter().map(|sum| gamma * sum).collect()
+        };
+        RowBends {
+            ahead: times(&self.transitions),
+            response: self.response.iter().map(|(j, row)| (*j, times(row))).collect(),
+        }
+    }
+}
+
+impl RowBends {
+    /// `sum_{j,l} response[j][l] e_j e_l` over steps `e`.
+    fn range(&self, steps: &[Interval]) -> Interval {
+        let mut sum = Interval::zero();
+        for (j, bend) in &self.response {
+            let inner = bend.iter().zip(steps).fold(Interval::zero(), |sum, (b, e)| sum + *b * e);
+            sum += steps[*j] * inner;
+        }
+        sum
+    }
+}
+
+/// `x^2`
+fn square(x: Interval) -> Interval {
+    let (low, high) = (x.lower().abs(), x.upper().abs());
+    let least = if x.contains(0.0) { 0.0 } else { low.min(high) };
+    interval(mul_down(least, least), mul_up(low.max(high), low.max(high)))
+}
+
+/// An upper bound of `a e + b e^2` for `e` in a step.
+fn parabola(a: Interval, b: Interval, step: Interval) -> f64 {
+    let at = |e: f64| {
+        let e = Interval::point(e);
+        (a * e + b * square(e)).upper()
+    };
+    let ends = at(step.lower()).max(at(step.upper()));
+    if b.upper() >= 0.0 {
+        // The upper end of the interval is convex in e on either side of 0.
+        return if step.contains(0.0) { ends.max(0.0) } else { ends };
+    }
+    let slope = a + b * step * Interval::point(2.0);
+    if slope.lower() >= 0.0 || slope.upper() <= 0.0 {
+        return ends;
+    }
+    // a e + b e^2 <= a^2 / (-4 b)
+    let most = square(a).upper();
+    let vertex = div_up(most, mul_down(4.0, -b.upper()));
+    let product = (a * step + b * square(step)).upper();
+    vertex.min(product).max(ends)
+}
+
+enum Monotone {
+    /// No maximiser of the domain lies in the cell.
+    Absent,
+    /// The face is left: it has the cell's supremum, or its maximisers of the domain.
+    Face,
+    Neither,
+}
+
+/// The middle of a range.
+pub(super) fn middle(lower: f64, upper: f64) -> f64 {
+    if lower == upper { lower } else { (0.5 * lower + 0.5 * upper).clamp(lower, upper) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::build;
+    use crate::climb::{ascend, at, project};
+    use crate::search::Search;
+    use pemdp::arithmetic::Rational;
+    use pemdp::oracle::{Problem, Reading};
+    use crate::performative::{FOREVER, Found, OptimumSettings};
+    use pemdp::policy::Policy;
+
+    fn read(gamma: f64, n: usize, policy: &str, environment: &str) -> Problem {
+        let initial: Vec<u8> = (0..n).map(|s| u8::from(s == 0)).collect();
+        let json = format!(
+            r#"{{"format":"pemdp-problem/1","gamma":{gamma:?},"initial":{initial:?},"policy":{policy},"environment":{environment}}}"#
+        );
+        Problem::from_json(&json, Reading::Doubles).unwrap_or_else(|error| panic!("{error} {json}"))
+    }
+
+    fn table(rng: &mut ChaCha8Rng, rows: usize, width: usize) -> Vec<Vec<f64>> {
+        (0..rows).map(|_| (0..width).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
+    }
+
+    /// Rows of multiples of 1/64 that move with one probability each.
+    fn affine(rng: &mut ChaCha8Rng, n: usize, width: usize, gamma: f64, moves: bool) -> Problem {
+        let mut row = || {
+            let mut counts = vec![0; n];
+            (0..32).for_each(|_| counts[rng.random_range(0..n)] += 1);
+            counts.iter().map(|&c| f64::from(c) / 64.0).collect::<Vec<f64>>()
+        };
+        let mut transitions = vec![vec![vec![0.0; n]; width]; n];
+        let mut changes = vec![];
+        for i in 0..n * width {
+            let (fixed, low, high) = (row(), row(), row());
+            transitions[i / width][i % width] = fixed.iter().zip(&low).map(|(x, y)| x + y).collect();
+            changes.push(high.iter().zip(&low).map(|(x, y)| x - y).collect::<Vec<f64>>());
+        }
+        let (mut slopes, mut reward_slopes) = (vec![], vec![]);
+        for (i, change) in changes.iter().enumerate().filter(|_| moves) {
+            let (s, a, s2, a2) = (i / width, i % width, rng.random_range(0..n), rng.random_range(0..width));
+            slopes.extend(change.iter().enumerate().map(|(t, m)| format!("[{s},{a},{t},{s2},{a2},{m:?}]")));
+            reward_slopes.push(format!("[{s},{a},{s2},{a2},{:?}]", rng.random_range(-1.0..1.0)));
+        }
+        let rewards = table(rng, n, width);
+        let values: Vec<Vec<u8>> = (0..n).map(|_| (0..width).map(|a| u8::from(a == 0)).collect()).collect();
+        let environment = format!(
+            r#"{{"kind":"affine","transitions":{transitions:?},"transition_slopes":[{}],"rewards":{rewards:?},"reward_slopes":[{}]}}"#,
+            slopes.join(","),
+            reward_slopes.join(",")
+        );
+        read(gamma, n, &format!(r#"{{"kind":"probabilities","values":{values:?}}}"#), &environment)
+    }
+
+    /// The value of a policy in doubles, by the exact formulas.
+    fn value(problem: &Problem, x: &[f64]) -> f64 {
+        let policy = Policy::probabilities(problem.n_states(), problem.n_actions(), x.to_vec()).unwrap();
+        problem.model::<f64>().unwrap().perform(&policy).unwrap().evaluation.value
+    }
+
+    fn random_point(rng: &mut ChaCha8Rng, model: &Model) -> Vec<f64> {
+        let scale = if rng.random_bool(0.5) { 1.0 } else { 4.0 };
+        let mut x: Vec<f64> = (0..model.root.lower.len()).map(|_| rng.random_range(-scale..scale)).collect();
+        project(model, &mut x);
+        x
+    }
+
+    /// A cell of the domain around a point, of random size.
+    fn cell_around(rng: &mut ChaCha8Rng, model: &Model, x: &[f64]) -> Cell {
+        let size = 10f64.powf(rng.random_range(-3.0..0.5));
+        let mut cell = model.root.clone();
+        for i in 0..x.len() {
+            cell.lower[i] = cell.lower[i].max(x[i] - size * rng.random_range(0.0..1.0));
+            cell.upper[i] = cell.upper[i].min(x[i] + size * rng.random_range(0.0..1.0));
+        }
+        cell
+    }
+
+    /// A point of a cell near some point of it and a random one.
+    fn point_in(rng: &mut ChaCha8Rng, model: &Model, cell: &Cell, x: &[f64]) -> Vec<f64> {
+        let other = random_point(rng, model);
+        // How far from x to the other stays in the cell.
+        let mut far = 1.0;
+        for i in 0..x.len() {
+            let step = other[i] - x[i];
+            let room = if step > 0.0 { cell.upper[i] - x[i] } else { cell.lower[i] - x[i] };
+            if step != 0.0 {
+                far = f64::min(far, room / step);
+            }
+        }
+        let far = if rng.random_bool(0.5) { far } else { far * rng.random_range(0.0..1.0) };
+        x.iter().zip(&other).map(|(x, o)| x + far * (o - x)).collect()
+    }
+
+    fn problems(rng: &mut ChaCha8Rng, round: usize) -> Problem {
+        let gamma = [0.5, 0.9, 0.99][round % 3];
+        affine(rng, 2 + round / 3 % 2, 2 + round / 2 % 2, gamma, true)
+    }
+
+    /// Whether a bound of a cell is below a value in it, or a cell without a
+    /// maximiser has the best point that ascent finds.
+    fn is_caught_in_a_cell(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        for round in 0..150 {
+            let problem = problems(&mut rng, round);
+            let mut model = build::model(&problem).unwrap();
+            let climbs: Vec<_> = (0..4)
+                .map(|_| ascend(&model, &mut Bounder::new(&model, &FOREVER), &random_point(&mut rng, &model)))
+                .collect();
+            let best = climbs.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).unwrap();
+            model.mutant = mutant;
+            let mut bounder = Bounder::new(&model, &FOREVER);
+            for attempt in 0..8 {
+                let x = if attempt < 3 { best.0.clone() } else { random_point(&mut rng, &model) };
+                let cell = cell_around(&mut rng, &model, &x);
+                let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
+                for _ in 0..12 {
+                    let y = point_in(&mut rng, &model, &cell, &x);
+                    let there = value(&problem, &y);
+                    let slack = 1e-10 * (1.0 + there.abs());
+                    // A strict face has the maximisers of the domain only.
+                    let face = &bounded.face;
+                    let claimed = (0..y.len()).all(|i| face.lower[i] <= y[i] && y[i] <= face.upper[i]);
+                    if claimed && there > bounded.upper + slack {
+                        eprintln!("{mutant:?} {round}: {there} > {} {cell:?} {y:?}", bounded.upper);
+                        return true;
+                    }
+                }
+                let inside = (0..x.len()).all(|i| cell.lower[i] <= best.0[i] && best.0[i] <= cell.upper[i]);
+                if bounded.absent && inside && is_optimal(&problem, best.1) {
+                    eprintln!("{mutant:?} {round}: absent {cell:?} {best:?} {:?}", bounded);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether a search without mutants proves the value optimal.
+    fn is_optimal(problem: &Problem, value: f64) -> bool {
+        let model = build::model(problem).unwrap();
+        let settings = OptimumSettings { gap: 1e-7, open_cells: 3000, ..OptimumSettings::default() };
+        let found = run(&model, &settings);
+        // Far below any other local maximum, up to the accuracy of ascent.
+        found.upper <= value + 2e-7
+    }
+
+    /// Whether the bound of a point is below its exact value.
+    fn is_caught_at_a_point(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(12);
+        (0..60).any(|round| {
+            let (n, gamma) = (1 + round % 4, [0.0, 0.5, 0.9, 0.999][round % 4]);
+            let problem = affine(&mut rng, n, 2, gamma, round.is_multiple_of(2));
+            let mut model = build::model(&problem).unwrap();
+            model.mutant = mutant;
+            let x: Vec<f64> =
+                (0..n).flat_map(|_| if rng.random_bool(0.5) { [0.25, 0.75] } else { [1.0, 0.0] }).collect();
+            let exact: Vec<Rational> = x.iter().map(|&p| Rational::from_f64(p)).collect();
+            let policy = Policy::probabilities(n, 2, exact).unwrap();
+            let truth = problem.rational_model().unwrap().0.perform(&policy).unwrap().evaluation.value;
+            let bounded = Bounder::new(&model, &FOREVER).bound(&at(&x), f64::NEG_INFINITY);
+            Rational::from_f64(bounded.upper) < truth
+        })
+    }
+
+    fn run(model: &Model, settings: &OptimumSettings) -> Found {
+        Search::new(model, settings).run(&FOREVER, &mut |_| {})
+    }
+
+    /// Whether the bound of the whole domain is below a value that is attained.
+    fn is_caught_in_a_search(mutant: Mutant) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(13);
+        let settings = OptimumSettings { gap: 1e-6, starts: 0, ..OptimumSettings::default() };
+        (0..100).any(|round| {
+            let problem = affine(&mut rng, 1 + round % 2, 2, 0.9, true);
+            let mut model = build::model(&problem).unwrap();
+            let best = run(&model, &settings).value;
+            model.mutant = mutant;
+            run(&model, &settings).upper < best - 1e-9 * (1.0 + best.abs())
+        })
+    }
+
+    #[test]
+    fn bounds_hold_in_every_cell_and_planted_errors_are_noticed() {
+        assert!(!is_caught_in_a_cell(Mutant::None));
+        for mutant in [Mutant::NoDiscount, Mutant::LooseSign, Mutant::CentreSlopes, Mutant::NoRemainder] {
+            assert!(is_caught_in_a_cell(mutant), "{mutant:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_to_the_last_digit_and_wrong_rounding_is_noticed() {
+        assert!(!is_caught_at_a_point(Mutant::None));
+        for mutant in [Mutant::InwardRounding, Mutant::NoLift] {
+            assert!(is_caught_at_a_point(mutant), "{mutant:?}");
+        }
+    }
+
+    #[test]
+    fn searches_bound_the_optimum_and_a_dropped_cell_is_noticed() {
+        assert!(!is_caught_in_a_search(Mutant::None));
+        assert!(is_caught_in_a_search(Mutant::DroppedCell));
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_exact_formulas() {
+        let mut rng = ChaCha8Rng::seed_from_u64(14);
+        for round in 0..60 {
+            let problem = problems(&mut rng, round);
+            let model = build::model(&problem).unwrap();
+            let (n, width) = (model.n_states, model.n_actions);
+            let x = random_point(&mut rng, &model);
+            let point = Bounder::new(&model, &FOREVER).climb(&at(&x));
+            let policy = Policy::probabilities(n, width, x);
+            let (exact, policy) = (problem.model::<f64>().unwrap(), policy.unwrap());
+            let performance = exact.perform(&policy).unwrap();
+            let truth = performance.gradient.total();
+            let scale = 1.0 + performance.evaluation.value.abs();
+            assert!((point.value - performance.evaluation.value).abs() < 1e-10 * scale);
+            for state in (0..n).map(|s| s * width..(s + 1) * width) {
+                // Of probabilities, up to a constant for each state.
+                let shift = truth[state.start].unwrap() - point.gradient[state.start];
+                for i in state {
+                    let error = truth[i].unwrap() - shift - point.gradient[i];
+                    assert!(error.abs() < 1e-8 * scale, "round {round}: {error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The performative optimum of a gridworld: the best policy found, and a proven
+//! upper bound.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::model::{Learner, follower_values};
+use super::{Certificate, SearchSettings, Watch, search, verify};
+use crate::performative::{Found, Halt};
+use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
+use pemdp::arithmetic::rounding::add_up;
+use pemdp::arithmetic::{Field, Interval};
+use pemdp::environments::gridworld::{
+    GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, eps_greedy_policy, perturbed_grid,
+};
+use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::policy::Policy;
+use pemdp_algorithms::{Algorithm, AlgorithmError, BasinHopping, Pepg, Task, solve};
+
+/// What a certificate is sought with: a second's work.
+const COARSE: SearchSettings = SearchSettings { promises: 9, refinement: 8, slack: 6e-3, repairs: 20 };
+/// The temperatures of ascent.
+const SMOOTHING: (f64, f64) = (1e-2, 1e-5);
+/// How often a deadline is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The best policy found for a gridworld with an upper bound over all policies
+/// (`docs/theory/gridworld-bound.md`): the certificate of the benchmark where it
+/// proves this instance, else one that is sought with few promises, else (stopped,
+/// or not found) the value of a learner that nobody overrides. The policy is the best of
+/// the problem's own, the best known one of the benchmark, and ascent from the
+/// uniform and the benchmark's start; with a budget, basin hopping uses what is left
+/// of it. `nodes` are the boxes of the proof.
+///
+/// # Errors
+/// [`OptimumError`] for a policy that cannot be evaluated.
+pub(crate) fn gridworld_optimum(
+    problem: &Problem,
+    settings: &OptimumSettings,
+    halt: &Halt<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Found, OptimumError> {
+    let not_bounded = || OptimumError::NotBounded { kind: problem.environment.kind() };
+    let world = problem.gridworld::<Interval>()?.ok_or_else(not_bounded)?;
+    let initial = problem.model::<Interval>()?.initial;
+    let mut finder = Finder { problem, settings, halt, best: Vec::new(), value: f64::NEG_INFINITY };
+    finder.look_at_known(is_benchmark(&world))?;
+    let bound = upper_bound(&world, &initial, halt);
+    let known = |value: f64| Progress { value, upper_bound: bound.upper, nodes: bound.boxes, open: 0 };
+    progress(known(finder.value));
+    if bound.upper > add_up(finder.value, settings.gap) {
+        finder.ascend(&mut |value| progress(known(value)))?;
+    }
+    let reached = bound.upper <= add_up(finder.value, settings.gap);
+    let stop = halt.reason().filter(|_| !reached);
+    Ok(Found {
+        value: finder.value,
+        upper: bound.upper,
+        attained: true,
+        parameters: finder.best.clone(),
+        policy: finder.best,
+        nodes: bound.boxes,
+        stop: stop.unwrap_or(if reached { OptimumStop::Gap } else { OptimumStop::Exhausted }),
+        method: bound.method,
+    })
+}
+
+/// Whether the followers are those of the benchmark: `beta` 5, `gamma` 0.9, two of
+/// them with `eps` 0.5.
+fn is_benchmark(world: &Gridworld<Interval>) -> bool {
+    let grids = [0, 1].map(|seed| perturbed_grid(0.5, seed).map(Interval::point));
+    world.beta().approximate() == 5.0 && world.gamma().approximate() == 0.9 && world.followers() == grids
+}
+
+/// Runs what ends when a flag is raised, and raises it in time.
+fn limit<R: Send>(halt: &Halt<'_>, work: impl FnOnce(&AtomicBool) -> R + Send) -> R {
+    let (stop, done) = (AtomicBool::new(halt.reason().is_some()), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if halt.reason().is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                std::thread::sleep(TICK);
+            }
+        });
+        let result = work(&stop);
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// An upper bound with its proof's name and size.
+struct Upper {
+    upper: f64,
+    method: &'static str,
+    boxes: usize,
+}
+
+/// The best of the bounds that are proven in time.
+fn upper_bound(world: &Gridworld<Interval>, initial: &[Interval], halt: &Halt<'_>) -> Upper {
+    let mean = |values: &[f64]| {
+        let terms = initial.iter().zip(values).map(|(p, &w)| *p * Interval::point(w));
+        terms.fold(Interval::point(0.0), |sum, term| sum + term).upper()
+    };
+    let unhindered = Upper {
+        upper: mean(&unhindered(*world.gamma())),
+        method: "a learner that nobody overrides",
+        boxes: 0,
+    };
+    // Every start is bounded at once: the distribution only weighs the values.
+    let uniform = [1.0 / N_STATES as f64; N_STATES];
+    let proven = limit(halt, |stop| {
+        let watch = Watch { interrupt: Some(stop), progress: None };
+        let known = Certificate::benchmark().ok().filter(|_| is_benchmark(world));
+        known
+            .and_then(|certificate| verify(world, &uniform, &certificate, &watch).ok())
+            .or_else(|| search(world, &uniform, &COARSE, &watch).ok().map(|(_, proven)| proven))
+    });
+    let Some(proven) = proven else { return unhindered };
+    let upper = mean(&proven.by_state);
+    if upper >= unhindered.upper {
+        return unhindered;
+    }
+    Upper {
+        upper,
+        method: "promises to the mean follower",
+        boxes: usize::try_from(proven.boxes).unwrap_or(usize::MAX),
+    }
+}
+
+/// Upper bounds of the values of a learner that chooses every move: each induced
+/// environment mixes moves, so no policy has more. That learner is a follower on the
+/// learner's own grid against a policy that obliges it.
+fn unhindered(gamma: Interval) -> Vec<f64> {
+    let cost = Interval::point(INTERVENTION_COST);
+    follower_values(&GRID.map(Interval::point), gamma, cost, Learner::Obliging)
+        .iter()
+        .map(Interval::upper)
+        .collect()
+}
+
+/// The best policy so far.
+struct Finder<'a> {
+    problem: &'a Problem,
+    settings: &'a OptimumSettings,
+    halt: &'a Halt<'a>,
+    best: Vec<f64>,
+    value: f64,
+}
+
+impl Finder<'_> {
+    fn keep(&mut self, value: f64, policy: &Policy<f64>) {
+        if value > self.value {
+            self.value = value;
+            self.best = (0..N_STATES * N_ACTIONS)
+                .map(|i| *policy.probability(i / N_ACTIONS, i % N_ACTIONS))
+                .collect();
+        }
+    }
+
+    /// The problem's policy, and the best one known for the benchmark.
+    fn look_at_known(&mut self, is_benchmark: bool) -> Result<(), OptimumError> {
+        let model = self.problem.model::<f64>()?;
+        let mut known = vec![self.problem.deployed_policy()?];
+        if is_benchmark && let Some(example) = examples::example("gridworld-best") {
+            let best = Problem::from_json(&example.to_json(), Reading::Doubles);
+            if let Ok(best) = best {
+                known.push(best.deployed_policy()?);
+            }
+        }
+        for policy in &known {
+            self.keep(model.perform(policy)?.evaluation.value, policy);
+        }
+        Ok(())
+    }
+
+    /// Ascent from the uniform policy and the benchmark's start, and basin hopping
+    /// from the best for what is left of the budget.
+    fn ascend(&mut self, progress: &mut dyn FnMut(f64)) -> Result<(), OptimumError> {
+        let ascent = Pepg {
+            smoothing: Some(SMOOTHING.0),
+            smoothing_end: SMOOTHING.1,
+            entropy: Some(0.0),
+            ..Pepg::default()
+        };
+        let uniform = vec![1.0 / N_ACTIONS as f64; N_STATES * N_ACTIONS];
+        for start in [uniform, eps_greedy_policy(self.problem.gamma.approximate())?] {
+            self.improve(&ascent, start, progress)?;
+        }
+        if self.settings.budget.is_some() {
+            let hopping = BasinHopping { iterations: usize::MAX, ..BasinHopping::default() };
+            // Every logit is finite.
+            let share = 1e-6;
+            let start = self.best.iter().map(|p| (1.0 - share) * p + share / N_ACTIONS as f64).collect();
+            self.improve(&hopping, start, progress)?;
+        }
+        Ok(())
+    }
+
+    fn improve(
+        &mut self,
+        algorithm: &dyn Algorithm,
+        start: Vec<f64>,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<(), OptimumError> {
+        if self.halt.reason().is_some() {
+            return Ok(());
+        }
+        let start = Policy::probabilities(N_STATES, N_ACTIONS, start)?;
+        let task = Task {
+            environment: self.problem.model()?,
+            tangent: self.problem.model()?,
+            comparator: Some(start.clone()),
+            start,
+            keeps_parameters: false,
+        };
+        let mut best = self.value;
+        let found = solve(algorithm, &task, self.settings.seed, &mut |iterate| {
+            best = best.max(iterate.value);
+            progress(best);
+            if self.halt.reason().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match found {
+            Ok(found) => {
+                let value = found.best().map_or(f64::NEG_INFINITY, |iterate| iterate.value);
+                self.keep(value, &found.best_policy);
+                Ok(())
+            }
+            Err(AlgorithmError::Performance(error)) => Err(error.into()),
+            // A start that an algorithm does not take is no policy found.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the cell left of the end one move pays 1; further away each step costs.
+    #[test]
+    fn the_unhindered_value_is_that_of_the_best_path() {
+        let values = unhindered(Interval::from_ratio(9, 10));
+        assert!((values[62] - 1.0).abs() < 1e-12 && (values[55] - 1.0).abs() < 1e-12);
+        assert!((values[54] - 0.89).abs() < 1e-12, "{}", values[54]);
+        let mean = (0..64).filter(|s| s / 8 == 0 || s % 8 == 0).map(|s| values[s]).sum::<f64>() / 15.0;
+        assert!((mean - 0.277).abs() < 1e-3, "{mean}");
+    }
+}

@@ -1,0 +1,419 @@
+//! Performative optima with a certified gap.
+//!
+//! Every upper bound is a theorem of `docs/theory/optima.md`, rounded outward.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{self, AtomicBool};
+use std::time::{Duration, Instant};
+
+use num_traits::{One, Zero};
+use thiserror::Error;
+
+use super::build;
+use super::fixed::Fixed;
+use super::gridworld::gridworld_optimum;
+use super::rectangular::{Rectangular, check_bound};
+use super::scale::Scale;
+use super::search::Search;
+use pemdp::arithmetic::rounding::{add_down, add_up};
+use pemdp::arithmetic::{Field, Interval, Rational};
+use pemdp::mdp::ModelError;
+use pemdp::oracle::{EnvironmentSpec, Numeral, OracleError, PolicySpec, Problem};
+use pemdp::performative::PerformanceError;
+
+/// Why there is no optimum.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum OptimumError {
+    /// The problem is too large.
+    #[error("{n_states} states and {n_actions} actions, expected at most 64 and 16")]
+    Size {
+        /// States.
+        n_states: usize,
+        /// Actions.
+        n_actions: usize,
+    },
+    /// The bounds are those of the value without entropy.
+    #[error("entropy is not bounded here, expected 0")]
+    Entropy,
+    /// The environment is a point, or has no bounds here.
+    #[error(
+        "environment {kind} has no bounds, expected fixed, affine, loan, coin, exponential-family or gridworld"
+    )]
+    NotBounded {
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// The rounding of the numbers makes a transition negative for some policy.
+    #[error(
+        "P(t={next}|s={state},a={action}) falls to {value:e}, expected at least 0 for every policy; \
+         fractions as strings avoid rounding"
+    )]
+    NegativeTransition {
+        /// The state.
+        state: usize,
+        /// The action.
+        action: usize,
+        /// The next state.
+        next: usize,
+        /// Its smallest probability.
+        value: f64,
+    },
+    /// The bound of the parameters is none, or so large that weights overflow.
+    #[error("bound {bound}, expected a positive number of at most 300")]
+    Bound {
+        /// The value.
+        bound: f64,
+    },
+    /// The gap is none.
+    #[error("gap {gap}, expected a number of at least 0")]
+    Gap {
+        /// The value.
+        gap: f64,
+    },
+    /// The optimum is no double.
+    #[error("the optimum is {about}, expected within the range of doubles")]
+    BeyondDoubles {
+        /// What is known of it.
+        about: String,
+    },
+    /// Doubles cannot tell the discount factor from 1.
+    #[error("gamma: is {gamma} as a double, expected below 1 for the optimum of this environment")]
+    Gamma {
+        /// The nearest double.
+        gamma: f64,
+    },
+    /// The parts of the problem do not fit.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The reported policy cannot be evaluated.
+    #[error(transparent)]
+    Performance(#[from] PerformanceError),
+}
+
+/// How an optimum is looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptimumSettings {
+    /// Stops when the upper bound exceeds the value by at most this.
+    pub gap: f64,
+    /// Or by at most this share of the largest value that the rewards allow,
+    /// `max |r| / (1 - gamma)`.
+    pub relative_gap: f64,
+    /// Parameters of exponential families lie in `[-bound, bound]`; without a bound
+    /// they are any numbers, limits included.
+    pub bound: Option<f64>,
+    /// Uses this time for a better policy or bound, and stops with the gap reached.
+    pub budget: Option<Duration>,
+    /// Without a budget, stops after this time where nothing else ends the search.
+    pub patience: Option<Duration>,
+    /// Branch and bound stops when so many cells are open.
+    pub open_cells: usize,
+    /// Random starts of its ascent.
+    pub starts: usize,
+    /// Seed of the starts.
+    pub seed: u64,
+}
+
+impl Default for OptimumSettings {
+    fn default() -> Self {
+        Self {
+            gap: 1e-6,
+            relative_gap: 1e-12,
+            bound: None,
+            budget: None,
+            patience: None,
+            open_cells: 4_000_000,
+            starts: 8,
+            seed: 0,
+        }
+    }
+}
+
+/// Why the search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptimumStop {
+    /// The gap is as small as asked.
+    Gap,
+    /// No cell can be improved.
+    Exhausted,
+    /// The time is up.
+    Budget,
+    /// Too many cells are open.
+    Memory,
+    /// The flag was raised.
+    Interrupted,
+}
+
+/// What is known so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// The best value found.
+    pub value: f64,
+    /// The upper bound.
+    pub upper_bound: f64,
+    /// Cells bounded.
+    pub nodes: usize,
+    /// Cells open.
+    pub open: usize,
+}
+
+/// A performative optimum with its certificate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PerformativeOptimum {
+    /// A lower bound of the value of `policy`, whose rows sum to exactly 1, or of the
+    /// policy with `parameters`; where it is not attained, of the limit.
+    pub value: f64,
+    /// No policy of the domain has a larger value.
+    pub upper_bound: f64,
+    /// `upper_bound - value`, rounded up.
+    pub gap: f64,
+    /// Whether the gap is as small as asked.
+    pub certified: bool,
+    /// Whether `policy` has finite parameters; if not, it is the limit of policies
+    /// whose parameters go to `parameters`.
+    pub attained: bool,
+    /// What the maximum is over.
+    pub domain: String,
+    /// `pi(a|s)` at `s A + a`.
+    pub policy: Vec<f64>,
+    /// `theta[s,a]`, possibly infinite; the probabilities themselves where the
+    /// domain is all policies. An action of probability 1 with an infinite parameter
+    /// is one whose others fall faster.
+    pub parameters: Vec<f64>,
+    /// How it was found.
+    pub method: &'static str,
+    /// Cells bounded.
+    pub nodes: usize,
+    /// Why the search ended.
+    pub stop: OptimumStop,
+}
+
+/// The performative optimum of a problem: the best value of any policy in the
+/// environment that it induces, over a stated domain.
+///
+/// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
+/// policies, by branch and bound, and by policy iteration where nothing responds.
+/// Exponential families: all parameters with their limits, or a box of them, by dynamic
+/// programming. The coin: its closed form. The gridworld: a policy and a bound far
+/// apart.
+///
+/// # Errors
+/// [`OptimumError`] for problems that are not bounded here, with the reason.
+///
+/// ```
+/// use pemdp_optimum::{OptimumSettings, performative_optimum};
+/// use pemdp::oracle::{Problem, Reading, examples};
+/// let json = examples::example("loan").map(|e| e.to_json()).unwrap_or_default();
+/// let problem = Problem::from_json(&json, Reading::Doubles)?;
+/// let optimum = performative_optimum(&problem, &OptimumSettings::default())?;
+/// // p = 1/4 earns 1/16 a step.
+/// assert!(optimum.value <= 0.125 && 0.125 <= optimum.upper_bound && optimum.gap <= 1e-6);
+/// assert!((optimum.policy[0] - 0.25).abs() < 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn performative_optimum(
+    problem: &Problem,
+    settings: &OptimumSettings,
+) -> Result<PerformativeOptimum, OptimumError> {
+    performative_optimum_with(problem, settings, &AtomicBool::new(false), &mut |_| {})
+}
+
+/// The same, ended early by a flag, reporting its progress.
+///
+/// # Errors
+/// As [`performative_optimum`].
+pub fn performative_optimum_with(
+    problem: &Problem,
+    settings: &OptimumSettings,
+    interrupt: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PerformativeOptimum, OptimumError> {
+    for gap in [settings.gap, settings.relative_gap] {
+        if gap.is_nan() || gap < 0.0 {
+            return Err(OptimumError::Gap { gap });
+        }
+    }
+    if let EnvironmentSpec::ExponentialFamily { .. } = problem.environment {
+        check_bound(settings.bound)?;
+    }
+    if !problem.entropy.is_zero() {
+        return Err(OptimumError::Entropy);
+    }
+    let limit = settings.budget.or(settings.patience);
+    let halt = Halt { interrupt, start: Instant::now(), budget: limit };
+    // Rewards of size 1: all that is said of absolute sizes below is about these.
+    let scale = Scale::of(problem, settings);
+    let scaled = scale.apply(problem);
+    let inner = OptimumSettings { gap: scale.gap(settings), ..settings.clone() };
+    let mut shown = |known: Progress| progress(scale.undone_progress(known));
+    let (mut found, domain) = match &scaled.environment {
+        EnvironmentSpec::Coin { mu, epsilon } => {
+            (coin(&scaled, &mu.exact(), &epsilon.exact()), ALL_POLICIES.to_owned())
+        }
+        EnvironmentSpec::ExponentialFamily { .. } => {
+            let family = Rectangular::new(&scaled, settings.bound)?;
+            (family.search(inner.gap, &halt, &mut shown), family.domain())
+        }
+        EnvironmentSpec::Gridworld { .. } => {
+            if scaled.gamma.approximate() >= 1.0 {
+                return Err(OptimumError::Gamma { gamma: 1.0 });
+            }
+            (gridworld_optimum(&scaled, &inner, &halt, &mut shown)?, ALL_POLICIES.to_owned())
+        }
+        EnvironmentSpec::Fixed { .. } => {
+            (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned())
+        }
+        _ => {
+            let model = build::model(&scaled)?;
+            (Search::new(&model, &inner).run(&halt, &mut shown), ALL_POLICIES.to_owned())
+        }
+    };
+    if matches!(problem.environment, EnvironmentSpec::ExponentialFamily { .. }) {
+        if found.attained {
+            let logits = found.parameters.iter().copied().map(Numeral::from).collect();
+            let value = value_of(&scaled, PolicySpec::Softmax { logits }).unwrap_or(f64::NEG_INFINITY);
+            found.value = found.value.max(value);
+        }
+    } else {
+        make_printable(&mut found.policy, problem.n_actions());
+        found.parameters.clone_from(&found.policy);
+        let values = found.policy.iter().copied().map(Numeral::from).collect();
+        found.value = value_of(&scaled, PolicySpec::Probabilities { values })?;
+    }
+    let (value, upper) = (scale.undone_down(found.value), scale.undone_up(found.upper));
+    if !(value.is_finite() && upper.is_finite()) {
+        return Err(OptimumError::BeyondDoubles { about: scale.about(found.value, found.upper) });
+    }
+    (found.value, found.upper) = (value, upper);
+    Ok(reported(found, scale.asked(settings), domain))
+}
+
+const ALL_POLICIES: &str = "all policies";
+
+/// What ends a search early.
+pub(super) struct Halt<'a> {
+    pub interrupt: &'a AtomicBool,
+    pub start: Instant,
+    pub budget: Option<Duration>,
+}
+
+/// A search that nothing ends early.
+pub(super) static FOREVER: LazyLock<Halt<'static>> = LazyLock::new(|| {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    Halt { interrupt: &NEVER, start: Instant::now(), budget: None }
+});
+
+impl Halt<'_> {
+    /// Why to end now, if at all.
+    pub fn reason(&self) -> Option<OptimumStop> {
+        if self.interrupt.load(atomic::Ordering::Relaxed) {
+            return Some(OptimumStop::Interrupted);
+        }
+        let late = self.budget.is_some_and(|budget| self.start.elapsed() >= budget);
+        late.then_some(OptimumStop::Budget)
+    }
+
+    /// Whether to end now.
+    pub fn is_over(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// The same for a part of the work, which may take this share of the time.
+    pub fn share(&self, share: f64) -> Self {
+        Self { budget: self.budget.map(|budget| budget.mul_f64(share)), ..*self }
+    }
+}
+
+/// What a search ends with.
+pub(super) struct Found {
+    pub value: f64,
+    pub upper: f64,
+    pub attained: bool,
+    pub policy: Vec<f64>,
+    pub parameters: Vec<f64>,
+    pub nodes: usize,
+    pub stop: OptimumStop,
+    pub method: &'static str,
+}
+
+fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
+    let upper_bound = found.upper.max(found.value) + 0.0;
+    let gap = add_up(upper_bound, -found.value) + 0.0;
+    let certified = gap <= asked;
+    // What the search took for enough, or not, may be otherwise after the last rounding.
+    let stop = match found.stop {
+        _ if certified => OptimumStop::Gap,
+        OptimumStop::Gap => OptimumStop::Exhausted,
+        early => early,
+    };
+    PerformativeOptimum {
+        value: found.value + 0.0,
+        upper_bound,
+        gap,
+        certified,
+        attained: found.attained,
+        domain,
+        policy: found.policy,
+        parameters: found.parameters,
+        method: found.method,
+        nodes: found.nodes,
+        stop,
+    }
+}
+
+/// Makes each row a distribution that doubles hold exactly: multiples of 2^-53, of
+/// which the largest is what the others leave.
+fn make_printable(policy: &mut [f64], n_actions: usize) {
+    const UNITS: f64 = (1u64 << 53) as f64;
+    for row in policy.chunks_mut(n_actions) {
+        let sound = |p: f64| if p.is_finite() { p.clamp(0.0, 1.0) } else { 0.0 };
+        let largest = (0..row.len()).max_by(|&a, &b| sound(row[a]).total_cmp(&sound(row[b]))).unwrap_or(0);
+        let mut rest = 1u64 << 53;
+        for (_, p) in row.iter_mut().enumerate().filter(|(a, _)| *a != largest) {
+            let units = ((sound(*p) * UNITS).round() as u64).min(rest);
+            rest -= units;
+            *p = units as f64 / UNITS;
+        }
+        row[largest] = rest as f64 / UNITS;
+    }
+}
+
+/// A proven lower bound of the value of a policy.
+fn value_of(problem: &Problem, policy: PolicySpec) -> Result<f64, OptimumError> {
+    match problem.deploying(policy).bounded_value() {
+        Ok(found) => Ok(add_down(found.value, -found.error_bound)),
+        Err(OracleError::Performance(error)) => Err(error.into()),
+        Err(OracleError::Model(error)) => Err(error.into()),
+        // A value of which no double is near, or nothing is known.
+        Err(_) => Ok(f64::NEG_INFINITY),
+    }
+}
+
+/// The coin: `J = -PR(theta)/(1 - gamma)`, a parabola over `theta` in [-1/2, 1/2]
+/// (`docs/theory/environments.md`), so the maximum is at an end or at
+/// `mu/(1 - 2 epsilon)`.
+fn coin(problem: &Problem, mu: &Rational, epsilon: &Rational) -> Found {
+    let ratio = Rational::from_ratio;
+    let weight = problem.initial.iter().flatten().next().map_or_else(Rational::one, Numeral::exact)
+        / (Rational::one() - problem.gamma.exact());
+    let curvature = Rational::one() - epsilon * ratio(2, 1);
+    let value = |theta: &Rational| ((mu * ratio(2, 1) - &curvature * theta) * theta - ratio(1, 4)) * &weight;
+    let mut candidates = vec![ratio(-1, 2), ratio(1, 2)];
+    if !curvature.is_zero() {
+        candidates.push((mu / &curvature).clamp(ratio(-1, 2), ratio(1, 2)));
+    }
+    let best = candidates.into_iter().max_by(|x, y| value(x).cmp(&value(y))).unwrap_or_else(Rational::zero);
+    let exact = Interval::from_rational(&value(&best));
+    let approve = Interval::from_rational(&(best + ratio(1, 2))).approximate();
+    let policy = vec![approve, 1.0 - approve];
+    Found {
+        value: exact.lower(),
+        upper: exact.upper(),
+        attained: true,
+        parameters: policy.clone(),
+        policy,
+        nodes: 0,
+        stop: OptimumStop::Gap,
+        method: "closed form",
+    }
+}

@@ -1,0 +1,216 @@
+//! Best-first branch and bound over the policies of an affine environment.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::bound::{Bounded, Bounder, middle};
+use super::cell::Cell;
+use super::climb::ascend;
+use super::model::Model;
+#[cfg(test)]
+use super::model::Mutant;
+use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
+use pemdp::arithmetic::rounding::{add_up, div_up};
+
+/// A cell that may hold something better.
+struct Open {
+    upper: f64,
+    number: usize,
+    face: Cell,
+    split: usize,
+}
+
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.upper.total_cmp(&other.upper).then(other.number.cmp(&self.number))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Open {}
+
+/// How many cells are split at once, whatever the number of threads.
+const BATCH: usize = 64;
+/// The share of the time that the first ascent may take.
+const CLIMBING: f64 = 0.3;
+
+/// Best-first branch and bound.
+pub(super) struct Search<'a> {
+    model: &'a Model,
+    settings: &'a OptimumSettings,
+    open: BinaryHeap<Open>,
+    /// The largest bound of a closed cell.
+    closed: f64,
+    nodes: usize,
+    batches: usize,
+    best: Vec<f64>,
+    value: f64,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(model: &'a Model, settings: &'a OptimumSettings) -> Self {
+        Self {
+            model,
+            settings,
+            open: BinaryHeap::new(),
+            closed: f64::NEG_INFINITY,
+            nodes: 0,
+            batches: 0,
+            // Said where no value is known in doubles.
+            best: vec![1.0 / model.n_actions as f64; model.root.lower.len()],
+            value: f64::NEG_INFINITY,
+        }
+    }
+
+    /// Splits cells until the gap is small enough or the search is told to end.
+    pub fn run(mut self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
+        let most = div_up(self.model.largest_reward, self.model.gap.lower());
+        self.climb(&halt.share(CLIMBING));
+        self.enter(vec![(self.model.root.clone(), most)], halt);
+        let stop = loop {
+            let upper = self.upper();
+            progress(Progress {
+                value: self.value,
+                upper_bound: upper,
+                nodes: self.nodes,
+                open: self.open.len(),
+            });
+            let wanted = add_up(self.value, self.settings.gap);
+            if !self.open.peek().is_some_and(|cell| cell.upper > wanted) {
+                break if upper <= wanted { OptimumStop::Gap } else { OptimumStop::Exhausted };
+            }
+            if let Some(reason) = halt.reason() {
+                break reason;
+            }
+            if self.open.len() + BATCH > self.settings.open_cells {
+                break OptimumStop::Memory;
+            }
+            let mut halves = Vec::with_capacity(2 * BATCH);
+            for _ in 0..BATCH {
+                match self.open.pop() {
+                    Some(cell) if cell.upper > wanted => self.split(&cell, &mut halves),
+                    Some(cell) => {
+                        self.open.push(cell);
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            self.enter(halves, halt);
+        };
+        let upper = self.upper();
+        Found {
+            attained: true,
+            policy: self.best.clone(),
+            parameters: self.best,
+            value: self.value,
+            upper,
+            nodes: self.nodes,
+            stop,
+            method: "branch and bound",
+        }
+    }
+
+    /// The largest bound of any cell; the value found, where that is larger.
+    fn upper(&self) -> f64 {
+        let open = self.open.peek().map_or(f64::NEG_INFINITY, |cell| cell.upper);
+        open.max(self.closed).max(self.value)
+    }
+
+    /// Ascends from the middle of the domain and from random points.
+    fn climb(&mut self, halt: &Halt<'_>) {
+        let model = self.model;
+        let n = model.root.lower.len();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        let mut starts = vec![vec![0.0; n]];
+        starts
+            .extend((0..self.settings.starts).map(|_| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()));
+        let climbed: Vec<(Vec<f64>, f64)> = starts
+            .par_iter()
+            .map_init(|| Bounder::new(model, halt), |bounder, start| ascend(model, bounder, start))
+            .collect();
+        for (x, value) in climbed {
+            self.improve(x, value);
+        }
+    }
+
+    fn improve(&mut self, x: Vec<f64>, value: f64) {
+        if value > self.value {
+            (self.best, self.value) = (x, value);
+        }
+    }
+
+    /// The two halves of a cell.
+    fn split(&self, cell: &Open, halves: &mut Vec<(Cell, f64)>) {
+        let i = cell.split;
+        let at = middle(cell.face.lower[i], cell.face.upper[i]);
+        let width = self.model.n_actions;
+        let mut push = |mut half: Cell| {
+            if half.narrow_to_simplex(i / width * width, width) {
+                halves.push((half, cell.upper));
+            }
+        };
+        let (mut left, mut right) = (cell.face.clone(), cell.face.clone());
+        left.upper[i] = at;
+        right.lower[i] = at;
+        push(left);
+        #[cfg(test)]
+        if self.model.has(Mutant::DroppedCell) {
+            return;
+        }
+        push(right);
+    }
+
+    /// Bounds cells and keeps those that may hold something better.
+    fn enter(&mut self, cells: Vec<(Cell, f64)>, halt: &Halt<'_>) {
+        let model = self.model;
+        let target = add_up(self.value, self.settings.gap);
+        let bounded: Vec<Bounded> = cells
+            .par_iter()
+            .map_init(|| Bounder::new(model, halt), |bounder, (cell, _)| bounder.bound(cell, target))
+            .collect();
+        self.nodes += bounded.len();
+        let best = bounded.iter().fold(None, |best: Option<&Bounded>, b| match best {
+            Some(best) if best.lower >= b.lower => Some(best),
+            _ => Some(b),
+        });
+        self.batches += 1;
+        if let Some(best) = best {
+            let x: Vec<f64> = best.centre.lower.iter().map(|x| x.clamp(0.0, 1.0)).collect();
+            // From the best centre now and then, and wherever one is better.
+            let promising = best.lower > self.value + 0.1 * self.settings.gap;
+            if promising || self.batches.is_power_of_two() {
+                let (higher, value) = ascend(model, &mut Bounder::new(model, halt), &x);
+                self.improve(higher, value);
+            }
+            self.improve(x, best.lower);
+        }
+        let target = add_up(self.value, self.settings.gap);
+        for ((_, parent), bounded) in cells.into_iter().zip(bounded) {
+            let upper = bounded.upper.min(parent);
+            match bounded.split {
+                Some(split) if !bounded.absent && upper > target => {
+                    let number = self.nodes + self.open.len();
+                    self.open.push(Open { upper, number, face: bounded.face, split });
+                }
+                _ if !bounded.absent => self.closed = self.closed.max(upper),
+                _ => {}
+            }
+        }
+    }
+}
