@@ -9,9 +9,9 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pemdp::arithmetic::{Ball, Field, Transcendental};
 use pemdp::environments::{BaseMeasure, ClippedReward, ExponentialFamily, Gridworld, gridworld};
-use pemdp::oracle::{Problem, Reading};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use std::hint::black_box;
 
 fn benchmark<T: Transcendental>(followers: u32) -> PerformativeMdp<T> {

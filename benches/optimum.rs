@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
+use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{OptimumSettings, performative_optimum};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -50,7 +50,8 @@ impl From<ModelError> for CurvatureError {
 /// ```
 /// use pemdp::arithmetic::Dual;
 /// use pemdp::curvature::hessian_product;
-/// use pemdp::oracle::{Problem, Reading, examples};
+/// use pemdp::oracle::examples;
+/// use pemdp::problem::{Problem, Reading};
 /// // One state with J = 2 p (1/2 - p), at p = 1/2; the parameters are p and 1 - p.
 /// let loan = examples::example("loan").unwrap().to_json();
 /// let problem = Problem::from_json(&loan, Reading::Doubles)?;

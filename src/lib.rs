@@ -34,7 +34,8 @@
 //! | `d2J/dtheta2` | [`curvature`] |
 //! | all of it at once | [`performative`] |
 //! | `max_pi V` in a fixed MDP | [`best_response`](mod@best_response) |
-//! | problems and answers as JSON, known mistakes | [`oracle`] |
+//! | a problem as given, in exact numbers | [`problem`] |
+//! | answers with their bounds, known mistakes | [`oracle`] |
 //!
 //! What builds on it has packages of its own: `pemdp-algorithms` (planning, ascent,
 //! retraining, sampled estimates), `pemdp-optimum` (certified optima),
@@ -44,7 +45,7 @@
 //! in `docs/notation.md`, the proofs in `docs/theory/`.
 //!
 //! ```
-//! use pemdp::oracle::{Problem, Reading};
+//! use pemdp::problem::{Problem, Reading};
 //! let problem = Problem::from_json(r#"{
 //!     "format": "pemdp-problem/1",
 //!     "gamma": 0.5,
@@ -57,6 +58,9 @@
 //! # Ok::<(), pemdp::oracle::OracleError>(())
 //! ```
 
+// What only files need.
+#![cfg_attr(not(feature = "json"), allow(dead_code))]
+
 pub mod arithmetic;
 pub mod best_response;
 pub mod curvature;
@@ -65,7 +69,9 @@ pub mod evaluate;
 pub mod gradient;
 pub mod linear;
 pub mod mdp;
+#[cfg(feature = "json")]
 pub mod oracle;
 pub mod performative;
 pub mod policy;
+pub mod problem;
 pub mod response;

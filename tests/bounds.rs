@@ -7,7 +7,7 @@ mod common;
 use common::{DISCOUNTS, RATIONAL_KINDS, rational_problem, read, sized_rational_problem};
 use num_traits::{Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::Problem;
+use pemdp::problem::Problem;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use statrs::statistics::{Data, OrderStatistics};

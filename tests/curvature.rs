@@ -8,8 +8,9 @@ mod common;
 use common::{read, smooth_policy};
 use pemdp::arithmetic::Dual;
 use pemdp::curvature::{Spectrum, hessian, hessian_product};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -8,22 +8,22 @@ mod common;
 
 use common::{read, smooth_policy, table};
 use pemdp::arithmetic::{Ball, Dual, Field, Transcendental};
-use pemdp::oracle::{PolicySpec, Problem};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::problem::{PolicySpec, Problem};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The policy of a problem with `step` added to parameter `k`.
 fn moved<T: Transcendental>(problem: &Problem, k: usize, step: &T) -> Policy<T> {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    let lift = |numerals: &[pemdp::oracle::Numeral]| numerals.iter().map(|x| x.lift()).collect::<Vec<T>>();
-    let plus = |numerals: &[pemdp::oracle::Numeral]| {
+    let lift = |numerals: &[pemdp::problem::Numeral]| numerals.iter().map(|x| x.lift()).collect::<Vec<T>>();
+    let plus = |numerals: &[pemdp::problem::Numeral]| {
         let mut values = lift(numerals);
         values[k] += step;
         values
     };
-    let policy = match &problem.policy {
+    let policy = match &problem.policy() {
         PolicySpec::Softmax { logits } => Policy::softmax(n_states, n_actions, plus(logits)).unwrap(),
         PolicySpec::LogLinear { features, theta } => {
             Policy::log_linear(n_states, n_actions, lift(features), plus(theta)).unwrap()
@@ -60,7 +60,7 @@ fn check(name: &str, json: &str) {
     // Doubles: truncation M h^2/6 and rounding u J/h balance at h = u^(1/3);
     // balls: the same with a unit of 1e-30. Off the simplex a policy may leave
     // it by the tolerance of its rows only, so steps there stay below it.
-    let constrained = matches!(problem.policy, PolicySpec::Probabilities { .. });
+    let constrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
     let (step, tolerance) = if constrained { (5e-10, 1e-4) } else { (6e-6, 1e-6) };
     for (k, exact) in gradient.iter().enumerate() {
         let exact = exact.as_ref().unwrap();
@@ -168,7 +168,7 @@ fn hessians_agree_between_nested_duals_and_differentiated_gradients() {
     let mut rng = ChaCha8Rng::seed_from_u64(22);
     for _ in 0..10 {
         let problem = read(&problem(&mut rng, "exponential-family", "softmax", 0.25));
-        let PolicySpec::Softmax { logits } = &problem.policy else { panic!("softmax") };
+        let PolicySpec::Softmax { logits } = &problem.policy() else { panic!("softmax") };
         let n = logits.len();
         let (i, j) = (rng.random_range(0..n), rng.random_range(0..n));
         let logits: Vec<f64> = logits.iter().map(|x| x.lift()).collect();

@@ -8,9 +8,9 @@ use approx::assert_abs_diff_eq;
 use pemdp::arithmetic::{Ball, Field, Transcendental};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, intervention, perturbed_grid};
 use pemdp::environments::{Gridworld, gridworld};
-use pemdp::oracle::{Problem, Reading};
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp::response::Response;
 use serde_json::Value;
 
@@ -128,7 +128,7 @@ fn ties_between_different_derivatives_are_kinks() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gridworld-kink.json");
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let text = file["problem"].to_string();
-    let problem = pemdp::oracle::Problem::from_json(&text, pemdp::oracle::Reading::Doubles).unwrap();
+    let problem = pemdp::problem::Problem::from_json(&text, pemdp::problem::Reading::Doubles).unwrap();
     let answer = problem.answer().unwrap();
     assert!(!answer.smooth && !answer.kink.is_empty());
     assert_eq!(answer.error_bounds.covers, pemdp::oracle::Covers::InducedMdp);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests say what went wrong by panicking
 
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use serde_json::{Value, json};
 
 /// One problem of each kind in which every number counts. Where `true`, in fractions too.

@@ -11,8 +11,8 @@ use pemdp::arithmetic::{Ball, Dual, Field, Interval, Rational, Transcendental};
 use pemdp::evaluate::{Evaluation, evaluate};
 use pemdp::linear::Rows;
 use pemdp::mdp::{Kernel, Mdp};
-use pemdp::oracle::Problem;
 use pemdp::policy::Policy;
+use pemdp::problem::{Parts, Problem, Reading};
 use proptest::prelude::*;
 use quickcheck::quickcheck;
 use rand::seq::SliceRandom;
@@ -190,9 +190,8 @@ proptest! {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let json = sized_rational_problem(&mut rng, "affine", 0.5, 3, 2);
         let at = |entropy: f64| {
-            let mut problem = read(&json);
-            problem.entropy = entropy.into();
-            problem.answer().unwrap()
+            let parts = Parts { entropy: entropy.into(), ..read(&json).parts().clone() };
+            Problem::new(parts, Reading::Doubles).unwrap().answer().unwrap()
         };
         let none = at(0.0);
         // |J_lambda - J| <= lambda log A / (1 - gamma)

@@ -8,9 +8,10 @@ use std::path::Path;
 use pemdp::arithmetic::{Ball, Dual, Field, Transcendental};
 use pemdp::environments::Gridworld;
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, initial, perturbed_grid};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

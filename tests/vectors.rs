@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pemdp::oracle::{Claimed, Problem, Reading, Tolerance, verify};
+use pemdp::oracle::{Claimed, Tolerance, verify};
+use pemdp::problem::{Problem, Reading};
 use serde_json::Value;
 
 fn folder(name: &str) -> PathBuf {

@@ -292,7 +292,8 @@ mod tests {
     /// `log pi`, with entropy.
     #[test]
     fn the_exact_gradient_is_that_along_policies() {
-        use pemdp::oracle::{Problem, Reading, examples};
+        use pemdp::oracle::examples;
+        use pemdp::problem::{Problem, Reading};
         let json = examples::example("exponential-family").unwrap().to_json();
         let model = Problem::from_json(&json, Reading::Doubles).unwrap().model::<f64>().unwrap();
         let policy = |pi: &[f64]| Policy::weights(2, 2, pi.to_vec()).unwrap().with_logarithms();

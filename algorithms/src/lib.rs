@@ -47,10 +47,11 @@ use thiserror::Error;
 use crate::estimate::EstimateError;
 use crate::planning::PlanningError;
 use pemdp::arithmetic::Dual;
+use pemdp::environments::Structure;
 use pemdp::mdp::ModelError;
-use pemdp::oracle::{EnvironmentSpec, Problem};
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::problem::Problem;
 
 /// Why an algorithm could not run.
 #[derive(Debug, Error)]
@@ -161,14 +162,15 @@ impl Task {
     ///
     /// ```
     /// use pemdp_algorithms::Task;
-    /// use pemdp::oracle::{Problem, Reading, examples};
+    /// use pemdp::oracle::examples;
+    /// use pemdp::problem::{Problem, Reading};
     /// let loan = examples::example("loan").unwrap().to_json();
     /// let task = Task::new(&Problem::from_json(&loan, Reading::Doubles)?)?;
     /// assert_eq!(task.start.n_actions(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(problem: &Problem) -> Result<Self, AlgorithmError> {
-        if let EnvironmentSpec::Explicit { .. } = problem.environment {
+        if let Structure::Point(_) = problem.structure() {
             let why = "environment.kind is \"explicit\", which gives the environment at one policy only; \
                        expected one that responds to every policy";
             return Err(AlgorithmError::NotApplicable { algorithm: "solve", why: why.to_owned() });
@@ -221,7 +223,7 @@ fn check_steps(algorithm: &'static str, expected: f64) -> Result<(), AlgorithmEr
 
 /// What keeps a problem from being computed in doubles, if anything does.
 fn beyond_doubles(problem: &Problem, policy: &Policy<f64>) -> Option<String> {
-    if problem.gamma.approximate() >= 1.0 {
+    if problem.gamma().approximate() >= 1.0 {
         return Some("gamma is 1 as a double, and algorithms compute in doubles; expected less".to_owned());
     }
     let undefined = (0..policy.n_states())
@@ -370,7 +372,8 @@ pub fn algorithm(name: &str, settings: &Map<String, Value>) -> Result<Box<dyn Al
 /// ```
 /// use std::ops::ControlFlow;
 /// use pemdp_algorithms::{Pepg, Stop, Task, solve};
-/// use pemdp::oracle::{Problem, Reading, examples};
+/// use pemdp::oracle::examples;
+/// use pemdp::problem::{Problem, Reading};
 /// let loan = examples::example("loan").unwrap().to_json();
 /// let task = Task::new(&Problem::from_json(&loan, Reading::Doubles)?)?;
 /// let settings = Pepg { step: 1.0, iterations: 2000, ..Pepg::default() };

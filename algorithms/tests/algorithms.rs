@@ -6,8 +6,9 @@ mod gridworld {
     use std::ops::ControlFlow;
 
     use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
-    use pemdp::oracle::{Problem, Reading, examples};
+    use pemdp::oracle::examples;
     use pemdp::policy::Policy;
+    use pemdp::problem::{Problem, Reading};
     use pemdp_algorithms::{
         ALGORITHMS, Algorithm, BasinHopping, Iterate, Pepg, Stop, Task, Terms, Trajectory, solve,
     };
@@ -124,7 +125,8 @@ mod gridworld {
 mod sampled {
     use std::ops::ControlFlow;
 
-    use pemdp::oracle::{Problem, Reading, examples};
+    use pemdp::oracle::examples;
+    use pemdp::problem::{Problem, Reading};
     use pemdp_algorithms::estimate::Kind;
     use pemdp_algorithms::{Method, Pepg, Stop, Task, Terms, Trajectory, algorithm, solve};
     use serde_json::json;
@@ -212,8 +214,9 @@ mod sampled {
 mod measures {
     use std::ops::ControlFlow;
 
-    use pemdp::oracle::{Problem, Reading, examples};
+    use pemdp::oracle::examples;
     use pemdp::policy::Policy;
+    use pemdp::problem::{Problem, Reading};
     use pemdp_algorithms::{
         Algorithm, DelayedRetraining, Method, Pepg, RepeatedRetraining, Stop, Task, Trajectory, solve,
     };

@@ -9,9 +9,10 @@ mod common;
 use common::read;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::gradient::policy_term;
-use pemdp::oracle::{Problem, Reading, examples, mistaken_answers};
+use pemdp::oracle::{examples, mistaken_answers};
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp::response::Cotangent;
 use pemdp_algorithms::estimate::{
     Baseline, Bias, Deployed, EstimateError, Estimator, Form, Horizon, Moments, OneStepLate, Printed, Return,

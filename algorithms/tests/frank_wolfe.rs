@@ -4,7 +4,8 @@
 
 use std::ops::ControlFlow;
 
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{FrankWolfe, GradientSource, Stop, Task, Trajectory, algorithm, solve};
 use serde_json::{Value, json};
 

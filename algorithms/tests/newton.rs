@@ -4,8 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Stop, Task, Trajectory, TrustRegionNewton, solve};
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@
 
 use std::ops::ControlFlow;
 
-use pemdp::oracle::{Problem, Reading};
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{
     Algorithm, DelayedRetraining, FiniteSampleRetraining, MixedDelayedRetraining, Regulariser,
     RepeatedGradientAscent, RepeatedRetraining, Stop, Task, Trajectory, solve,

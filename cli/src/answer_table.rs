@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
-use pemdp::oracle::{
-    Answer, Covers, EnvironmentSpec, ExactAnswer, Followers, KinkReport, PolicySpec, Problem,
-};
+use pemdp::environments::{EnvironmentSpec, Structure};
+use pemdp::oracle::{Answer, Covers, ExactAnswer, KinkReport};
+use pemdp::problem::{PolicySpec, Problem};
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
@@ -132,7 +132,7 @@ shown_from!(ExactAnswer, true);
 pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String> {
     let policy = problem.probabilities().context("policy")?;
     let probabilities = probabilities(problem, answer, &policy)?;
-    let is_gridworld = matches!(problem.environment, EnvironmentSpec::Gridworld { .. });
+    let is_gridworld = matches!(problem.structure(), Structure::Followers(_));
     let mut sections = vec![summary(problem, answer), gradient(answer), printed_theorem(problem, answer)];
     if is_gridworld {
         sections.push(value_grid(answer));
@@ -141,7 +141,7 @@ pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String>
     } else {
         sections.push(by_state(answer));
         sections.push(by_state_and_action(problem, answer, &probabilities));
-        if matches!(problem.policy, PolicySpec::LogLinear { .. }) {
+        if matches!(problem.policy(), PolicySpec::LogLinear { .. }) {
             sections.push(by_parameter(answer));
         }
     }
@@ -178,7 +178,7 @@ fn summary(problem: &Problem, answer: &Shown) -> String {
     let row = |name: &str, text: String| vec![name.to_owned(), text];
     let bounds = &answer.bounds;
     let rows = vec![
-        row("environment", environment(&problem.environment)),
+        row("environment", environment(problem.environment())),
         row(
             "size",
             format!(
@@ -188,9 +188,9 @@ fn summary(problem: &Problem, answer: &Shown) -> String {
                 count(problem.n_parameters(), "parameter")
             ),
         ),
-        row("policy", problem.policy.kind().to_owned()),
-        row("gamma", numeral(&problem.gamma)),
-        row("entropy", numeral(&problem.entropy)),
+        row("policy", problem.policy().kind().to_owned()),
+        row("gamma", numeral(problem.gamma())),
+        row("entropy", numeral(problem.entropy())),
         row("value", format!("{}{}", answer.value.full, plus_minus(answer, bounds.value))),
         row("response", response(&answer.kinks)),
         row("error bounds", error_bounds(answer)),
@@ -216,24 +216,8 @@ fn plus_minus(answer: &Shown, bound: f64) -> String {
 }
 
 fn environment(environment: &EnvironmentSpec) -> String {
-    let settings = match environment {
-        EnvironmentSpec::Gridworld { beta, followers } => match followers {
-            Followers::Seeded { eps, count: n } => {
-                format!(" (eps {}, beta {}, {})", numeral(eps), numeral(beta), count(*n, "follower"))
-            }
-            Followers::Given(grids) => {
-                format!(" (beta {}, {} with given grids)", numeral(beta), count(grids.len(), "follower"))
-            }
-        },
-        EnvironmentSpec::Coin { mu, epsilon } => {
-            format!(" (mu {}, epsilon {})", numeral(mu), numeral(epsilon))
-        }
-        EnvironmentSpec::Loan { q0, c, gain, loss, .. } => {
-            let [q0, c, gain, loss] = [q0, c, gain, loss].map(numeral);
-            format!(" (q0 {q0}, c {c}, gain {gain}, loss {loss})")
-        }
-        _ => String::new(),
-    };
+    let settings = environment.summary(&numeral);
+    let settings = if settings.is_empty() { settings } else { format!(" ({settings})") };
     format!("{}{settings}", environment.kind())
 }
 
@@ -330,7 +314,7 @@ fn printed_theorem(problem: &Problem, answer: &Shown) -> String {
     let (Some(truth), Some(printed)) = (doubles(&answer.gradient), printed_gradient(answer)) else {
         return format!("{title}\n{note}An entry of the gradient is infinite: no comparison.\n");
     };
-    let is_unconstrained = matches!(problem.policy, PolicySpec::Probabilities { .. });
+    let is_unconstrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
     let form = |entries: &[f64]| {
         if is_unconstrained { centred(entries, problem.n_actions()) } else { entries.to_vec() }
     };
@@ -416,7 +400,7 @@ fn short(entry: Option<&Number>) -> String {
 
 fn by_state_and_action(problem: &Problem, answer: &Shown, probabilities: &[Number]) -> String {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    let has_entries = !matches!(problem.policy, PolicySpec::LogLinear { .. });
+    let has_entries = !matches!(problem.policy(), PolicySpec::LogLinear { .. });
     let row = |i: usize| {
         let (s, a) = (i / n_actions, i % n_actions);
         let mut row = vec![

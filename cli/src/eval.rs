@@ -1,7 +1,8 @@
 //! `pemdp eval`: problems in, exact answers out.
 
 use anyhow::{Context, bail};
-use pemdp::oracle::{Answer, ExactAnswer, OracleError, Problem, Reading};
+use pemdp::oracle::{Answer, ExactAnswer, OracleError};
+use pemdp::problem::{Problem, Reading};
 use serde::Serialize;
 
 use crate::answer_table::{Shown, answer_table};

@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::Numeral;
+use pemdp::problem::Numeral;
 
 /// Longer fractions are shown as decimals.
 const LONGEST_FRACTION: usize = 40;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{
     CertificateSettings, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, certificate,
     performative_optimum_with,

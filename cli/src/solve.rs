@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, bail};
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{ALGORITHMS, Algorithm, Entry, Iterate, Task, Trajectory, algorithm, solve};
 use serde_json::{Map, Value};
 

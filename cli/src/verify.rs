@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use pemdp::oracle::{Claimed, Problem, Reading, Tolerance, verify};
+use pemdp::oracle::{Claimed, Tolerance, verify};
+use pemdp::problem::{Problem, Reading};
 
 use crate::arguments::VerifyArguments;
 use crate::input::Input;

@@ -9,9 +9,11 @@ use super::families::{Kind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
-use pemdp::arithmetic::Interval;
-use pemdp::oracle::{EnvironmentSpec, Problem, Reading, examples};
+use pemdp::arithmetic::{Field, Interval};
+use pemdp::environments::Structure;
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Numeral, Problem, Reading};
 use pemdp_algorithms::{AlgorithmError, Check, Setting, Task, Trajectory, algorithm, from_map, solve};
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
@@ -86,21 +88,24 @@ impl Instance {
     /// `docs/theory/smoothness.md` with rewards that do not respond):
     /// `2 Rbar (1/2 + gamma B^2/4) / (1-gamma)^2`, `B` the spread of `psi`.
     fn smoothness(self, problem: &Problem) -> Option<f64> {
-        let responds = matches!(self, Self::Random(_, RandomProblem { kind: Kind::Affine, strength, .. }) if strength > 0.0);
-        let (rewards, spread) = match &problem.environment {
-            EnvironmentSpec::Affine { rewards, .. } if !responds => (rewards, 0.0),
-            EnvironmentSpec::ExponentialFamily { psi, reward_base, .. } => (reward_base, width(psi)),
+        let (range, spread) = match problem.structure() {
+            Structure::Affine(parts) if !parts.responds() => {
+                (width(parts.rewards.iter().map(Field::approximate)), 0.0)
+            }
+            Structure::LocalFamily(family) => {
+                let range = width(family.reward_base.iter().map(Numeral::approximate));
+                (range, width(family.psi.iter().map(Numeral::approximate)))
+            }
             _ => return None,
         };
-        let gamma = problem.gamma.approximate();
-        let half_range = width(rewards) / 2.0;
+        let gamma = problem.gamma().approximate();
+        let half_range = range / 2.0;
         Some(2.0 * half_range * (0.5 + gamma * spread * spread / 4.0) / (1.0 - gamma).powi(2))
     }
 }
 
 /// Largest minus smallest.
-fn width(values: &[pemdp::oracle::Numeral]) -> f64 {
-    let values = values.iter().map(pemdp::oracle::Numeral::approximate);
+fn width(values: impl Iterator<Item = f64>) -> f64 {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     high - low
 }
@@ -391,9 +396,9 @@ mod tests {
     fn the_constant_is_that_of_the_theory() {
         let problem = INSTANCES[0].problem(0).unwrap();
         // Without a response: Rbar/(1-gamma)^2.
-        let EnvironmentSpec::Affine { rewards, .. } = &problem.environment else { panic!() };
+        let Structure::Affine(parts) = problem.structure() else { panic!() };
         let constant = INSTANCES[0].smoothness(&problem).unwrap();
-        assert!((constant - 50.0 * width(rewards)).abs() < 1e-9);
+        assert!((constant - 50.0 * width(parts.rewards.iter().map(Field::approximate))).abs() < 1e-9);
         assert_eq!(INSTANCES[1].smoothness(&INSTANCES[1].problem(0).unwrap()), None);
         assert_eq!(INSTANCES[3].smoothness(&INSTANCES[3].problem(0).unwrap()), None);
     }

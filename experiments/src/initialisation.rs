@@ -11,8 +11,9 @@ use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{AlgorithmError, Check, Setting, Task, from_map};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {

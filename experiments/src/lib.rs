@@ -30,7 +30,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::report::PictureError;
-use pemdp::oracle::InputError;
+use pemdp::problem::InputError;
 use pemdp_algorithms::{AlgorithmError, Setting, SettingError};
 
 /// Why an experiment could not be planned, run or shown.

@@ -9,9 +9,10 @@ use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table,
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::{Field, Interval, Rational};
-use pemdp::oracle::Problem;
+use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::problem::Problem;
 use pemdp_algorithms::{Check, RepeatedRetraining, Setting, Stop, Task, from_map, solve};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -122,7 +123,7 @@ fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Value>>, Experime
 
 /// The values of all deterministic stable policies, each decided in fractions.
 fn stable_values(problem: &Problem) -> Result<Vec<Rational>, ExperimentError> {
-    let (model, _) = problem.rational_model()?;
+    let (model, _) = problem.rational_model().map_err(OracleError::from)?;
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let mut values = Vec::new();
     for number in 0..n_actions.pow(n_states as u32) {

@@ -8,7 +8,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{Claimed, Problem, Reading, Tolerance, verify};
+use pemdp::oracle::{Claimed, Tolerance, verify};
+use pemdp::problem::{Problem, Reading};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(problem) = Problem::from_bytes(bytes, Reading::Doubles) {

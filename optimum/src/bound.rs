@@ -823,11 +823,11 @@ mod tests {
     use super::*;
     use crate::build;
     use crate::climb::{ascend, at, project};
+    use crate::performative::{FOREVER, Found, OptimumSettings};
     use crate::search::Search;
     use pemdp::arithmetic::Rational;
-    use pemdp::oracle::{Problem, Reading};
-    use crate::performative::{FOREVER, Found, OptimumSettings};
     use pemdp::policy::Policy;
+    use pemdp::problem::{Problem, Reading};
 
     fn read(gamma: f64, n: usize, policy: &str, environment: &str) -> Problem {
         let initial: Vec<u8> = (0..n).map(|s| u8::from(s == 0)).collect();

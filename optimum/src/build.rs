@@ -8,20 +8,12 @@ use super::model::Mutant;
 use super::model::{Link, MAX_ACTIONS, Model};
 use super::performative::OptimumError;
 use pemdp::arithmetic::{Field, Interval, Rational};
-use pemdp::environments::{Affine, Loan};
+use pemdp::environments::{AffineParts, Structure};
 use pemdp::linear::SolveError;
-use pemdp::oracle::{EnvironmentSpec, Numeral, Problem, exact_sum};
+use pemdp::problem::{Numeral, Problem, exact_sum};
 
 /// The largest number of states.
 const MAX_STATES: usize = 64;
-
-/// Rows of an environment that is affine in the policy, exactly.
-struct ExactAffine {
-    transitions: Vec<Rational>,
-    transition_slopes: Vec<([usize; 5], Rational)>,
-    rewards: Vec<Rational>,
-    reward_slopes: Vec<([usize; 4], Rational)>,
-}
 
 /// The model of a problem over its domain.
 ///
@@ -32,27 +24,10 @@ pub(super) fn model(problem: &Problem) -> Result<Model, OptimumError> {
     if n_states > MAX_STATES || n_actions > MAX_ACTIONS {
         return Err(OptimumError::Size { n_states, n_actions });
     }
-    let affine = match &problem.environment {
-        EnvironmentSpec::Fixed { transitions, rewards } => ExactAffine {
-            transitions: transitions.iter().map(Numeral::exact).collect(),
-            transition_slopes: Vec::new(),
-            rewards: rewards.iter().map(Numeral::exact).collect(),
-            reward_slopes: Vec::new(),
-        },
-        EnvironmentSpec::Affine { transitions, transition_slopes, rewards, reward_slopes } => ExactAffine {
-            transitions: transitions.iter().map(Numeral::exact).collect(),
-            transition_slopes: transition_slopes.iter().map(|(i, m)| (*i, m.exact())).collect(),
-            rewards: rewards.iter().map(Numeral::exact).collect(),
-            reward_slopes: reward_slopes.iter().map(|(i, m)| (*i, m.exact())).collect(),
-        },
-        EnvironmentSpec::Loan { form, q0, c, gain, loss } => {
-            let loan =
-                Loan { form: *form, q0: q0.exact(), c: c.exact(), gain: gain.exact(), loss: loss.exact() };
-            loan.to_affine().map(ExactAffine::from)?
-        }
-        _ => return Err(OptimumError::NotBounded { kind: problem.environment.kind() }),
-    };
-    affine.model(problem)
+    match problem.structure() {
+        Structure::Affine(parts) => affine_model(&parts, problem),
+        _ => Err(OptimumError::NotBounded { kind: problem.environment().kind() }),
+    }
 }
 
 /// `1 - gamma max sum_t P[t]` over rows that do not respond.
@@ -68,7 +43,7 @@ pub(super) fn gap<'a>(
 }
 
 fn contraction_gap(problem: &Problem, largest_sum: &Rational) -> Result<Interval, OptimumError> {
-    let product = problem.gamma.exact() * largest_sum;
+    let product = problem.gamma().exact() * largest_sum;
     let gap = Rational::one() - &product;
     if !gap.is_positive() {
         let product = product.approximate();
@@ -77,116 +52,102 @@ fn contraction_gap(problem: &Problem, largest_sum: &Rational) -> Result<Interval
     Ok(Interval::from_rational(&gap))
 }
 
-/// `rho`; of a problem without one, its only state.
+/// `rho`.
 pub(super) fn initial(problem: &Problem) -> Vec<Interval> {
-    match &problem.initial {
-        Some(initial) => initial.iter().map(Numeral::lift).collect(),
-        None => {
-            (0..problem.n_states()).map(|s| if s == 0 { Interval::one() } else { Interval::zero() }).collect()
-        }
-    }
+    problem.initial().iter().map(Numeral::lift).collect()
 }
 
-impl From<Affine<Rational>> for ExactAffine {
-    fn from(affine: Affine<Rational>) -> Self {
-        let (transitions, rewards, transition_slopes, reward_slopes) = affine.into_parts();
-        Self { transitions, transition_slopes, rewards, reward_slopes }
-    }
-}
-
-impl ExactAffine {
-    fn model(&self, problem: &Problem) -> Result<Model, OptimumError> {
-        let (n, width) = (problem.n_states(), problem.n_actions());
-        let mut links: Vec<Vec<Exact>> = (0..n * width).map(|_| Vec::new()).collect();
-        let link = |links: &mut Vec<Vec<Exact>>, row: usize, state: usize| {
-            let at = links[row].iter().position(|link| link.state == state);
-            at.unwrap_or_else(|| {
-                links[row].push(Exact {
-                    state,
-                    rewards: vec![Rational::zero(); width],
-                    transitions: vec![Rational::zero(); width * n],
-                });
-                links[row].len() - 1
-            })
-        };
-        for ([s, a, t, s2, a2], m) in self.transition_slopes.iter().filter(|(_, m)| !m.is_zero()) {
-            let at = link(&mut links, s * width + a, *s2);
-            links[s * width + a][at].transitions[a2 * n + t] += m;
-        }
-        for ([s, a, s2, a2], m) in self.reward_slopes.iter().filter(|(_, m)| !m.is_zero()) {
-            let at = link(&mut links, s * width + a, *s2);
-            links[s * width + a][at].rewards[*a2] += m;
-        }
-        for row in &mut links {
-            row.retain(|link| !link.is_constant_zero());
-        }
-        let mut row_sums = Vec::with_capacity(n * width);
-        let (mut largest_sum, mut largest_reward) = (Rational::zero(), Rational::zero());
-        for (i, links) in links.iter().enumerate() {
-            let base = &self.transitions[i * n..(i + 1) * n];
-            for t in 0..n {
-                let least = |link: &Exact| (0..width).map(|b| link.transitions[b * n + t].clone()).min();
-                let entry = links.iter().filter_map(least).fold(base[t].clone(), |sum, m| sum + m);
-                if entry.is_negative() {
-                    let value = entry.to_f64().unwrap_or(f64::NAN);
-                    return Err(OptimumError::NegativeTransition {
-                        state: i / width,
-                        action: i % width,
-                        next: t,
-                        value,
-                    });
-                }
-            }
-            let total = base.iter().fold(Rational::zero(), |sum, p| sum + p);
-            let (mut low, mut high) = (total.clone(), total);
-            for link in links {
-                let sums = || (0..width).map(|b| link.sum(b, n));
-                low += sums().min().unwrap_or_else(Rational::zero);
-                high += sums().max().unwrap_or_else(Rational::zero);
-            }
-            largest_sum = largest_sum.max(high.clone());
-            let most = |link: &Exact| link.rewards.iter().map(Signed::abs).max();
-            let reward = links.iter().filter_map(most).fold(self.rewards[i].abs(), |sum, n| sum + n);
-            largest_reward = largest_reward.max(reward);
-            let (low, high) = (Interval::from_rational(&low), Interval::from_rational(&high));
-            row_sums.push(Interval::new(low.lower(), high.upper()).unwrap_or(Interval::ENTIRE));
-        }
-        // A state's choice matters where its rows differ or a row refers to it.
-        let matters = |s: usize| {
-            let referred = links.iter().flatten().any(|link| link.state == s);
-            let row = |a: usize| {
-                let i = s * width + a;
-                (&self.transitions[i * n..(i + 1) * n], &self.rewards[i], &links[i])
-            };
-            referred || (1..width).any(|a| row(a) != row(0))
-        };
-        let mut root = Cell { lower: vec![0.0; n * width], upper: vec![1.0; n * width] };
-        for s in (0..n).filter(|&s| !matters(s)) {
-            choose_first(&mut root, s, width);
-        }
-        let lift = |all: &[Rational]| all.iter().map(Interval::from_rational).collect::<Vec<_>>();
-        let lifted = |link: Exact| Link {
-            state: link.state,
-            rewards: lift(&link.rewards),
-            transitions: lift(&link.transitions),
-            sums: (0..width).map(|b| Interval::from_rational(&link.sum(b, n))).collect(),
-        };
-        Ok(Model {
-            n_states: n,
-            n_actions: width,
-            gamma: problem.gamma.lift(),
-            gap: contraction_gap(problem, &largest_sum)?,
-            largest_reward: Interval::from_rational(&largest_reward).upper(),
-            initial: initial(problem),
-            row_sums,
-            root,
-            base: lift(&self.transitions),
-            rewards: lift(&self.rewards),
-            links: links.into_iter().map(|row| row.into_iter().map(lifted).collect()).collect(),
-            #[cfg(test)]
-            mutant: Mutant::None,
+fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<Model, OptimumError> {
+    let (n, width) = (problem.n_states(), problem.n_actions());
+    let mut links: Vec<Vec<Exact>> = (0..n * width).map(|_| Vec::new()).collect();
+    let link = |links: &mut Vec<Vec<Exact>>, row: usize, state: usize| {
+        let at = links[row].iter().position(|link| link.state == state);
+        at.unwrap_or_else(|| {
+            links[row].push(Exact {
+                state,
+                rewards: vec![Rational::zero(); width],
+                transitions: vec![Rational::zero(); width * n],
+            });
+            links[row].len() - 1
         })
+    };
+    for ([s, a, t, s2, a2], m) in parts.transition_slopes.iter().filter(|(_, m)| !m.is_zero()) {
+        let at = link(&mut links, s * width + a, *s2);
+        links[s * width + a][at].transitions[a2 * n + t] += m;
     }
+    for ([s, a, s2, a2], m) in parts.reward_slopes.iter().filter(|(_, m)| !m.is_zero()) {
+        let at = link(&mut links, s * width + a, *s2);
+        links[s * width + a][at].rewards[*a2] += m;
+    }
+    for row in &mut links {
+        row.retain(|link| !link.is_constant_zero());
+    }
+    let mut row_sums = Vec::with_capacity(n * width);
+    let (mut largest_sum, mut largest_reward) = (Rational::zero(), Rational::zero());
+    for (i, links) in links.iter().enumerate() {
+        let base = &parts.transitions[i * n..(i + 1) * n];
+        for t in 0..n {
+            let least = |link: &Exact| (0..width).map(|b| link.transitions[b * n + t].clone()).min();
+            let entry = links.iter().filter_map(least).fold(base[t].clone(), |sum, m| sum + m);
+            if entry.is_negative() {
+                let value = entry.to_f64().unwrap_or(f64::NAN);
+                return Err(OptimumError::NegativeTransition {
+                    state: i / width,
+                    action: i % width,
+                    next: t,
+                    value,
+                });
+            }
+        }
+        let total = base.iter().fold(Rational::zero(), |sum, p| sum + p);
+        let (mut low, mut high) = (total.clone(), total);
+        for link in links {
+            let sums = || (0..width).map(|b| link.sum(b, n));
+            low += sums().min().unwrap_or_else(Rational::zero);
+            high += sums().max().unwrap_or_else(Rational::zero);
+        }
+        largest_sum = largest_sum.max(high.clone());
+        let most = |link: &Exact| link.rewards.iter().map(Signed::abs).max();
+        let reward = links.iter().filter_map(most).fold(parts.rewards[i].abs(), |sum, n| sum + n);
+        largest_reward = largest_reward.max(reward);
+        let (low, high) = (Interval::from_rational(&low), Interval::from_rational(&high));
+        row_sums.push(Interval::new(low.lower(), high.upper()).unwrap_or(Interval::ENTIRE));
+    }
+    // A state's choice matters where its rows differ or a row refers to it.
+    let matters = |s: usize| {
+        let referred = links.iter().flatten().any(|link| link.state == s);
+        let row = |a: usize| {
+            let i = s * width + a;
+            (&parts.transitions[i * n..(i + 1) * n], &parts.rewards[i], &links[i])
+        };
+        referred || (1..width).any(|a| row(a) != row(0))
+    };
+    let mut root = Cell { lower: vec![0.0; n * width], upper: vec![1.0; n * width] };
+    for s in (0..n).filter(|&s| !matters(s)) {
+        choose_first(&mut root, s, width);
+    }
+    let lift = |all: &[Rational]| all.iter().map(Interval::from_rational).collect::<Vec<_>>();
+    let lifted = |link: Exact| Link {
+        state: link.state,
+        rewards: lift(&link.rewards),
+        transitions: lift(&link.transitions),
+        sums: (0..width).map(|b| Interval::from_rational(&link.sum(b, n))).collect(),
+    };
+    Ok(Model {
+        n_states: n,
+        n_actions: width,
+        gamma: problem.gamma().lift(),
+        gap: contraction_gap(problem, &largest_sum)?,
+        largest_reward: Interval::from_rational(&largest_reward).upper(),
+        initial: initial(problem),
+        row_sums,
+        root,
+        base: lift(&parts.transitions),
+        rewards: lift(&parts.rewards),
+        links: links.into_iter().map(|row| row.into_iter().map(lifted).collect()).collect(),
+        #[cfg(test)]
+        mutant: Mutant::None,
+    })
 }
 
 /// A [`Link`] in fractions.

@@ -7,7 +7,8 @@ use super::build;
 use super::performative::{Found, Halt, OptimumError, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::{add_up, div_up};
 use pemdp::arithmetic::{Field, Interval};
-use pemdp::oracle::{EnvironmentSpec, Numeral, Problem};
+use pemdp::environments::Structure;
+use pemdp::problem::{Numeral, Problem};
 
 /// Rounds of policy iteration; each is one of Newton's for Bellman's equation.
 const ROUNDS: usize = 1000;
@@ -32,8 +33,8 @@ impl Fixed {
     /// # Errors
     /// [`OptimumError::NotBounded`] where the environment responds.
     pub fn new(problem: &Problem) -> Result<Self, OptimumError> {
-        let EnvironmentSpec::Fixed { transitions, rewards } = &problem.environment else {
-            return Err(OptimumError::NotBounded { kind: problem.environment.kind() });
+        let Structure::Fixed(fixed) = problem.structure() else {
+            return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
         };
         let row = |row: &[Numeral]| {
             let stored = row.iter().enumerate().filter(|(_, p)| !p.is_zero());
@@ -41,11 +42,11 @@ impl Fixed {
         };
         Ok(Self {
             n_actions: problem.n_actions(),
-            gamma: problem.gamma.lift(),
-            gap: build::gap(problem, transitions.chunks(problem.n_states()))?,
+            gamma: problem.gamma().lift(),
+            gap: build::gap(problem, fixed.transitions.chunks(problem.n_states()))?,
             initial: build::initial(problem),
-            rows: transitions.chunks(problem.n_states()).map(row).collect(),
-            rewards: rewards.iter().map(Numeral::lift).collect(),
+            rows: fixed.transitions.chunks(problem.n_states()).map(row).collect(),
+            rewards: fixed.rewards.iter().map(Numeral::lift).collect(),
         })
     }
 
@@ -137,8 +138,8 @@ mod tests {
     use pemdp::best_response::best_response;
     use pemdp::evaluate::evaluate;
     use pemdp::mdp::{Kernel, Mdp};
-    use pemdp::oracle::Reading;
     use pemdp::policy::Policy;
+    use pemdp::problem::Reading;
 
     const TRANSITIONS: [[f64; 3]; 6] = [
         [0.5, 0.5, 0.0],

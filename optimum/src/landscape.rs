@@ -9,12 +9,13 @@ use thiserror::Error;
 
 use super::polynomial::{Polynomial, Root, SquareFree, simplest_between};
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
-use pemdp::environments::LoanForm;
+use pemdp::environments::{Base, Structure};
 use pemdp::evaluate::evaluate;
 use pemdp::mdp::Mdp;
-use pemdp::oracle::{Base, EnvironmentSpec, OracleError, PolicySpec, Problem};
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::problem::RationalError;
+use pemdp::problem::{PolicySpec, Problem};
 
 /// The largest degree of numerator and denominator: there a landscape takes some
 /// seconds.
@@ -28,7 +29,7 @@ const BITS: u32 = 96;
 pub enum LandscapeError {
     /// The problem is not rational.
     #[error(transparent)]
-    Oracle(#[from] OracleError),
+    Rational(#[from] RationalError),
     /// The problem cannot be evaluated.
     #[error(transparent)]
     Performance(#[from] PerformanceError),
@@ -170,7 +171,8 @@ impl Landscape {
     ///
     /// ```
     /// use pemdp_optimum::{Extremum, Landscape};
-    /// use pemdp::oracle::{Problem, Reading, examples};
+    /// use pemdp::oracle::examples;
+    /// use pemdp::problem::{Problem, Reading};
     /// let json = examples::example("local-maximum").map(|e| e.to_json()).unwrap_or_default();
     /// let problem = Problem::from_json(&json, Reading::Exact)?;
     /// let landscape = Landscape::along(&problem, 0, 0)?;
@@ -184,7 +186,7 @@ impl Landscape {
             return Err(LandscapeError::NoParameter { state, action });
         }
         let (model, policy) = problem.rational_model()?;
-        let weights = match &problem.policy {
+        let weights = match &problem.policy() {
             PolicySpec::Weights { values } => values.iter().map(|w| w.lift()).collect(),
             _ => (0..n_states * n_actions)
                 .map(|i| policy.probability(i / n_actions, i % n_actions).clone())
@@ -503,36 +505,29 @@ fn cleared_by(
         1 => Polynomial::constant(Rational::one()),
         _ => Polynomial::new(vec![others, Rational::one()]),
     };
-    let referring = match &problem.environment {
-        EnvironmentSpec::Fixed { .. } => 0,
-        EnvironmentSpec::Affine { transition_slopes, reward_slopes, .. } => {
-            let transitions = transition_slopes.iter().map(|([s, _, _, s2, _], m)| (*s, *s2, m));
-            let rewards = reward_slopes.iter().map(|([s, _, s2, _], n)| (*s, *s2, n));
+    let none = |why| Err(LandscapeError::NoLandscape { what: problem.environment().kind(), why });
+    let referring = match problem.structure() {
+        Structure::Fixed(_) => 0,
+        Structure::Affine(parts) => {
+            let transitions = parts.transition_slopes.iter().map(|([s, _, _, s2, _], m)| (*s, *s2, m));
+            let rewards = parts.reward_slopes.iter().map(|([s, _, s2, _], n)| (*s, *s2, n));
             let mut refers = vec![false; n_states];
             for (s, _, _) in transitions.chain(rewards).filter(|(_, s2, m)| *s2 == state && !m.is_zero()) {
                 refers[s] = true;
             }
             refers.into_iter().filter(|&refers| refers).count()
         }
-        // Quadratic in the policy: the reward is the same for both actions.
-        EnvironmentSpec::Coin { .. } => 1,
-        EnvironmentSpec::Loan { form: LoanForm::Bandit | LoanForm::Mdp, .. } => usize::from(state == 0),
-        EnvironmentSpec::ExponentialFamily { psi, base, .. } => {
-            return Ok(&policy
-                * &partition(psi.iter().map(|p| p.approximate() as i64), base, state * n_actions + action));
+        // The reward is quadratic, and the same for both actions.
+        Structure::Quadratic(_) => 1,
+        Structure::LocalFamily(family) => {
+            let psi = family.psi.iter().map(|p| p.approximate() as i64);
+            return Ok(&policy * &partition(psi, &family.base, state * n_actions + action));
         }
-        EnvironmentSpec::Explicit { .. } => {
-            let why = "it is a point with its derivative, not a model of other policies";
-            return Err(LandscapeError::NoLandscape { what: "an explicit environment", why });
+        Structure::Point(_) => {
+            return none("it is a point with its derivative, not a model of other policies");
         }
-        EnvironmentSpec::Gridworld { .. } => {
-            let why = "the followers respond with exponentials";
-            return Err(LandscapeError::NoLandscape { what: "the gridworld", why });
-        }
-        other => {
-            let why = "nothing is known of its dependence on one parameter";
-            return Err(LandscapeError::NoLandscape { what: other.kind(), why });
-        }
+        Structure::Followers(_) => return none("the followers respond with exponentials"),
+        _ => return none("nothing is known of its dependence on the policy"),
     };
     Ok(policy.power(1 + referring))
 }

@@ -17,9 +17,11 @@ use super::scale::Scale;
 use super::search::Search;
 use pemdp::arithmetic::rounding::{add_down, add_up};
 use pemdp::arithmetic::{Field, Interval, Rational};
+use pemdp::environments::Structure;
 use pemdp::mdp::ModelError;
-use pemdp::oracle::{EnvironmentSpec, Numeral, OracleError, PolicySpec, Problem};
+use pemdp::oracle::OracleError;
 use pemdp::performative::PerformanceError;
+use pemdp::problem::{Numeral, PolicySpec, Problem};
 
 /// Why there is no optimum.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -202,7 +204,8 @@ pub struct PerformativeOptimum {
 ///
 /// ```
 /// use pemdp_optimum::{OptimumSettings, performative_optimum};
-/// use pemdp::oracle::{Problem, Reading, examples};
+/// use pemdp::oracle::examples;
+/// use pemdp::problem::{Problem, Reading};
 /// let json = examples::example("loan").map(|e| e.to_json()).unwrap_or_default();
 /// let problem = Problem::from_json(&json, Reading::Doubles)?;
 /// let optimum = performative_optimum(&problem, &OptimumSettings::default())?;
@@ -233,10 +236,10 @@ pub fn performative_optimum_with(
             return Err(OptimumError::Gap { gap });
         }
     }
-    if let EnvironmentSpec::ExponentialFamily { .. } = problem.environment {
+    if let Structure::LocalFamily(_) = problem.structure() {
         check_bound(settings.bound)?;
     }
-    if !problem.entropy.is_zero() {
+    if !problem.entropy().is_zero() {
         return Err(OptimumError::Entropy);
     }
     let limit = settings.budget.or(settings.patience);
@@ -246,29 +249,25 @@ pub fn performative_optimum_with(
     let scaled = scale.apply(problem);
     let inner = OptimumSettings { gap: scale.gap(settings), ..settings.clone() };
     let mut shown = |known: Progress| progress(scale.undone_progress(known));
-    let (mut found, domain) = match &scaled.environment {
-        EnvironmentSpec::Coin { mu, epsilon } => {
-            (coin(&scaled, &mu.exact(), &epsilon.exact()), ALL_POLICIES.to_owned())
-        }
-        EnvironmentSpec::ExponentialFamily { .. } => {
+    let (mut found, domain) = match scaled.structure() {
+        Structure::Quadratic(coefficients) => (quadratic(&scaled, &coefficients), ALL_POLICIES.to_owned()),
+        Structure::LocalFamily(_) => {
             let family = Rectangular::new(&scaled, settings.bound)?;
             (family.search(inner.gap, &halt, &mut shown), family.domain())
         }
-        EnvironmentSpec::Gridworld { .. } => {
-            if scaled.gamma.approximate() >= 1.0 {
+        Structure::Followers(_) => {
+            if scaled.gamma().approximate() >= 1.0 {
                 return Err(OptimumError::Gamma { gamma: 1.0 });
             }
             (gridworld_optimum(&scaled, &inner, &halt, &mut shown)?, ALL_POLICIES.to_owned())
         }
-        EnvironmentSpec::Fixed { .. } => {
-            (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned())
-        }
+        Structure::Fixed(_) => (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned()),
         _ => {
             let model = build::model(&scaled)?;
             (Search::new(&model, &inner).run(&halt, &mut shown), ALL_POLICIES.to_owned())
         }
     };
-    if matches!(problem.environment, EnvironmentSpec::ExponentialFamily { .. }) {
+    if matches!(problem.structure(), Structure::LocalFamily(_)) {
         if found.attained {
             let logits = found.parameters.iter().copied().map(Numeral::from).collect();
             let value = value_of(&scaled, PolicySpec::Softmax { logits }).unwrap_or(f64::NEG_INFINITY);
@@ -380,7 +379,8 @@ fn make_printable(policy: &mut [f64], n_actions: usize) {
 
 /// A proven lower bound of the value of a policy.
 fn value_of(problem: &Problem, policy: PolicySpec) -> Result<f64, OptimumError> {
-    match problem.deploying(policy).bounded_value() {
+    let Ok(deployed) = problem.deploying(policy) else { return Ok(f64::NEG_INFINITY) };
+    match deployed.bounded_value() {
         Ok(found) => Ok(add_down(found.value, -found.error_bound)),
         Err(OracleError::Performance(error)) => Err(error.into()),
         Err(OracleError::Model(error)) => Err(error.into()),
@@ -389,23 +389,21 @@ fn value_of(problem: &Problem, policy: PolicySpec) -> Result<f64, OptimumError> 
     }
 }
 
-/// The coin: `J = -PR(theta)/(1 - gamma)`, a parabola over `theta` in [-1/2, 1/2]
-/// (`docs/theory/environments.md`), so the maximum is at an end or at
-/// `mu/(1 - 2 epsilon)`.
-fn coin(problem: &Problem, mu: &Rational, epsilon: &Rational) -> Found {
-    let ratio = Rational::from_ratio;
-    let weight = problem.initial.iter().flatten().next().map_or_else(Rational::one, Numeral::exact)
-        / (Rational::one() - problem.gamma.exact());
-    let curvature = Rational::one() - epsilon * ratio(2, 1);
-    let value = |theta: &Rational| ((mu * ratio(2, 1) - &curvature * theta) * theta - ratio(1, 4)) * &weight;
-    let mut candidates = vec![ratio(-1, 2), ratio(1, 2)];
-    if !curvature.is_zero() {
-        candidates.push((mu / &curvature).clamp(ratio(-1, 2), ratio(1, 2)));
+/// `J = (c0 + c1 p + c2 p^2) rho/(1 - gamma)` over `p` in [0, 1]: the maximum is at an
+/// end, or at `p = -c1/(2 c2)` (the coin: `docs/theory/environments.md`).
+fn quadratic(problem: &Problem, [c0, c1, c2]: &[Rational; 3]) -> Found {
+    let weight = problem.initial().first().map_or_else(Rational::one, Numeral::exact)
+        / (Rational::one() - problem.gamma().exact());
+    let value = |p: &Rational| ((c2 * p + c1) * p + c0) * &weight;
+    let mut candidates = vec![Rational::zero(), Rational::one()];
+    if !c2.is_zero() {
+        let stationary = -c1 / (c2 + c2);
+        candidates.push(stationary.clamp(Rational::zero(), Rational::one()));
     }
     let best = candidates.into_iter().max_by(|x, y| value(x).cmp(&value(y))).unwrap_or_else(Rational::zero);
     let exact = Interval::from_rational(&value(&best));
-    let approve = Interval::from_rational(&(best + ratio(1, 2))).approximate();
-    let policy = vec![approve, 1.0 - approve];
+    let first = Interval::from_rational(&best).approximate();
+    let policy = vec![first, 1.0 - first];
     Found {
         value: exact.lower(),
         upper: exact.upper(),

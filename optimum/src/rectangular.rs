@@ -20,8 +20,9 @@ use super::model::Mutant;
 use super::performative::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 use pemdp::arithmetic::{Field, Interval, Rational, Transcendental};
+use pemdp::environments::{Base, ExponentialFamilySpec, Structure};
 use pemdp::linear::Size;
-use pemdp::oracle::{Base, EnvironmentSpec, Numeral, Problem};
+use pemdp::problem::{Numeral, Problem};
 
 /// Rounds of policy iteration; each is one of Newton's for Bellman's equation.
 const ROUNDS: usize = 100;
@@ -108,10 +109,10 @@ impl Rectangular {
     /// # Errors
     /// [`OptimumError::Bound`] for a bound that is none.
     pub fn new(problem: &Problem, bound: Option<f64>) -> Result<Self, OptimumError> {
-        let EnvironmentSpec::ExponentialFamily { psi, base, reward_base, slope, clip } = &problem.environment
-        else {
-            return Err(OptimumError::NotBounded { kind: problem.environment.kind() });
+        let Structure::LocalFamily(family) = problem.structure() else {
+            return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
         };
+        let ExponentialFamilySpec { psi, base, reward_base, slope, clip } = &*family;
         check_bound(bound)?;
         let (n, width) = (problem.n_states(), problem.n_actions());
         let exact: Vec<Rational> = psi.iter().map(Numeral::exact).collect();
@@ -141,8 +142,8 @@ impl Rectangular {
         Ok(Self {
             n_states: n,
             n_actions: width,
-            gamma: problem.gamma.lift(),
-            gap: Interval::from_rational(&(Rational::one() - problem.gamma.exact())),
+            gamma: problem.gamma().lift(),
+            gap: Interval::from_rational(&(Rational::one() - problem.gamma().exact())),
             initial: build::initial(problem),
             indifferent: indifferent.collect(),
             rows,
@@ -739,8 +740,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use pemdp::oracle::Reading;
     use pemdp::policy::Policy;
+    use pemdp::problem::Reading;
 
     /// A family with weights that are integers, of `n` states and `width` actions.
     fn family(rng: &mut ChaCha8Rng, n: usize, width: usize, gamma: &str, psi: i32) -> Problem {

@@ -1,14 +1,13 @@
 //! Rewards of size 1: a problem is searched with its rewards over a power of two,
 //! exactly, so that its bounds neither overflow nor vanish.
 
-use std::collections::BTreeMap;
-
 use num_traits::{One, Signed, Zero};
 
 use super::{OptimumSettings, Progress};
 use pemdp::arithmetic::rounding::{div_down, mul_down, mul_up};
 use pemdp::arithmetic::{BigBall, Field, Interval, Rational};
-use pemdp::oracle::{EnvironmentSpec, Numeral, Problem};
+use pemdp::environments::Structure;
+use pemdp::problem::{Numeral, Problem};
 
 /// How the rewards of a problem are scaled.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +21,7 @@ pub(super) struct Scale {
 impl Scale {
     /// The scale of a problem's rewards; that of the coin and of the gridworld is 1.
     pub fn of(problem: &Problem, settings: &OptimumSettings) -> Self {
-        let gap = Interval::from_rational(&(Rational::one() - problem.gamma.exact()));
+        let gap = Interval::from_rational(&(Rational::one() - problem.gamma().exact()));
         let twos = largest_reward(problem, settings.bound).map_or(0, |largest| top(&largest));
         Self { twos, horizon: div_down(1.0, gap.upper()) }
     }
@@ -97,33 +96,21 @@ fn top(x: &Rational) -> i64 {
 fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
     let size = |x: &Numeral| x.exact().abs();
     let largest = |entries: &[Numeral]| entries.iter().map(size).max().unwrap_or_else(Rational::zero);
-    let reward = match &problem.environment {
-        EnvironmentSpec::Fixed { rewards, .. } => largest(rewards),
-        EnvironmentSpec::Affine { rewards, reward_slopes, .. } => {
-            // Slopes of the same entry may cancel.
-            let mut slopes: BTreeMap<[usize; 4], Rational> = BTreeMap::new();
-            for (entry, n) in reward_slopes {
-                *slopes.entry(*entry).or_insert_with(Rational::zero) += n.exact();
-            }
-            // Each state's probabilities sum to 1; the largest row has no more than all.
-            let mut rows: BTreeMap<[usize; 2], Rational> = BTreeMap::new();
-            for ([s, a, ..], n) in slopes {
-                *rows.entry([s, a]).or_insert_with(Rational::zero) += n.abs();
-            }
-            largest(rewards) + rows.into_values().max().unwrap_or_else(Rational::zero)
-        }
-        EnvironmentSpec::Loan { gain, loss, .. } => size(gain).max(size(loss)),
-        EnvironmentSpec::ExponentialFamily { reward_base, slope, clip, .. } => {
-            let base = largest(reward_base);
+    let reward = match problem.structure() {
+        Structure::Fixed(fixed) => largest(&fixed.rewards),
+        Structure::Affine(parts) => parts.largest_reward,
+        Structure::LocalFamily(family) => {
+            let base = largest(&family.reward_base);
+            let slope = &family.slope;
             let reach = if slope.is_zero() {
                 Some(base)
             } else {
                 // Without a bound and a clip parameters lie in a box of their own.
                 let most = bound.unwrap_or(super::rectangular::DEFAULT_BOUND);
-                let bounded = bound.is_some() || clip.is_none();
+                let bounded = bound.is_some() || family.clip.is_none();
                 bounded.then(|| base + size(slope) * Rational::from_f64(most))
             };
-            match (reach, clip.as_ref().map(size)) {
+            match (reach, family.clip.as_ref().map(size)) {
                 (Some(reach), Some(clip)) => reach.min(clip),
                 (Some(reach), None) => reach,
                 (None, clip) => clip?,
@@ -137,7 +124,8 @@ fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pemdp::oracle::Reading;
+    use pemdp::environments::EnvironmentSpec;
+    use pemdp::problem::Reading;
 
     fn loan(gain: &str) -> Problem {
         let json = format!(
@@ -152,14 +140,16 @@ mod tests {
         for gain in ["1e200", "3", "5e-324", "1", "\"1/3\""] {
             let problem = loan(gain);
             let scale = Scale::of(&problem, &OptimumSettings::default());
-            let EnvironmentSpec::Loan { gain, .. } = &scale.apply(&problem).environment else { panic!() };
-            let scaled = gain.exact();
+            let gain_of = |problem: &Problem| {
+                let EnvironmentSpec::Loan(loan) = problem.environment() else { panic!() };
+                loan.gain.exact()
+            };
+            let scaled = gain_of(&scale.apply(&problem));
             assert!(scaled <= Rational::one() && scaled > Rational::from_ratio(1, 8), "{scaled}");
             let back = scaled.approximate();
-            let original = problem.environment.clone();
-            let EnvironmentSpec::Loan { gain, .. } = original else { panic!() };
-            assert!(Rational::from_f64(scale.undone_down(back)) <= gain.exact());
-            assert!(Rational::from_f64(scale.undone_up(back.next_up())) >= gain.exact());
+            let original = gain_of(&problem);
+            assert!(Rational::from_f64(scale.undone_down(back)) <= original);
+            assert!(Rational::from_f64(scale.undone_up(back.next_up())) >= original);
         }
         assert_eq!(Scale::of(&loan("0"), &OptimumSettings::default()).twos, 0);
     }

@@ -8,9 +8,10 @@ use pemdp::environments::Gridworld;
 use pemdp::environments::gridworld::{
     Choices, N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid,
 };
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Pepg, Task, solve};
 use pemdp_optimum::gridworld::{Stationarity, one_sided_slope, stationarity};
 use rand::{RngExt, SeedableRng};

@@ -11,8 +11,10 @@ use std::sync::atomic::AtomicBool;
 
 use common::{DISCOUNTS, read, sized_rational_problem};
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{EnvironmentSpec, Numeral, PolicySpec, Problem, Reading, examples};
+use pemdp::environments::Structure;
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Numeral, PolicySpec, Problem, Reading};
 use pemdp_optimum::{
     Landscape, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, performative_optimum,
     performative_optimum_with,
@@ -62,7 +64,7 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
         assert!(found.value <= end("upper") && found.upper_bound >= end("lower"), "{name}: {found:?}");
         assert!(found.certified && found.stop == OptimumStop::Gap, "{name}: {found:?}");
         assert!(found.gap >= found.upper_bound - found.value && found.gap.is_finite(), "{name}: {found:?}");
-        if let EnvironmentSpec::ExponentialFamily { .. } = problem.environment {
+        if let Structure::LocalFamily(_) = problem.structure() {
             continue; // its policy is that of the parameters
         }
         for row in found.policy.chunks(problem.n_actions()) {
@@ -72,8 +74,7 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
         }
         // The value is one that the policy as printed has at least.
         let values = found.policy.iter().copied().map(Numeral::from).collect();
-        let mut printed = problem;
-        printed.policy = PolicySpec::Probabilities { values };
+        let printed = problem.deploying(PolicySpec::Probabilities { values }).unwrap();
         // Rows of doubles that do not quite sum to 1 have no fractions.
         let reached = match printed.exact_answer() {
             Ok(exact) => exact.value.parse::<Rational>().unwrap(),
@@ -96,7 +97,7 @@ fn closed_forms_lie_between_the_bounds() {
     // gamma p (kq - l)/(1 - gamma^2) at p = 1/4.
     let json = examples::example("loan-mdp").unwrap().to_json();
     let mdp = Problem::from_json(&json, Reading::Exact).unwrap();
-    let gamma = mdp.gamma.exact();
+    let gamma = mdp.gamma().exact();
     let one = fraction(1, 1);
     brackets(&certified(&mdp), &(&gamma * fraction(1, 16) / (&one - &gamma * &gamma)));
     let coin = certified(&example("coin"));

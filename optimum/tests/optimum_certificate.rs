@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
+use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{
     Certificate, CertificateError, CertificateSettings, OptimumSettings, PerformativeOptimum, certificate,
     performative_optimum,

@@ -3,7 +3,7 @@
 use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::evaluate;
-use pemdp::oracle::Problem;
+use pemdp::problem::Problem;
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
 use crate::claim::Effort;
@@ -46,7 +46,7 @@ impl Comparison {
             return None;
         }
         let problem =
-            Problem::from_json(&family.to_json().to_string(), pemdp::oracle::Reading::Exact).ok()?;
+            Problem::from_json(&family.to_json().to_string(), pemdp::problem::Reading::Exact).ok()?;
         let optimum = certified(&problem)?;
         let width = problem.n_actions();
         let taken = |row: &[f64]| row.iter().map(|x| x.clamp(-FAR, FAR)).fold(-FAR, f64::max);

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
+use pemdp::problem::{Problem, Reading};
 
 fn q(n: i64, d: i64) -> Rational {
     Rational::from_ratio(n, d)

@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 
 use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{PolicySpec, Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{PolicySpec, Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use proofs_check::claim::Effort;
 use proofs_check::family::{Family, corners};
@@ -30,7 +31,7 @@ fn kinds(landscape: &Landscape) -> Vec<Extremum> {
 fn directly(problem: &Problem, (state, action): (usize, usize), w: &Rational) -> (Rational, Rational) {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let (model, _) = problem.rational_model().unwrap();
-    let (PolicySpec::Weights { values } | PolicySpec::Probabilities { values }) = &problem.policy else {
+    let (PolicySpec::Weights { values } | PolicySpec::Probabilities { values }) = &problem.policy() else {
         panic!("a rational problem")
     };
     let mut weights: Vec<Rational> = values.iter().map(|w| w.lift()).collect();
@@ -164,7 +165,7 @@ fn other_kinds_of_environments() {
     }
     assert!(matches!(Landscape::along(&affine, 2, 0), Err(LandscapeError::NoParameter { .. })));
     let gridworld = Landscape::along(&example("gridworld"), 0, 0);
-    assert!(matches!(gridworld, Err(LandscapeError::Oracle(_))));
+    assert!(matches!(gridworld, Err(LandscapeError::Rational(_))));
 }
 
 #[test]

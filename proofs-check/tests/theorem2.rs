@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
+use pemdp::problem::{Problem, Reading};
 use proofs_check::claims::theorem2::{Weighting, gradient};
 use proptest::prelude::*;
 

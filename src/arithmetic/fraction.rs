@@ -269,7 +269,7 @@ impl Field for Fraction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oracle::{Problem, Reading};
+    use crate::problem::{Problem, Reading};
     use proptest::prelude::*;
 
     /// A number over some of the denominators, which have factors in common, and

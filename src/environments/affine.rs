@@ -1,9 +1,22 @@
 //! Transitions and rewards that are affine in the policy.
 
-use crate::arithmetic::Field;
+use std::collections::BTreeMap;
+
+use num_traits::{Signed, Zero};
+
+use super::fixed::rows;
+use super::{AffineParts, Given, Specification, Structure};
+use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+use crate::problem::numeral::{exact_sum, lift, shown_rational};
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, InputError, Numeral, Reading};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -23,8 +36,8 @@ pub struct Affine<T> {
     reward_slopes: Vec<([usize; 4], T)>,
 }
 
-/// The numbers of an affine environment.
-pub type AffineParts<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
+/// `P`, `r`, slopes of `P` and of `r`.
+type Numbers<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
 
 impl<T: Field> Affine<T> {
     /// An affine environment from its base (rows in the order `s A + a`) and
@@ -65,7 +78,7 @@ impl<T: Field> Affine<T> {
     }
 
     /// Constant parts and slopes, `P` dense: `(P, r, slopes of P, slopes of r)`.
-    pub fn into_parts(self) -> AffineParts<T> {
+    pub(super) fn into_parts(self) -> Numbers<T> {
         let width = self.base.width();
         let entries = (0..self.base.len() * width).map(|k| self.base.entry(k / width, k % width)).collect();
         (entries, self.rewards, self.transition_slopes, self.reward_slopes)
@@ -133,4 +146,322 @@ impl<T: Field> Pullback<T> for AffinePullback<'_, T> {
             reward: PolicyCotangent::Probabilities(reward),
         }
     }
+}
+
+/// Transitions and rewards that are affine in the policy, as given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AffineSpec {
+    /// The constant part of `P`, `[s,a,t]`.
+    pub transitions: Vec<Numeral>,
+    /// `([s, a, t, s2, a2], m)` adds `m pi(a2|s2)` to `P(t|s,a)`.
+    pub transition_slopes: Vec<([usize; 5], Numeral)>,
+    /// The constant part of `r`, `[s,a]`.
+    pub rewards: Vec<Numeral>,
+    /// `([s, a, s2, a2], n)` adds `n pi(a2|s2)` to `r(s,a)`.
+    pub reward_slopes: Vec<([usize; 4], Numeral)>,
+}
+
+const TRANSITIONS: &str = "environment.transitions";
+const SLOPES: &str = "environment.transition_slopes";
+
+impl Specification for AffineSpec {
+    const KIND: &'static str = "affine";
+    const KEYS: &'static [&'static str] = &["transitions", "transition_slopes", "rewards", "reward_slopes"];
+    const DOCUMENTATION: [&'static str; 2] = [
+        "`transitions`, `rewards`; `transition_slopes`: entries `[s, a, t, s2, a2, m]`; `reward_slopes`: entries \
+         `[s, a, s2, a2, n]`",
+        "adds $m \\pi(a_2\\mid s_2)$, $n \\pi(a_2\\mid s_2)$; repeated entries add up; must be a kernel for every \
+         policy, which is checked exactly",
+    ];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let (state, action) = (reader.state(), reader.action());
+        let transitions = reader.kernel(&fields.required("transitions")?)?;
+        let rewards = reader.table(&fields.required("rewards")?)?;
+        let reward_slopes =
+            reader.entries(&fields.required("reward_slopes")?, [state, action, state, action])?;
+        let transition_slopes =
+            reader.entries(&fields.required("transition_slopes")?, [state, action, state, state, action])?;
+        Ok(Self { transitions, transition_slopes, rewards, reward_slopes })
+    }
+
+    fn write(&self, given: Given<'_>, file: &mut Writer) {
+        let (n, width) = (given.n_states, given.n_actions);
+        file.array("transitions", &[n, width, n], &self.transitions);
+        file.array("rewards", &[n, width], &self.rewards);
+        file.sparse("transition_slopes", &self.transition_slopes);
+        file.sparse("reward_slopes", &self.reward_slopes);
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        let (n, width) = (checker.n_states(), checker.n_actions());
+        checker.each(TRANSITIONS, &self.transitions, &[n, width, n], |index, x| {
+            checker.number(TRANSITIONS, index, x)
+        })?;
+        checker.table("environment.rewards", &self.rewards)?;
+        checker.sparse("environment.reward_slopes", &self.reward_slopes, [n, width, n, width])?;
+        checker.sparse(SLOPES, &self.transition_slopes, [n, width, n, n, width])?;
+        self.check_rows(checker)
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        Ok(Some(Box::new(Affine::new(
+            given.n_states,
+            given.n_actions,
+            rows(&self.transitions, given)?,
+            lift(&self.rewards),
+            lift_sums(&self.transition_slopes),
+            lift_sums(&self.reward_slopes),
+        )?)))
+    }
+
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        fn exact<const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], Rational)> {
+            entries.iter().map(|(index, m)| (*index, m.exact())).collect()
+        }
+        let rewards: Vec<Rational> = lift(&self.rewards);
+        let reward_slopes = exact(&self.reward_slopes);
+        let largest_reward = largest_reward(&rewards, &reward_slopes);
+        Structure::Affine(AffineParts {
+            transitions: lift(&self.transitions),
+            transition_slopes: exact(&self.transition_slopes),
+            rewards,
+            reward_slopes,
+            largest_reward,
+        })
+    }
+
+    fn scale_rewards(&mut self, factor: &Rational) {
+        let slopes = self.reward_slopes.iter_mut().map(|(_, x)| x);
+        self.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
+    }
+}
+
+/// Numbers that may be repeated, which add up: exactly, since they may cancel.
+fn lift_sums<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], T)> {
+    let mut sorted: Vec<&([usize; N], Numeral)> = entries.iter().collect();
+    sorted.sort_by_key(|(index, _)| *index);
+    let sum = |group: &[&([usize; N], Numeral)]| match group {
+        [(index, numeral)] => (*index, numeral.lift()),
+        _ => {
+            let terms = group.iter().map(|(_, numeral)| numeral.exact()).collect();
+            (group[0].0, T::from_rational(&exact_sum(terms).reduced()))
+        }
+    };
+    sorted.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
+}
+
+/// A bound of `|r|` over all policies.
+fn largest_reward(rewards: &[Rational], slopes: &[([usize; 4], Rational)]) -> Rational {
+    // Slopes of the same entry may cancel.
+    let mut sums: BTreeMap<[usize; 4], Rational> = BTreeMap::new();
+    for (entry, n) in slopes {
+        *sums.entry(*entry).or_insert_with(Rational::zero) += n;
+    }
+    // Each state's probabilities sum to 1; the largest row has no more than all.
+    let mut rows: BTreeMap<[usize; 2], Rational> = BTreeMap::new();
+    for ([s, a, ..], n) in sums {
+        *rows.entry([s, a]).or_insert_with(Rational::zero) += n.abs();
+    }
+    let base = rewards.iter().map(Signed::abs).max().unwrap_or_else(Rational::zero);
+    base + rows.into_values().max().unwrap_or_else(Rational::zero)
+}
+
+impl AffineSpec {
+    /// Refuses transitions that fail to be a kernel for some policy.
+    fn check_rows(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        let mut order: Vec<usize> = (0..self.transition_slopes.len()).collect();
+        order.sort_unstable_by_key(|&slope| (self.transition_slopes[slope].0, slope));
+        let mut rest = &order[..];
+        let n_actions = checker.n_actions();
+        for (row, constants) in self.transitions.chunks(checker.n_states()).enumerate() {
+            let (s, a) = (row / n_actions, row % n_actions);
+            let here = take_while(&mut rest, |&slope| self.transition_slopes[slope].0[..2] == [s, a]);
+            let row = AffineRow { s, a, n_actions, constants, slopes: &self.transition_slopes, here };
+            let clear = if checker.reading() == Reading::Doubles { row.is_clearly_a_row() } else { None };
+            let sum = match clear {
+                Some(sum) => sum,
+                None => row.exact_sum(checker.reading())?,
+            };
+            checker.note_transition_row(sum);
+        }
+        Ok(())
+    }
+}
+
+/// A row `P(.|s,a)` of affine transitions.
+///
+/// `P(t|s,a)` is a constant plus, for each state `s2`, an average of that
+/// state's slopes under `pi(.|s2)`. States choose independently, so its
+/// extremes are those of each state added up, and so are those of the row's
+/// sum, whose slopes are the sums over `t`.
+struct AffineRow<'a> {
+    s: usize,
+    a: usize,
+    n_actions: usize,
+    /// The constant parts, `[t]`.
+    constants: &'a [Numeral],
+    slopes: &'a [([usize; 5], Numeral)],
+    /// Which slopes belong to the row, in the order of `[t, s2, a2]`.
+    here: &'a [usize],
+}
+
+impl AffineRow<'_> {
+    /// Calls `entry` with each `t`, the least value of `P(t|s,a)` over all
+    /// policies and whether it has slopes.
+    fn each_minimum<T: Field + PartialOrd>(
+        &self,
+        sum: fn(Vec<T>) -> T,
+        mut entry: impl FnMut(usize, T, bool),
+    ) {
+        let mut rest = self.here;
+        for (t, constant) in self.constants.iter().enumerate() {
+            let here = take_while(&mut rest, |&slope| self.slopes[slope].0[2] == t);
+            let mut terms = vec![constant.lift::<T>()];
+            for (minimum, _) in self.extremes_by_state(here, sum) {
+                terms.push(minimum);
+            }
+            entry(t, sum(terms), !here.is_empty());
+        }
+    }
+
+    /// The least and the largest sum of the row over all policies.
+    fn sums<T: Field + PartialOrd>(&self, sum: fn(Vec<T>) -> T) -> (T, T) {
+        let mut order = self.here.to_vec();
+        order.sort_unstable_by_key(|&slope| self.decision(slope));
+        let constant = sum(self.constants.iter().map(Numeral::lift).collect());
+        let (mut minima, mut maxima) = (vec![constant.clone()], vec![constant]);
+        for (minimum, maximum) in self.extremes_by_state(&order, sum) {
+            minima.push(minimum);
+            maxima.push(maximum);
+        }
+        (sum(minima), sum(maxima))
+    }
+
+    /// `[s2, a2]`
+    fn decision(&self, slope: usize) -> [usize; 2] {
+        let [_, _, _, s2, a2] = self.slopes[slope].0;
+        [s2, a2]
+    }
+
+    /// For each state `s2` of slopes in the order of `[s2, a2]`, the least and
+    /// the largest total slope of its actions. Repeated slopes add up.
+    fn extremes_by_state<T: Field + PartialOrd>(&self, order: &[usize], sum: fn(Vec<T>) -> T) -> Vec<(T, T)> {
+        let states = order.chunk_by(|&i, &j| self.decision(i)[0] == self.decision(j)[0]);
+        let of_state = |state: &[usize]| {
+            let actions = state.chunk_by(|&i, &j| self.decision(i) == self.decision(j));
+            let lifted = |group: &[usize]| group.iter().map(|&slope| self.slopes[slope].1.lift()).collect();
+            self.extremes(actions.map(|group| sum(lifted(group))))
+        };
+        states.map(of_state).collect()
+    }
+
+    /// The least and the largest of the slopes of a state's actions, where
+    /// actions without a slope have slope 0.
+    fn extremes<T: Field + PartialOrd>(&self, slopes: impl Iterator<Item = T>) -> (T, T) {
+        let mut count = 0;
+        let mut found: Option<(T, T)> = None;
+        for slope in slopes {
+            count += 1;
+            found = Some(match found {
+                None => (slope.clone(), slope),
+                Some((low, high)) if slope < low => (slope, high),
+                Some((low, high)) if slope > high => (low, slope),
+                Some(both) => both,
+            });
+        }
+        match found {
+            Some(both) if count == self.n_actions => both,
+            Some((low, high)) => {
+                let (below, above) = (low < T::zero(), high > T::zero());
+                (if below { low } else { T::zero() }, if above { high } else { T::zero() })
+            }
+            None => (T::zero(), T::zero()),
+        }
+    }
+
+    /// Decides in exact arithmetic whether a row is one for every policy, and
+    /// returns its largest sum.
+    fn exact_sum(&self, reading: Reading) -> Checked<f64> {
+        let (s, a) = (self.s, self.a);
+        let tolerance = Rational::from_f64(reading.row_sum_tolerance());
+        let one = Rational::from_integer(1.into());
+        let (at_least, sum_expected) = match reading {
+            Reading::Doubles => ("at least -1e-9", "1 within 1e-9"),
+            Reading::Exact => ("at least 0", "exactly 1"),
+        };
+        let mut too_low = None;
+        self.each_minimum(exact_sum, |t, minimum, has_slopes| {
+            if minimum < -&tolerance && too_low.is_none() {
+                too_low = Some((t, shown_rational(&minimum, 0), has_slopes));
+            }
+        });
+        if let Some((t, seen, has_slopes)) = too_low {
+            return Err(if has_slopes {
+                let expected = format!("expected {at_least} for every policy");
+                InputError::new(SLOPES, format!("P(t={t}|s={s},a={a}) falls to {seen}, {expected}"))
+            } else {
+                let path = format!("{TRANSITIONS}[{s}][{a}][{t}]");
+                InputError::new(path, format!("is {seen} and has no slopes, expected {at_least}"))
+            });
+        }
+        let (minimum, maximum) = self.sums(exact_sum);
+        for extreme in [&minimum, &maximum] {
+            if *extreme < &one - &tolerance || *extreme > &one + &tolerance {
+                let seen = shown_rational(extreme, 1);
+                return Err(if self.here.is_empty() || minimum == maximum {
+                    let path = format!("{TRANSITIONS}[{s}][{a}]");
+                    InputError::new(path, format!("sums to {seen}, expected {sum_expected}"))
+                } else {
+                    InputError::new(
+                        SLOPES,
+                        format!(
+                            "P(.|s={s},a={a}) sums to {seen} for some policy, expected {sum_expected} for every policy"
+                        ),
+                    )
+                });
+            }
+        }
+        Ok(maximum.approximate())
+    }
+
+    /// The largest sum of the row, if doubles already show that it is a row
+    /// within the tolerance for every policy.
+    ///
+    /// With numbers of total magnitude 1000 at most, the doubles nearest to them
+    /// and sums in pairs are off by less than 1e-10, the tenth of
+    /// the tolerance that is left.
+    fn is_clearly_a_row(&self) -> Option<f64> {
+        let numbers = self.constants.iter().chain(self.here.iter().map(|&slope| &self.slopes[slope].1));
+        let magnitude: f64 = numbers.map(|number| number.approximate().abs()).sum();
+        let tolerance = 0.9 * <f64 as Field>::ROW_SUM_TOLERANCE;
+        let (low, high) = self.sums(sum_in_pairs);
+        let mut clear = magnitude <= 1000.0 && low >= 1.0 - tolerance && high <= 1.0 + tolerance;
+        self.each_minimum(sum_in_pairs, |_, minimum, _| clear &= minimum >= -tolerance);
+        clear.then_some(high)
+    }
+}
+
+fn sum_in_pairs(terms: Vec<f64>) -> f64 {
+    in_pairs(&terms)
+}
+
+fn in_pairs(terms: &[f64]) -> f64 {
+    if terms.len() <= 8 {
+        return terms.iter().sum();
+    }
+    let (left, right) = terms.split_at(terms.len() / 2);
+    in_pairs(left) + in_pairs(right)
+}
+
+/// Cuts off the front of a slice as far as `belongs` holds.
+fn take_while<'a, T>(rest: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T] {
+    let length = rest.iter().position(|item| !belongs(item)).unwrap_or(rest.len());
+    let (front, back) = rest.split_at(length);
+    *rest = back;
+    front
 }

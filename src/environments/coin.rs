@@ -1,9 +1,18 @@
 //! The strategic coin of performative prediction.
 
-use crate::arithmetic::Field;
+use num_traits::Signed;
+
+use super::{Given, Specification, Structure};
+use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
-use crate::mdp::Kernel;
+use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, Numeral, Reading, unexpected};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -79,5 +88,73 @@ impl<T: Field> Pullback<T> for CoinPullback<T> {
             transition: PolicyCotangent::None,
             reward: PolicyCotangent::Probabilities(vec![up.clone(), -up]),
         }
+    }
+}
+
+/// The coin as given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoinSpec {
+    /// The bias without reaction.
+    pub mu: Numeral,
+    /// The strength of the reaction.
+    pub epsilon: Numeral,
+}
+
+impl Specification for CoinSpec {
+    const KIND: &'static str = "coin";
+    const KEYS: &'static [&'static str] = &["mu", "epsilon"];
+    const DOCUMENTATION: [&'static str; 2] = ["`mu`, `epsilon`", "S = 1, A = 2, θ = (π(0)−π(1))/2"];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let mu = fields.required("mu")?.numeral(reader.reading)?;
+        let epsilon = fields.required("epsilon")?.numeral(reader.reading)?;
+        Ok(Self { mu, epsilon })
+    }
+
+    fn write(&self, _given: Given<'_>, file: &mut Writer) {
+        file.number("mu", &self.mu);
+        file.number("epsilon", &self.epsilon);
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        checker.shape("the coin", 1, 2)?;
+        let (mu, epsilon) = (&self.mu, &self.epsilon);
+        checker.number("environment.mu", &[], mu)?;
+        checker.number("environment.epsilon", &[], epsilon)?;
+        if mu.compare(0.5).is_gt() || mu.compare(-0.5).is_lt() {
+            unexpected("environment.mu", &[], mu, "a number from -1/2 to 1/2")?;
+        }
+        let outside = match checker.reading() {
+            Reading::Doubles => mu.approximate().abs() + epsilon.approximate().abs() / 2.0 > 0.5,
+            Reading::Exact => {
+                let [one, two] = [1, 2].map(|n| Rational::from_integer(n.into()));
+                mu.exact().abs() * two + epsilon.exact().abs() > one
+            }
+        };
+        if outside {
+            unexpected("environment.epsilon", &[], epsilon, "|mu| + |epsilon|/2 of at most 1/2")?;
+        }
+        Ok(())
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        _given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        Ok(Some(Box::new(Coin { mu: self.mu.lift(), epsilon: self.epsilon.lift() })))
+    }
+
+    /// With `theta = p - 1/2`.
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        let [half, quarter] = [2, 4].map(|n| Rational::new(1.into(), n.into()));
+        let (mu, curvature) =
+            (self.mu.exact(), Rational::from_integer(1.into()) - self.epsilon.exact() / &half);
+        let constant = -&mu - &quarter - &curvature * &quarter;
+        Structure::Quadratic([constant, &mu / &half + &curvature, -curvature])
+    }
+
+    fn summary(&self, show: &dyn Fn(&Numeral) -> String) -> String {
+        format!("mu {}, epsilon {}", show(&self.mu), show(&self.epsilon))
     }
 }

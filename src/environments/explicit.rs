@@ -1,8 +1,19 @@
 //! A kernel and rewards at a point, with their derivatives there.
 
-use crate::arithmetic::Field;
+use std::borrow::Cow;
+
+use super::fixed::kernel;
+use super::{Given, Specification, Structure};
+use crate::arithmetic::{Field, Rational};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+use crate::problem::numeral::lift;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, InputError, Numeral};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -126,5 +137,124 @@ impl<T: Field> Pullback<T> for ExplicitPullback<'_, T> {
             transition: PolicyCotangent::Parameters(transition),
             reward: PolicyCotangent::Parameters(reward),
         }
+    }
+}
+
+/// `P`, `r` and their derivatives at the given parameters, as numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplicitSpec {
+    /// `P(t|s,a)`, `[s,a,t]`.
+    pub transitions: Vec<Numeral>,
+    /// `r(s,a)`, `[s,a]`.
+    pub rewards: Vec<Numeral>,
+    /// `([s, a, t, k], dP(t|s,a)/dtheta[k])`.
+    pub transition_jacobian: Vec<([usize; 4], Numeral)>,
+    /// `([s, a, k], dr(s,a)/dtheta[k])`.
+    pub reward_jacobian: Vec<([usize; 3], Numeral)>,
+}
+
+const TRANSITIONS: &str = "environment.transition_jacobian";
+const REWARDS: &str = "environment.reward_jacobian";
+
+impl Specification for ExplicitSpec {
+    const KIND: &'static str = "explicit";
+    const KEYS: &'static [&'static str] =
+        &["transitions", "rewards", "transition_jacobian", "reward_jacobian"];
+    const DOCUMENTATION: [&'static str; 2] = [
+        "`transitions`, `rewards` at the given parameters; `transition_jacobian`: `[s, a, t, k, dP]`; \
+         `reward_jacobian`: `[s, a, k, dr]`",
+        "$k$ the flat parameter index; each dP row sums to 0 over t; a repeated entry is an error; `rewards` \
+         without entropy, which the oracle applies. For checking any implementation at one point",
+    ];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let (state, action, parameter) = (reader.state(), reader.action(), reader.parameter());
+        let transitions = reader.kernel(&fields.required("transitions")?)?;
+        let rewards = reader.table(&fields.required("rewards")?)?;
+        let reward_jacobian =
+            reader.entries(&fields.required("reward_jacobian")?, [state, action, parameter])?;
+        let transition_jacobian =
+            reader.entries(&fields.required("transition_jacobian")?, [state, action, state, parameter])?;
+        Ok(Self { transitions, rewards, transition_jacobian, reward_jacobian })
+    }
+
+    fn write(&self, given: Given<'_>, file: &mut Writer) {
+        let (n, width) = (given.n_states, given.n_actions);
+        file.array("transitions", &[n, width, n], &self.transitions);
+        file.array("rewards", &[n, width], &self.rewards);
+        file.sparse("transition_jacobian", &self.transition_jacobian);
+        file.sparse("reward_jacobian", &self.reward_jacobian);
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        checker.kernel("environment.transitions", &self.transitions)?;
+        checker.table("environment.rewards", &self.rewards)?;
+        let (n, width) = (checker.n_states(), checker.n_actions());
+        let parameters = checker.policy().n_parameters();
+        checker.sparse(REWARDS, &self.reward_jacobian, [n, width, parameters])?;
+        once(REWARDS, &self.reward_jacobian, |key| key)?;
+
+        checker.sparse(TRANSITIONS, &self.transition_jacobian, [n, width, n, parameters])?;
+        let order = once(TRANSITIONS, &self.transition_jacobian, |[s, a, t, k]| [s, a, k, t])?;
+        let row = |entry: usize| {
+            let [s, a, _, k] = self.transition_jacobian[entry].0;
+            [s, a, k]
+        };
+        let mut terms = Vec::new();
+        for group in order.chunk_by(|&i, &j| row(i) == row(j)) {
+            terms.clear();
+            terms.extend(group.iter().map(|&entry| self.transition_jacobian[entry].1.clone()));
+            let scale = terms.iter().map(|term| term.approximate().abs()).fold(1.0, f64::max);
+            checker.sum(&terms, 0, scale).map_err(|problem| {
+                let [s, a, k] = row(group[0]);
+                let derivative = format!("the derivative of P(.|s={s},a={a}) in parameter k={k}");
+                InputError::new(TRANSITIONS, format!("{derivative} {problem}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        fn lifted<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], T)> {
+            entries.iter().map(|(index, numeral)| (*index, numeral.lift())).collect()
+        }
+        Ok(Some(Box::new(Explicit::new(
+            kernel(&self.transitions, given)?,
+            lift(&self.rewards),
+            lifted(&self.transition_jacobian),
+            lifted(&self.reward_jacobian),
+        )?)))
+    }
+
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        Structure::Point(Cow::Borrowed(self))
+    }
+
+    fn scale_rewards(&mut self, factor: &Rational) {
+        let slopes = self.reward_jacobian.iter_mut().map(|(_, x)| x);
+        self.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
+    }
+}
+
+/// The positions of sparse entries in the order of their indices, arranged by
+/// `arrange`; none may be repeated.
+fn once<const N: usize>(
+    path: &str,
+    entries: &[([usize; N], Numeral)],
+    arrange: impl Fn([usize; N]) -> [usize; N],
+) -> Checked<Vec<usize>> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_unstable_by_key(|&entry| (arrange(entries[entry].0), entry));
+    let repeated = |pair: &&[usize]| entries[pair[0]].0 == entries[pair[1]].0;
+    match order.windows(2).filter(repeated).min_by_key(|pair| pair[1]) {
+        None => Ok(order),
+        Some(pair) => Err(InputError::new(
+            format!("{path}[{}]", pair[1]),
+            format!("repeats the indices of entry {}, expected each entry once", pair[0]),
+        )),
     }
 }

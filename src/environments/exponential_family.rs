@@ -1,9 +1,21 @@
 //! Transitions from an exponential family in the policy's parameters.
 
-use crate::arithmetic::{Field, Transcendental};
+use std::borrow::Cow;
+
+use num_traits::Zero;
+
+use super::{Given, Specification, Structure, Work};
+use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::linear::{Rows, Size};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::{Parametrisation, Policy, shifted_exponentials};
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+use crate::problem::numeral::{lift, shown_rational};
+#[cfg(feature = "json")]
+use crate::problem::reader::{Reader, nested};
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, InputError, Numeral, PolicySpec};
 use crate::response::{
     Cotangent, Induced, Kink, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError,
     check_shape,
@@ -289,4 +301,257 @@ impl<T: Field> Pullback<T> for TiltPullback<'_, T> {
             reward: PolicyCotangent::Parameters((0..n).map(reward).collect()),
         }
     }
+}
+
+/// An exponential family as given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExponentialFamilySpec {
+    /// The features of the next states, `[t]`.
+    pub psi: Vec<Numeral>,
+    /// The transitions at parameters 0.
+    pub base: Base,
+    /// The rewards at parameters 0, `[s,a]`.
+    pub reward_base: Vec<Numeral>,
+    /// The derivative of the rewards where they are not clipped.
+    pub slope: Numeral,
+    /// Rewards are clipped to \[-clip, clip\].
+    pub clip: Option<Numeral>,
+}
+
+/// The transitions of an exponential family at parameters 0.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Base {
+    /// Logarithms of weights, `[s,a,t]`; no list means all 0, and no entry means
+    /// a transition that cannot happen.
+    Logits(Option<Vec<Option<Numeral>>>),
+    /// Weights, `[s,a,t]`, at least one of each row positive.
+    Weights(Vec<Numeral>),
+}
+
+/// The largest `psi` to which a weight is raised exactly.
+const LARGEST_EXPONENT: f64 = 10_000.0;
+
+/// Logits whose size is below this lose less than `1e-13` of their differences in doubles.
+const LARGE_LOGIT: f64 = 1024.0;
+
+const LOGITS: &str = "environment.base_logits";
+const WEIGHTS: &str = "environment.base_weights";
+
+impl Specification for ExponentialFamilySpec {
+    const KIND: &'static str = "exponential-family";
+    const KEYS: &'static [&'static str] = &["psi", "base_logits", "base_weights", "reward"];
+    const DOCUMENTATION: [&'static str; 2] = [
+        "`psi[t]`; `base_logits[s][a][t]` (default 0, `null` for a transition that cannot happen) **or** \
+         `base_weights[s][a][t]` $\\ge0$, a positive entry in each row; `reward`: `base[s][a]`, `slope` (default \
+         0), `clip` (number, or `null`, the default)",
+        "policy `softmax` or `weights`; reward base + slope·θ, clipped to [−clip, clip], derivative 0 where the \
+         clip is active",
+    ];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let psi = reader.numerals(&fields.required("psi")?, &[reader.states()])?;
+        let base = match (fields.optional("base_logits"), fields.optional("base_weights")) {
+            (Some(_), Some(weights)) => {
+                return Err(weights.error("stands beside base_logits, expected at most one of them"));
+            }
+            (None, Some(weights)) => Base::Weights(reader.kernel(&weights)?),
+            (Some(logits), None) => {
+                let mut flat = Vec::new();
+                nested(&logits, &[reader.states(), reader.actions(), reader.states()], &mut |entry| {
+                    flat.push(if entry.is_null() { None } else { Some(entry.numeral(reader.reading)?) });
+                    Ok(())
+                })?;
+                Base::Logits(Some(flat))
+            }
+            (None, None) => Base::Logits(None),
+        };
+        let reward_node = fields.required("reward")?;
+        let reward = reward_node.fields()?;
+        reward.only(&["base", "slope", "clip"])?;
+        let reward_base = reader.table(&reward.required("base")?)?;
+        let slope = match reward.optional("slope") {
+            Some(node) => node.numeral(reader.reading)?,
+            None => Numeral::ZERO,
+        };
+        let clip = match reward.optional("clip").filter(|node| !node.is_null()) {
+            Some(node) => Some(node.numeral(reader.reading)?),
+            None => None,
+        };
+        Ok(Self { psi, base, reward_base, slope, clip })
+    }
+
+    fn write(&self, given: Given<'_>, file: &mut Writer) {
+        let (n, width) = (given.n_states, given.n_actions);
+        file.array("psi", &[n], &self.psi);
+        match &self.base {
+            Base::Logits(None) => {
+                file.array("base_logits", &[n, width, n], &vec![Numeral::ZERO; n * width * n])
+            }
+            Base::Logits(Some(logits)) => file.optional_array("base_logits", &[n, width, n], logits),
+            Base::Weights(weights) => file.array("base_weights", &[n, width, n], weights),
+        }
+        file.nested("reward", |file| {
+            file.array("base", &[n, width], &self.reward_base);
+            file.number("slope", &self.slope);
+            file.optional("clip", self.clip.as_ref());
+        });
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        let policy = checker.policy();
+        if !matches!(policy, PolicySpec::Softmax { .. } | PolicySpec::Weights { .. }) {
+            let expected = "\"softmax\" or \"weights\" for the environment exponential-family";
+            let problem = format!("is \"{}\", expected {expected}", policy.kind());
+            return Err(InputError::new("policy.kind", problem));
+        }
+        let (n, width) = (checker.n_states(), checker.n_actions());
+        checker.each("environment.psi", &self.psi, &[n], |index, x| {
+            checker.number("environment.psi", index, x)
+        })?;
+        let row = |path: &str, i: usize| format!("{path}[{}][{}]", i / width, i % width);
+        match &self.base {
+            Base::Logits(None) => {}
+            Base::Logits(Some(logits)) => {
+                checker.each(LOGITS, logits, &[n, width, n], |index, x| match x {
+                    Some(x) => checker.number(LOGITS, index, x),
+                    None => Ok(()),
+                })?;
+                if let Some(i) = logits.chunks(n).position(|row| row.iter().all(Option::is_none)) {
+                    let problem = "has only null entries, expected at least one number";
+                    return Err(InputError::new(row(LOGITS, i), problem));
+                }
+            }
+            Base::Weights(weights) => {
+                checker.each(WEIGHTS, weights, &[n, width, n], |index, x| {
+                    checker.at_least_zero(WEIGHTS, index, x)
+                })?;
+                if let Some(i) = weights.chunks(n).position(|row| row.iter().all(Numeral::is_zero)) {
+                    let problem = "has only zero entries, expected at least one positive weight";
+                    return Err(InputError::new(row(WEIGHTS, i), problem));
+                }
+            }
+        }
+        checker.table("environment.reward.base", &self.reward_base)?;
+        checker.number("environment.reward.slope", &[], &self.slope)?;
+        match &self.clip {
+            Some(clip) => checker.at_least_zero("environment.reward.clip", &[], clip),
+            None => Ok(()),
+        }
+    }
+
+    /// The family over weights with integer `psi`.
+    fn rational_response<T: Field>(
+        &self,
+        given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        if self.not_rational().is_some() {
+            return Ok(None);
+        }
+        let base = match &self.base {
+            Base::Logits(_) => vec![T::one(); given.n_states * given.n_actions * given.n_states],
+            Base::Weights(weights) => lift(weights),
+        };
+        let psi = self.psi.iter().map(|psi| psi.approximate() as i64).collect();
+        let clip = self.clip.as_ref().map(Numeral::lift);
+        Ok(Some(Box::new(RationalFamily::clipped(
+            given.n_actions,
+            psi,
+            base,
+            lift(&self.reward_base),
+            clip,
+        )?)))
+    }
+
+    fn response<T: Transcendental>(&self, given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
+        let n = given.n_states;
+        let base = match &self.base {
+            Base::Logits(None) => BaseMeasure::Logits(vec![Some(T::zero()); n * given.n_actions * n]),
+            Base::Logits(Some(logits)) => {
+                let rows = logits.chunks(n).flat_map(relative_logits);
+                BaseMeasure::Logits(rows.map(|x| x.as_ref().map(Numeral::lift)).collect())
+            }
+            Base::Weights(weights) => {
+                let rows = weights.chunks(n).flat_map(relative_weights);
+                BaseMeasure::Weights(rows.map(|x| x.lift()).collect())
+            }
+        };
+        let reward = ClippedReward {
+            base: lift(&self.reward_base),
+            slope: self.slope.lift(),
+            clip: self.clip.as_ref().map(Numeral::lift),
+        };
+        Ok(Box::new(ExponentialFamily::new(given.n_actions, lift(&self.psi), base, reward)?))
+    }
+
+    fn not_rational(&self) -> Option<(String, String)> {
+        let rational = |x: &Numeral| {
+            let in_range = x.compare(LARGEST_EXPONENT).is_le() && x.compare(-LARGEST_EXPONENT).is_ge();
+            x.is_integer() && in_range
+        };
+        if let Some(t) = self.psi.iter().position(|x| !rational(x)) {
+            let seen = shown_rational(&self.psi[t].exact(), 0);
+            let reason = format!("{seen} is not rational here, expected an integer from -10000 to 10000");
+            return Some((format!("environment.psi[{t}]"), reason));
+        }
+        if let Base::Logits(Some(_)) = self.base {
+            return Some((LOGITS.to_owned(), "is not rational, expected base_weights".to_owned()));
+        }
+        let reason = "is not rational with weights, whose parameters are logarithms, expected 0";
+        (!self.slope.is_zero()).then(|| ("environment.reward.slope".to_owned(), reason.to_owned()))
+    }
+
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        Structure::LocalFamily(Cow::Borrowed(self))
+    }
+
+    fn scale_rewards(&mut self, factor: &Rational) {
+        let rest = [&mut self.slope].into_iter().chain(&mut self.clip);
+        self.reward_base.iter_mut().chain(rest).for_each(|r| *r = r.times(factor));
+    }
+
+    fn work(&self, given: Given<'_>) -> Work {
+        let (n, width) = (given.n_states as f64, given.n_actions as f64);
+        Work { systems: 1.0, exponentials: n * width * n }
+    }
+
+    /// Whether the reward is exactly at an end of its clip. With `weights` the parameter
+    /// is a logarithm, which is rational at `w = 1` only.
+    fn has_exact_kink(&self, policy: &PolicySpec, state: usize, action: usize, given: Given<'_>) -> bool {
+        let Some(clip) = &self.clip else { return false };
+        let i = state * given.n_actions + action;
+        let theta = match policy {
+            PolicySpec::Softmax { logits } => logits[i].exact(),
+            PolicySpec::Weights { values } if values[i] == Numeral::from(1.0) => Rational::zero(),
+            _ => return false,
+        };
+        let reward = self.reward_base[i].exact() + self.slope.exact() * theta;
+        reward == clip.exact() || reward == -clip.exact()
+    }
+}
+
+/// A row of base logits; where they are large less the largest, exactly, which changes
+/// no probability.
+fn relative_logits(row: &[Option<Numeral>]) -> Vec<Option<Numeral>> {
+    let known = || row.iter().flatten();
+    if known().all(|x| x.approximate().abs() < LARGE_LOGIT) {
+        return row.to_vec();
+    }
+    let largest = known().map(Numeral::exact).max().unwrap_or_default();
+    row.iter().map(|x| x.as_ref().map(|x| Numeral::from(x.exact() - &largest))).collect()
+}
+
+/// A row of base weights; where the largest is near the ends of doubles over a power of
+/// two near it, exactly, which changes no probability.
+fn relative_weights(row: &[Numeral]) -> Vec<Numeral> {
+    let size = row.iter().map(Numeral::approximate).fold(0.0, f64::max);
+    if (1e-200..1e200).contains(&size) {
+        return row.to_vec();
+    }
+    let Some(largest) = row.iter().map(Numeral::exact).max().filter(|x| !x.is_zero()) else {
+        return row.to_vec();
+    };
+    let twos = largest.numer().bits() as i32 - largest.denom().bits() as i32;
+    let scale = Rational::from_integer(2.into()).pow(-twos);
+    row.iter().map(|x| Numeral::from(x.exact() * &scale)).collect()
 }

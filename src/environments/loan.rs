@@ -1,9 +1,18 @@
 //! Lending whose repayments respond to how many are approved.
 
-use super::Affine;
-use crate::arithmetic::Field;
+use num_traits::Signed;
+
+use super::{Affine, AffineParts, Given, Specification, Structure};
+use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::ModelError;
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, Numeral, Reading, unexpected};
+use crate::response::Response;
 
 /// Which form of the loan problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +79,108 @@ impl<T: Field> Loan<T> {
             }
         }
     }
+}
 
-    /// The initial distribution: the only state, or the applicant's.
-    pub fn initial(&self) -> Vec<T> {
-        (0..self.form.n_states()).map(|s| if s == 0 { T::one() } else { T::zero() }).collect()
+/// The loan as given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoanSpec {
+    /// One state or four.
+    pub form: LoanForm,
+    /// The probability of repayment when nobody is approved.
+    pub q0: Numeral,
+    /// How much it falls when everybody is.
+    pub c: Numeral,
+    /// The reward of a repayment.
+    pub gain: Numeral,
+    /// The loss of a default.
+    pub loss: Numeral,
+}
+
+impl LoanSpec {
+    fn lifted<T: Field>(&self) -> Loan<T> {
+        let Self { form, q0, c, gain, loss } = self;
+        Loan { form: *form, q0: q0.lift(), c: c.lift(), gain: gain.lift(), loss: loss.lift() }
+    }
+}
+
+impl Specification for LoanSpec {
+    const KIND: &'static str = "loan";
+    const KEYS: &'static [&'static str] = &["form", "q0", "c", "gain", "loss"];
+    const DOCUMENTATION: [&'static str; 2] =
+        ["`form` (`\"bandit\"` or `\"mdp\"`), `q0`, `c`, `gain`, `loss`", "action 0 approve, 1 decline"];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let form = match fields.required("form")?.choice(&["bandit", "mdp"])? {
+            "bandit" => LoanForm::Bandit,
+            _ => LoanForm::Mdp,
+        };
+        let q0 = fields.required("q0")?.numeral(reader.reading)?;
+        let c = fields.required("c")?.numeral(reader.reading)?;
+        let gain = fields.required("gain")?.numeral(reader.reading)?;
+        let loss = fields.required("loss")?.numeral(reader.reading)?;
+        Ok(Self { form, q0, c, gain, loss })
+    }
+
+    fn write(&self, _given: Given<'_>, file: &mut Writer) {
+        let form = match self.form {
+            LoanForm::Bandit => "bandit",
+            LoanForm::Mdp => "mdp",
+        };
+        file.text("form", form);
+        file.number("q0", &self.q0);
+        file.number("c", &self.c);
+        file.number("gain", &self.gain);
+        file.number("loss", &self.loss);
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        checker.shape("this form of the loan", self.form.n_states(), 2)?;
+        checker.probability("environment.q0", &[], &self.q0)?;
+        checker.number("environment.c", &[], &self.c)?;
+        let all_approved: Numeral = match checker.reading() {
+            Reading::Doubles => (self.q0.approximate() - self.c.approximate()).into(),
+            Reading::Exact => (self.q0.exact() - self.c.exact()).into(),
+        };
+        if all_approved.is_negative() || all_approved.compare(1.0).is_gt() {
+            unexpected("environment.c", &[], &self.c, "q0 - c from 0 to 1")?;
+        }
+        checker.number("environment.gain", &[], &self.gain)?;
+        checker.number("environment.loss", &[], &self.loss)
+    }
+
+    /// The only state, or the applicant's.
+    fn initial(&self) -> Option<Vec<Numeral>> {
+        let first = |s| if s == 0 { Numeral::from(1.0) } else { Numeral::ZERO };
+        Some((0..self.form.n_states()).map(first).collect())
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        _given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        Ok(Some(Box::new(self.lifted().to_affine()?)))
+    }
+
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        let Ok(affine) = self.lifted::<Rational>().to_affine() else { return Structure::Opaque };
+        let (transitions, rewards, transition_slopes, reward_slopes) = affine.into_parts();
+        let largest_reward = self.gain.exact().abs().max(self.loss.exact().abs());
+        Structure::Affine(AffineParts {
+            transitions,
+            transition_slopes,
+            rewards,
+            reward_slopes,
+            largest_reward,
+        })
+    }
+
+    fn scale_rewards(&mut self, factor: &Rational) {
+        [&mut self.gain, &mut self.loss].into_iter().for_each(|r| *r = r.times(factor));
+    }
+
+    fn summary(&self, show: &dyn Fn(&Numeral) -> String) -> String {
+        let [q0, c, gain, loss] = [&self.q0, &self.c, &self.gain, &self.loss].map(show);
+        format!("q0 {q0}, c {c}, gain {gain}, loss {loss}")
     }
 }

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::{OracleError, Problem};
+use super::OracleError;
 use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, BigBall, Fraction, Transcendental};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::mdp::Mdp;
 use crate::performative::{Performance, PerformanceError};
+use crate::problem::Problem;
 use crate::response::Kink;
 
 /// The format name of answers.

@@ -4,13 +4,14 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::problem::EnvironmentSpec;
-use super::{OracleError, Problem};
+use super::OracleError;
+use crate::environments::Structure;
 use crate::environments::gridworld::Terminal;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::gradient::{entropy_term, policy_term};
 use crate::performative::{Performance, PerformativeMdp};
 use crate::policy::Policy;
+use crate::problem::Problem;
 use crate::response::{Cotangent, PulledBack};
 
 /// A mistake that implementations are known to make.
@@ -96,7 +97,8 @@ pub struct Mistaken {
 /// [`OracleError`] where the problem has no answer.
 ///
 /// ```
-/// use pemdp::oracle::{Problem, Reading, examples, mistaken_answers};
+/// use pemdp::oracle::{examples, mistaken_answers};
+/// use pemdp::problem::{Problem, Reading};
 /// let problem = Problem::from_json(&examples::example("two-state").unwrap().to_json(), Reading::Doubles)?;
 /// let all = mistaken_answers(&problem)?;
 /// let lost = all.iter().find(|m| m.id == "no-transition-term").unwrap();
@@ -395,7 +397,8 @@ fn with_terminal(case: &Case<'_>, rules: &[Terminal]) -> Option<Vec<Prediction>>
     let mut predictions = Vec::new();
     for &rule in rules {
         for followers in [rule, Terminal::Absorbing] {
-            let Ok(Some(world)) = case.problem.gridworld::<f64>() else { return None };
+            let Structure::Followers(world) = case.problem.structure() else { return None };
+            let world = world.world::<f64>(case.problem.gamma()).ok()?;
             let model = case.problem.around(Box::new(world.with_terminal(rule, followers)));
             if let Ok(performance) = model.perform(case.policy) {
                 predictions.push(prediction(&performance.evaluation, performance.gradient.total()));
@@ -408,7 +411,7 @@ fn with_terminal(case: &Case<'_>, rules: &[Terminal]) -> Option<Vec<Prediction>>
 /// The environment that the previous policy induced, as if it did not respond;
 /// and the same with that environment's own performative terms.
 fn stale_environment(case: &Case<'_>) -> Option<Vec<Prediction>> {
-    if matches!(case.problem.environment, EnvironmentSpec::Explicit { .. }) {
+    if matches!(case.problem.structure(), Structure::Point(_)) {
         return None; // a point: nothing is known of other policies
     }
     let stale = case.model.perform(case.previous?).ok()?;

@@ -1,7 +1,6 @@
 //! How many digits an answer may take.
 
-use super::Problem;
-use super::problem::{EnvironmentSpec, Followers, PolicySpec};
+use crate::problem::{PolicySpec, Problem};
 
 /// Bits of the centres of balls, one after the other until the bounds are small. The
 /// last ones hold any difference of doubles, and of products of two; and the longest
@@ -15,32 +14,15 @@ const BUDGET: f64 = 2e9;
 /// `S^3/3` products, each exponential and logarithm some hundreds.
 pub(super) fn is_affordable(problem: &Problem, bits: u64) -> bool {
     let (n, width) = (problem.n_states() as f64, problem.n_actions() as f64);
-    let systems = match &problem.environment {
-        EnvironmentSpec::Gridworld { followers, .. } => {
-            let count = match followers {
-                Followers::Seeded { count, .. } => *count,
-                Followers::Given(grids) => grids.len(),
-            };
-            1.0 + STEPS * count as f64
-        }
-        _ => 1.0,
-    };
-    let exponentials = match &problem.environment {
-        EnvironmentSpec::ExponentialFamily { .. } => n * width * n,
-        EnvironmentSpec::Gridworld { .. } => 5.0 * n,
-        _ => 0.0,
-    };
-    let of_policy = match &problem.policy {
-        PolicySpec::Probabilities { .. } if problem.entropy.is_zero() => 0.0,
+    let work = problem.environment().work(problem.given());
+    let of_policy = match problem.policy() {
+        PolicySpec::Probabilities { .. } if problem.entropy().is_zero() => 0.0,
         _ => n * width,
     };
     let words = bits as f64 / 64.0;
     // A product, as measured; and what an exponential takes of them.
     let product = 120.0 + 6.0 * words.powf(1.6);
     let exponential = 40.0 + 4.0 * (bits as f64).sqrt();
-    let products = systems * (n * n * n / 3.0 + 8.0 * n * n) + 8.0 * n * width * n;
-    (products + (exponentials + of_policy) * exponential) * product <= BUDGET
+    let products = work.systems * (n * n * n / 3.0 + 8.0 * n * n) + 8.0 * n * width * n;
+    (products + (work.exponentials + of_policy) * exponential) * product <= BUDGET
 }
-
-/// Steps of policy iteration of a follower, about.
-const STEPS: f64 = 4.0;

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
+use super::OracleError;
 use super::answer::{Answer, Covers, FORMAT, KinkReport};
-use super::json::{Fields, InputError, Node};
 use super::mistakes::{Case, KNOWN_MISTAKES, Mistake, Prediction};
-use super::numeral::{Numeral, Reading};
-use super::problem::{EnvironmentSpec, PolicySpec};
-use super::{OracleError, Problem};
+use crate::environments::Structure;
 use crate::linear::Size;
 use crate::policy::Policy;
+use crate::problem::json::{Fields, Node};
+use crate::problem::{InputError, Numeral, PolicySpec, Problem, Reading};
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
 /// quantity, never below the oracle's own error bound nor below what doubles round
@@ -360,7 +360,7 @@ impl<'a> Comparison<'a> {
             8 => defined(&terms.entropy),
             _ => first.entries(which),
         });
-        let is_unconstrained = matches!(problem.policy, PolicySpec::Probabilities { .. });
+        let is_unconstrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
         let free_mean = is_unconstrained.then(|| problem.n_actions());
         let mut comparison =
             Self { problem, answer, rounded, truth, tolerances: Default::default(), free_mean };
@@ -456,7 +456,7 @@ impl<'a> Comparison<'a> {
             let of = |(row, d): (&[f64], &f64), a: usize| 2.0 * d * row[a] * others(row, a).min(1.0);
             rows().flat_map(|row| (0..actions).map(move |a| of(row, a))).collect()
         };
-        let mut sensitivities: Vec<f64> = match &self.problem.policy {
+        let mut sensitivities: Vec<f64> = match self.problem.policy() {
             PolicySpec::Softmax { .. } | PolicySpec::Weights { .. } => own(),
             PolicySpec::Probabilities { .. } => rows().flat_map(|(row, d)| row.iter().map(|_| *d)).collect(),
             PolicySpec::LogLinear { features, theta } => {
@@ -470,17 +470,17 @@ impl<'a> Comparison<'a> {
                 (0..n).map(|k| rows().enumerate().map(|row| at(k, row)).fold(0.0, f64::max)).collect()
             }
         };
-        match &self.problem.environment {
-            EnvironmentSpec::ExponentialFamily { psi, .. } => {
-                let psi: Vec<f64> = psi.iter().map(Numeral::approximate).collect();
+        match self.problem.structure() {
+            Structure::LocalFamily(family) => {
+                let psi: Vec<f64> = family.psi.iter().map(Numeral::approximate).collect();
                 let ends =
                     psi.iter().fold((0.0, 0.0), |(low, high): (f64, f64), &x| (low.min(x), high.max(x)));
                 for (w, d) in sensitivities.iter_mut().zip(self.answer.occupancy.iter().flatten()) {
                     *w = w.max(d * (ends.1 - ends.0));
                 }
             }
-            EnvironmentSpec::Explicit { transition_jacobian, .. } => {
-                for ([s, a, _, k], slope) in transition_jacobian {
+            Structure::Point(point) => {
+                for ([s, a, _, k], slope) in &point.transition_jacobian {
                     let w = self.answer.occupancy[*s][*a] * slope.approximate().abs();
                     sensitivities[*k] = sensitivities[*k].max(w);
                 }
@@ -661,8 +661,9 @@ pub fn verify(
     // Mistakes are made in doubles: what doubles cannot hold has none.
     let (model, policy) = (problem.model::<f64>(), problem.deployed_policy::<f64>());
     let previous = previous.map_or(Ok(uniform), Problem::deployed_policy::<f64>);
-    let with_logarithms =
-        |previous: Policy<f64>| if problem.entropy.is_zero() { previous } else { previous.with_logarithms() };
+    let with_logarithms = |previous: Policy<f64>| {
+        if problem.entropy().is_zero() { previous } else { previous.with_logarithms() }
+    };
     let previous = previous.ok().map(with_logarithms);
     let parts = model.ok().zip(policy.ok());
     let case =

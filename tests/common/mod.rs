@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test binary uses a part of this
 
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use rand::{Rng, RngExt};
 
 /// Reads a problem that is known to be valid.

@@ -152,7 +152,8 @@ impl<'a> Estimator<'a> {
     ///
     /// ```
     /// use pemdp_algorithms::estimate::{Baseline, Bias, Deployed, Estimator, Horizon, Return};
-    /// use pemdp::oracle::{Problem, Reading, examples};
+    /// use pemdp::oracle::examples;
+    /// use pemdp::problem::{Problem, Reading};
     /// use rand::SeedableRng;
     /// let json = examples::example("exponential-family").unwrap().to_json();
     /// let problem = Problem::from_json(&json, Reading::Doubles)?;

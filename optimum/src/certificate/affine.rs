@@ -8,13 +8,14 @@ use num_traits::{One, Zero};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{CertificateError, Proof, Target, fraction, initial, power_of_two_below};
+use super::{CertificateError, Proof, Target, fraction, power_of_two_below};
+use crate::build;
 use crate::cell::Cell;
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::best_response::best_response;
-use pemdp::environments::Loan;
+use pemdp::environments::Structure;
 use pemdp::mdp::{Kernel, Mdp};
-use pemdp::oracle::{EnvironmentSpec, Numeral, Problem};
+use pemdp::problem::Problem;
 
 /// How many cells are split at once, whatever the number of threads.
 const BATCH: usize = 64;
@@ -228,32 +229,6 @@ fn halves(cell: &Cell, k: usize) -> [Cell; 2] {
     [below, above]
 }
 
-/// The numbers of an affine environment: `P`, `r`, slopes of `P` and of `r`.
-type Parts = (Vec<Rational>, Vec<Rational>, Vec<([usize; 5], Rational)>, Vec<([usize; 4], Rational)>);
-
-fn parts(environment: &EnvironmentSpec) -> Option<Parts> {
-    fn all(entries: &[Numeral]) -> Vec<Rational> {
-        entries.iter().map(Numeral::exact).collect()
-    }
-    fn slopes<I: Copy>(entries: &[(I, Numeral)]) -> Vec<(I, Rational)> {
-        entries.iter().map(|(i, m)| (*i, m.exact())).collect()
-    }
-    match environment {
-        EnvironmentSpec::Fixed { transitions, rewards } => {
-            Some((all(transitions), all(rewards), Vec::new(), Vec::new()))
-        }
-        EnvironmentSpec::Affine { transitions, transition_slopes, rewards, reward_slopes } => {
-            Some((all(transitions), all(rewards), slopes(transition_slopes), slopes(reward_slopes)))
-        }
-        EnvironmentSpec::Loan { form, q0, c, gain, loss } => {
-            let loan =
-                Loan { form: *form, q0: q0.exact(), c: c.exact(), gain: gain.exact(), loss: loss.exact() };
-            loan.to_affine().ok().map(|affine| affine.into_parts())
-        }
-        _ => None,
-    }
-}
-
 /// A linear function of the coordinates in fractions.
 #[derive(Clone, PartialEq)]
 struct Exact {
@@ -291,16 +266,18 @@ impl Exact {
 
 impl Model {
     fn new(problem: &Problem) -> Result<Self, CertificateError> {
-        let kind = problem.environment.kind();
         let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-        let (kernel, rewards, moves, pays) =
-            parts(&problem.environment).ok_or(CertificateError::NotCovered { kind })?;
-        let mut kernel: Vec<Exact> = kernel.iter().map(Exact::constant).collect();
-        let mut rewards: Vec<Exact> = rewards.iter().map(Exact::constant).collect();
-        for ([s, a, t, s2, a2], m) in &moves {
+        let parts = match problem.structure() {
+            Structure::Affine(parts) => parts,
+            Structure::Fixed(fixed) => fixed.affine(),
+            _ => return Err(CertificateError::NotCovered { kind: problem.environment().kind() }),
+        };
+        let mut kernel: Vec<Exact> = parts.transitions.iter().map(Exact::constant).collect();
+        let mut rewards: Vec<Exact> = parts.rewards.iter().map(Exact::constant).collect();
+        for ([s, a, t, s2, a2], m) in &parts.transition_slopes {
             kernel[(s * n_actions + a) * n_states + t].add(s2 * n_actions + a2, m, n_actions);
         }
-        for ([s, a, s2, a2], m) in &pays {
+        for ([s, a, s2, a2], m) in &parts.reward_slopes {
             rewards[s * n_actions + a].add(s2 * n_actions + a2, m, n_actions);
         }
         for entry in kernel.iter_mut().chain(&mut rewards) {
@@ -315,8 +292,8 @@ impl Model {
         Ok(Self {
             n_states,
             n_actions,
-            gamma: problem.gamma.lift(),
-            initial: initial(problem).iter().map(Interval::from_rational).collect(),
+            gamma: problem.gamma().lift(),
+            initial: build::initial(problem),
             kernel: kernel.iter().map(|entry| entry.lifted(&free)).collect(),
             rewards: rewards.iter().map(|entry| entry.lifted(&free)).collect(),
             free,

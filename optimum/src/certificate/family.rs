@@ -3,12 +3,14 @@
 use num_traits::{One, Zero};
 use serde_json::{Map, Value, json};
 
-use super::{CertificateError, Proof, Target, dyadic_below, fraction, initial};
+use super::{CertificateError, Proof, Target, dyadic_below, fraction};
+use crate::build;
 use crate::exponential::{exp_down, exp_up};
 use crate::rectangular::Rectangular;
 use pemdp::arithmetic::rounding::{add_down, add_up};
 use pemdp::arithmetic::{Field, Interval, Rational};
-use pemdp::oracle::{Base, EnvironmentSpec, Numeral, Problem};
+use pemdp::environments::{Base, ExponentialFamilySpec, Structure};
+use pemdp::problem::{Numeral, Problem};
 
 /// The farthest point from which a half line is bounded: 2^12.
 const FARTHEST: i32 = 12;
@@ -65,7 +67,7 @@ pub(super) fn proof(
     let value: f64 = start.iter().zip(&best).map(|(p, v)| p * v).sum();
     // Raised by the same amount in each state.
     let room = (target.upper_bound - value) / start.iter().sum::<f64>();
-    let contraction = (Rational::one() - problem.gamma.exact()).approximate();
+    let contraction = (Rational::one() - problem.gamma().exact()).approximate();
     if room.is_nan() || room <= 0.0 || contraction <= 0.0 {
         return Err(no_witness());
     }
@@ -115,11 +117,11 @@ pub(super) fn proof(
 
 impl Family {
     fn new(problem: &Problem) -> Result<Self, CertificateError> {
-        let kind = problem.environment.kind();
-        let EnvironmentSpec::ExponentialFamily { psi, base, reward_base, slope, clip } = &problem.environment
-        else {
+        let kind = problem.environment().kind();
+        let Structure::LocalFamily(family) = problem.structure() else {
             return Err(CertificateError::NotCovered { kind });
         };
+        let ExponentialFamilySpec { psi, base, reward_base, slope, clip } = &*family;
         let (n, width) = (problem.n_states(), problem.n_actions());
         let psi: Vec<Rational> = psi.iter().map(Numeral::exact).collect();
         let row = |i: usize| {
@@ -156,8 +158,8 @@ impl Family {
         Ok(Self {
             n_states: n,
             n_actions: width,
-            gamma: problem.gamma.lift(),
-            initial: initial(problem).iter().map(Interval::from_rational).collect(),
+            gamma: problem.gamma().lift(),
+            initial: build::initial(problem),
             rows,
         })
     }

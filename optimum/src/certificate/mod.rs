@@ -7,14 +7,13 @@
 mod affine;
 mod family;
 
-use num_traits::{One, Zero};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::performative::PerformativeOptimum;
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::environments::LoanForm;
-use pemdp::oracle::{Base, EnvironmentSpec, Numeral, Problem};
+use pemdp::environments::Structure;
+use pemdp::problem::{Numeral, Problem};
 
 /// The format of a certificate.
 pub const CERTIFICATE_FORMAT: &str = "pemdp-optimum-certificate/1";
@@ -93,8 +92,8 @@ pub fn certificate(
     settings: &CertificateSettings,
 ) -> Result<Certificate, CertificateError> {
     let gap = settings.gap;
-    let kind = problem.environment.kind();
-    if !problem.entropy.is_zero() {
+    let kind = problem.environment().kind();
+    if !problem.entropy().is_zero() {
         return Err(CertificateError::NotCovered { kind });
     }
     if !(gap.is_finite() && gap > 0.0) {
@@ -106,8 +105,8 @@ pub fn certificate(
     document.insert("format".to_owned(), json!(CERTIFICATE_FORMAT));
     document.insert("problem".to_owned(), written(problem)?);
     document.insert("upper_bound".to_owned(), fraction(upper_bound));
-    let (proof, cells) = match &problem.environment {
-        EnvironmentSpec::ExponentialFamily { .. } => family::proof(problem, settings.bound, target)?,
+    let (proof, cells) = match problem.structure() {
+        Structure::LocalFamily(_) => family::proof(problem, settings.bound, target)?,
         _ => affine::proof(problem, target)?,
     };
     document.extend(proof);
@@ -147,73 +146,15 @@ fn exact(x: &Numeral) -> Value {
     Value::String(x.exact().to_string())
 }
 
-/// The first state's distribution: as given, or the environment's own.
-fn initial(problem: &Problem) -> Vec<Rational> {
-    let own = |s| if s == 0 { Rational::one() } else { Rational::zero() };
-    match &problem.initial {
-        Some(initial) => initial.iter().map(Numeral::exact).collect(),
-        None => (0..problem.n_states()).map(own).collect(),
-    }
-}
-
 /// The numbers of a problem as fractions.
 fn written(problem: &Problem) -> Result<Value, CertificateError> {
-    let (n, width) = (problem.n_states(), problem.n_actions());
-    let by_state = |entries: Vec<Value>| Value::Array(entries.chunks(width).map(|row| json!(row)).collect());
-    let table = |entries: &[Numeral]| by_state(entries.iter().map(exact).collect());
-    let rows = |entries: Vec<Value>| by_state(entries.chunks(n).map(|row| json!(row)).collect());
-    let kernel = |entries: &[Numeral]| rows(entries.iter().map(exact).collect());
-    let kind = problem.environment.kind();
-    let environment = match &problem.environment {
-        EnvironmentSpec::Fixed { transitions, rewards } => {
-            json!({"kind": kind, "transitions": kernel(transitions), "rewards": table(rewards)})
-        }
-        EnvironmentSpec::Affine { transitions, transition_slopes, rewards, reward_slopes } => {
-            let moves =
-                transition_slopes.iter().map(|([s, a, t, s2, a2], m)| json!([s, a, t, s2, a2, exact(m)]));
-            let pays = reward_slopes.iter().map(|([s, a, s2, a2], m)| json!([s, a, s2, a2, exact(m)]));
-            json!({
-                "kind": kind,
-                "transitions": kernel(transitions),
-                "rewards": table(rewards),
-                "transition_slopes": moves.collect::<Vec<_>>(),
-                "reward_slopes": pays.collect::<Vec<_>>(),
-            })
-        }
-        EnvironmentSpec::Loan { form, q0, c, gain, loss } => {
-            let form = match form {
-                LoanForm::Bandit => "bandit",
-                LoanForm::Mdp => "mdp",
-            };
-            json!({
-                "kind": kind,
-                "form": form,
-                "q0": exact(q0),
-                "c": exact(c),
-                "gain": exact(gain),
-                "loss": exact(loss),
-            })
-        }
-        EnvironmentSpec::ExponentialFamily { psi, base, reward_base, slope, clip } => {
-            let logit = |x: &Option<Numeral>| x.as_ref().map_or(Value::Null, exact);
-            let (key, base) = match base {
-                Base::Logits(None) => ("base_logits", rows(vec![json!("0"); n * width * n])),
-                Base::Logits(Some(logits)) => ("base_logits", rows(logits.iter().map(logit).collect())),
-                Base::Weights(weights) => ("base_weights", kernel(weights)),
-            };
-            json!({
-                "kind": kind,
-                "psi": psi.iter().map(exact).collect::<Vec<_>>(),
-                key: base,
-                "reward": {
-                    "base": table(reward_base),
-                    "slope": exact(slope),
-                    "clip": clip.as_ref().map(exact),
-                },
-            })
-        }
-        _ => return Err(CertificateError::NotCovered { kind }),
-    };
-    let initial: Vec<String> = initial(problem).iter().map(ToString::to_string).collect();
-    Ok(json!({"gamma": exact(&problem.gamma), "initial": initial, "environment": environment}))
+    let kind = problem.environment().kind();
+    if !matches!(problem.structure(), Structure::Fixed(_) | Structure::Affine(_) | Structure::LocalFamily(_))
+    {
+        return Err(CertificateError::NotCovered { kind });
+    }
+    let environment: Value = serde_json::from_str(&problem.environment().to_json(problem.given()))
+        .map_err(|_| CertificateError::NotCovered { kind })?;
+    let initial: Vec<Value> = problem.initial().iter().map(exact).collect();
+    Ok(json!({"gamma": exact(problem.gamma()), "initial": initial, "environment": environment}))
 }

@@ -11,11 +11,13 @@ use crate::performative::{Found, Halt};
 use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};
+use pemdp::environments::Structure;
 use pemdp::environments::gridworld::{
     GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, eps_greedy_policy, perturbed_grid,
 };
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Algorithm, AlgorithmError, BasinHopping, Pepg, Task, solve};
 
 /// What a certificate is sought with: a second's work.
@@ -41,8 +43,10 @@ pub(crate) fn gridworld_optimum(
     halt: &Halt<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Found, OptimumError> {
-    let not_bounded = || OptimumError::NotBounded { kind: problem.environment.kind() };
-    let world = problem.gridworld::<Interval>()?.ok_or_else(not_bounded)?;
+    let Structure::Followers(given) = problem.structure() else {
+        return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
+    };
+    let world = given.world::<Interval>(problem.gamma())?;
     let initial = problem.model::<Interval>()?.initial;
     let mut finder = Finder { problem, settings, halt, best: Vec::new(), value: f64::NEG_INFINITY };
     finder.look_at_known(is_benchmark(&world))?;
@@ -186,7 +190,7 @@ impl Finder<'_> {
             ..Pepg::default()
         };
         let uniform = vec![1.0 / N_ACTIONS as f64; N_STATES * N_ACTIONS];
-        for start in [uniform, eps_greedy_policy(self.problem.gamma.approximate())?] {
+        for start in [uniform, eps_greedy_policy(self.problem.gamma().approximate())?] {
             self.improve(&ascent, start, progress)?;
         }
         if self.settings.budget.is_some() {

@@ -4,7 +4,8 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Dual, Field, Rational};
 use pemdp::oracle::examples::EXAMPLES;
 
-use pemdp::oracle::{KNOWN_MISTAKES, Problem, Reading, mistaken_answers};
+use pemdp::oracle::{KNOWN_MISTAKES, mistaken_answers};
+use pemdp::problem::{Problem, Reading};
 use rand::RngExt;
 use serde_json::{Value, json};
 

@@ -2,10 +2,12 @@
 
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
+use pemdp::environments::Structure;
 use pemdp::evaluate::evaluate;
-use pemdp::oracle::{EnvironmentSpec, Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, Polynomial, simplest_between,
     value_and_determinant,
@@ -323,8 +325,7 @@ fn moves_on_the_line(trap: &Trap) -> Option<bool> {
         let (model, policy) = problem.rational_model().ok()?;
         let gradient: Vec<Rational> =
             model.perform(&policy).ok()?.gradient.total().into_iter().collect::<Option<_>>()?;
-        let of_policy_alone =
-            matches!(problem.environment, EnvironmentSpec::Fixed { .. } | EnvironmentSpec::Affine { .. });
+        let of_policy_alone = matches!(problem.structure(), Structure::Fixed(_) | Structure::Affine(_));
         let on_a_line = problem.n_actions() == 1 || (problem.n_actions() == 2 && of_policy_alone);
         Some(on_a_line && gradient[problem.n_actions()..].iter().all(Zero::is_zero))
     };
@@ -493,7 +494,7 @@ fn execute(example: &Example, finding: &mut Finding) -> Option<bool> {
     let supremum = landscape.supremum().0[0].approximate();
     let gap = supremum - basin.supremum[1].approximate();
     // |S||A|^2/(eps^2 (1-gamma)^3) with eps half of the gap.
-    let gamma: Rational = problem.gamma.lift();
+    let gamma: Rational = problem.gamma().lift();
     let horizon = (Rational::one() - gamma).recip().approximate();
     let sizes = (problem.n_states() * problem.n_actions() * problem.n_actions()) as f64;
     let needed = sizes * horizon.powi(3) / (gap / 2.0).powi(2);

@@ -5,8 +5,9 @@
 use std::ops::ControlFlow;
 
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
-use pemdp::oracle::{Problem, Reading, examples};
+use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Trajectory, algorithm, solve};
 use serde_json::{Value, json};
 

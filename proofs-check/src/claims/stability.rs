@@ -2,7 +2,7 @@
 
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
-use pemdp::oracle::{Problem, Reading};
+use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

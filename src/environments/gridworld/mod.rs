@@ -6,9 +6,11 @@
 
 mod follower;
 mod numpy;
+mod specification;
 mod ties;
 
 use follower::{Follower, Model};
+pub use specification::{Followers, GridworldSpec};
 pub use ties::{Choices, Ties};
 
 use crate::arithmetic::{Field, Transcendental};

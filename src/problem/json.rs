@@ -15,34 +15,8 @@ use std::ops::RangeInclusive;
 
 use serde::de::IgnoredAny;
 
+use super::input_error::{EXCERPT, InputError, excerpt, shortened};
 use super::numeral::{self, Numeral, NumeralError, Reading};
-
-/// What is wrong with an input and where: the path to the element, the value
-/// seen and what was expected, in one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}{}{problem}", if .path.is_empty() { "" } else { ": " })]
-pub struct InputError {
-    path: String,
-    problem: String,
-}
-
-impl InputError {
-    /// The error `problem` at `path`; an empty path stands for the document.
-    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        InputError { path: path.into(), problem: problem.into() }
-    }
-
-    /// Where: a path such as `environment.transitions[3][1][0]`, empty for the
-    /// document itself.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// What was seen there and what was expected.
-    pub fn problem(&self) -> &str {
-        &self.problem
-    }
-}
 
 /// The steps from the document to one of its values, last step first.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +117,18 @@ impl<'a> Node<'a> {
             after_space = space;
             (!repeated).then_some(if space { ' ' } else { character })
         }))
+    }
+
+    /// The beginning of the value at a path such as `environment.rewards[1][0]`.
+    pub(super) fn quoted_at(&self, path: &str) -> Option<String> {
+        let Some(rest) = path.strip_prefix('.').or(Some(path)).filter(|rest| !rest.is_empty()) else {
+            return Some(self.quoted());
+        };
+        if let Some((index, rest)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            return self.array().ok()?.nth(index.parse().ok()?)?.quoted_at(rest);
+        }
+        let (key, rest) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+        self.fields().ok()?.optional(key)?.quoted_at(rest)
     }
 
     fn first(&self) -> u8 {
@@ -428,44 +414,11 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     raw.get(1..raw.len().saturating_sub(1)).map(Cow::Borrowed)
 }
 
-/// How many characters of a value a message quotes.
-const EXCERPT: usize = 40;
-
-/// The beginning of `text`, safe to print in one line.
-pub(crate) fn excerpt(text: &str) -> String {
-    shortened(text.chars())
-}
-
-fn shortened(mut characters: impl Iterator<Item = char>) -> String {
-    let mut shown = String::new();
-    for character in characters.by_ref().take(EXCERPT) {
-        if character.is_control() || reorders(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// Whether a character can break a line or change the direction of the text.
-fn reorders(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A double as a reader would write it: no trailing `.0`, no long run of zeros.
-pub(crate) fn shown_double(x: f64) -> String {
-    let text = format!("{x:?}");
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
+    use super::super::input_error::shown_double;
     use super::*;
 
     fn message(error: InputError) -> String {

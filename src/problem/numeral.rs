@@ -3,7 +3,7 @@
 //! A numeral is a JSON number or a string with a decimal (`"0.1"`, `"-2.5e-3"`,
 //! spelled as a JSON number is) or a fraction (`"1/6"`: an integer, a slash and
 //! a positive integer without sign). Strings are always read exactly. At most
-//! [`DIGITS`] digits, the magnitude of the exponent counted in, so that
+//! 4096 digits, the magnitude of the exponent counted in, so that
 //! `1e999999999` is refused and never expanded.
 
 use std::cmp::Ordering;
@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use num_bigint::BigInt;
 use num_traits::{Signed, Zero};
 
+use super::input_error::{excerpt, shown_double};
 use crate::arithmetic::{Field, Rational};
 
 /// The largest number of digits of a numeral: those of the mantissa plus the
@@ -46,7 +47,7 @@ pub enum NumeralError {
     /// A fraction over 0.
     #[error("a positive denominator")]
     ZeroDenominator,
-    /// More than [`DIGITS`] digits.
+    /// More than 4096 digits.
     #[error("at most 4096 digits, the exponent's magnitude counted in")]
     TooLong,
     /// Larger than every double, where doubles are read.
@@ -113,11 +114,33 @@ impl Numeral {
         self.sign() == Ordering::Less
     }
 
+    /// Whether the number is one: doubles that come from elsewhere need not be.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Numeral::Double(x) => x.is_finite(),
+            Numeral::Exact(_) => true,
+        }
+    }
+
     /// Whether the number is an integer.
     pub fn is_integer(&self) -> bool {
         match self {
             Numeral::Double(x) => x.fract() == 0.0,
             Numeral::Exact(q) => q.is_integer(),
+        }
+    }
+
+    /// The number times a fraction, exactly.
+    #[must_use]
+    pub fn times(&self, factor: &Rational) -> Self {
+        Self::from(self.exact() * factor)
+    }
+
+    /// The beginning of the number as a file would spell it.
+    pub fn quoted(&self) -> String {
+        match self {
+            Numeral::Double(x) => shown_double(*x),
+            Numeral::Exact(q) => excerpt(&format!("\"{}\"", q.reduced())),
         }
     }
 
@@ -134,6 +157,22 @@ impl From<f64> for Numeral {
     /// The number that is exactly the double `x`, which must be finite.
     fn from(x: f64) -> Self {
         Numeral::Double(x)
+    }
+}
+
+impl std::str::FromStr for Numeral {
+    type Err = NumeralError;
+
+    /// The number that a decimal or a fraction spells, exactly.
+    ///
+    /// ```
+    /// use pemdp::problem::Numeral;
+    /// let third: Numeral = "1/3".parse()?;
+    /// assert_eq!(third.exact().to_string(), "1/3");
+    /// # Ok::<(), pemdp::problem::NumeralError>(())
+    /// ```
+    fn from_str(text: &str) -> Result<Self, NumeralError> {
+        from_string(text, Reading::Exact)
     }
 }
 
@@ -318,6 +357,11 @@ fn simplest(q: Rational) -> Numeral {
     q.into()
 }
 
+/// Numerals as elements of `T`.
+pub(crate) fn lift<T: Field>(numerals: &[Numeral]) -> Vec<T> {
+    numerals.iter().map(Numeral::lift).collect()
+}
+
 /// The exact sum, not in lowest terms: cancelling would cost more than it
 /// saves, and comparisons do not need it. Adding in pairs keeps the operands
 /// balanced, so that unrelated denominators do not make the cost quadratic.
@@ -386,7 +430,7 @@ pub(crate) fn shown_rational(q: &Rational, near: i64) -> String {
         let side = if excess.is_negative() { "less" } else { "more" };
         return format!("slightly {side} than {near}");
     }
-    super::json::shown_double(approximate)
+    shown_double(approximate)
 }
 
 #[cfg(test)]

@@ -1,0 +1,91 @@
+//! An environment that does not respond.
+
+use std::borrow::Cow;
+
+use num_traits::{Signed, Zero};
+
+use super::{AffineParts, Explicit, Given, Specification, Structure};
+use crate::arithmetic::{Field, Rational};
+use crate::linear::Rows;
+use crate::mdp::{Kernel, ModelError};
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+use crate::problem::numeral::lift;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, Numeral};
+use crate::response::Response;
+
+/// `P` and `r` as numbers: a Markov decision process without a performative effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FixedSpec {
+    /// `P(t|s,a)`, `[s,a,t]`.
+    pub transitions: Vec<Numeral>,
+    /// `r(s,a)`, `[s,a]`.
+    pub rewards: Vec<Numeral>,
+}
+
+impl FixedSpec {
+    /// The same as an affine environment without slopes.
+    pub fn affine(&self) -> AffineParts {
+        let rewards: Vec<Rational> = lift(&self.rewards);
+        AffineParts {
+            transitions: lift(&self.transitions),
+            transition_slopes: Vec::new(),
+            largest_reward: rewards.iter().map(Signed::abs).max().unwrap_or_else(Rational::zero),
+            rewards,
+            reward_slopes: Vec::new(),
+        }
+    }
+}
+
+impl Specification for FixedSpec {
+    const KIND: &'static str = "fixed";
+    const KEYS: &'static [&'static str] = &["transitions", "rewards"];
+    const DOCUMENTATION: [&'static str; 2] =
+        ["`transitions[s][a][t]`, `rewards[s][a]`", "no performative effect"];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let transitions = reader.kernel(&fields.required("transitions")?)?;
+        let rewards = reader.table(&fields.required("rewards")?)?;
+        Ok(Self { transitions, rewards })
+    }
+
+    fn write(&self, given: Given<'_>, file: &mut Writer) {
+        let (n, width) = (given.n_states, given.n_actions);
+        file.array("transitions", &[n, width, n], &self.transitions);
+        file.array("rewards", &[n, width], &self.rewards);
+    }
+
+    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+        checker.kernel("environment.transitions", &self.transitions)?;
+        checker.table("environment.rewards", &self.rewards)
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        Ok(Some(Box::new(Explicit::fixed(kernel(&self.transitions, given)?, lift(&self.rewards))?)))
+    }
+
+    fn structure(&self, _given: Given<'_>) -> Structure<'_> {
+        Structure::Fixed(Cow::Borrowed(self))
+    }
+
+    fn scale_rewards(&mut self, factor: &Rational) {
+        self.rewards.iter_mut().for_each(|r| *r = r.times(factor));
+    }
+}
+
+/// Rows of transitions in an arithmetic, `s A + a`.
+pub(super) fn rows<T: Field>(transitions: &[Numeral], given: Given<'_>) -> Result<Rows<T>, ModelError> {
+    Ok(Rows::dense(given.n_states, lift(transitions))?.compact())
+}
+
+/// Transitions in an arithmetic.
+pub(super) fn kernel<T: Field>(transitions: &[Numeral], given: Given<'_>) -> Result<Kernel<T>, ModelError> {
+    Kernel::new(given.n_states, given.n_actions, rows(transitions, given)?)
+}

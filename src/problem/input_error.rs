@@ -1,0 +1,83 @@
+//! What is wrong with an input, in one line.
+
+use std::fmt::Display;
+
+use super::numeral::Numeral;
+
+/// What is wrong with an input and where: the path to the element, the value
+/// seen and what was expected, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}{}{problem}", if .path.is_empty() { "" } else { ": " })]
+pub struct InputError {
+    path: String,
+    problem: String,
+    /// What was expected in place of the number at the path.
+    expected: Option<String>,
+}
+
+impl InputError {
+    /// The error `problem` at `path`; an empty path stands for the document.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        InputError { path: path.into(), problem: problem.into(), expected: None }
+    }
+
+    /// The error that the number at `path` is not what was expected, which quotes it.
+    pub fn unexpected(path: impl Into<String>, seen: &Numeral, expected: impl Display) -> Self {
+        let expected = expected.to_string();
+        let problem = format!("is {}, expected {expected}", seen.quoted());
+        InputError { path: path.into(), problem, expected: Some(expected) }
+    }
+
+    /// The same, quoting the number as it is spelled in a document.
+    pub(super) fn quoting(self, spelled: impl FnOnce(&str) -> Option<String>) -> Self {
+        match self.expected.as_ref().and_then(|expected| Some((spelled(&self.path)?, expected))) {
+            Some((seen, expected)) => Self { problem: format!("is {seen}, expected {expected}"), ..self },
+            None => self,
+        }
+    }
+
+    /// Where: a path such as `environment.transitions[3][1][0]`, empty for the
+    /// document itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was seen there and what was expected.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
+/// How many characters of a value a message quotes.
+pub(super) const EXCERPT: usize = 40;
+
+/// The beginning of `text`, safe to print in one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    shortened(text.chars())
+}
+
+pub(super) fn shortened(mut characters: impl Iterator<Item = char>) -> String {
+    let mut shown = String::new();
+    for character in characters.by_ref().take(EXCERPT) {
+        if character.is_control() || reorders(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a character can break a line or change the direction of the text.
+fn reorders(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A double as a reader would write it: no trailing `.0`, no long run of zeros.
+pub(crate) fn shown_double(x: f64) -> String {
+    let text = format!("{x:?}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}

@@ -1,0 +1,80 @@
+//! The performative MDP and the policy of a problem, in any arithmetic.
+
+use thiserror::Error;
+
+use super::Problem;
+use super::numeral::lift;
+use crate::arithmetic::{Field, Rational, Transcendental};
+use crate::mdp::ModelError;
+use crate::performative::PerformativeMdp;
+use crate::policy::Policy;
+use crate::response::Response;
+
+/// Why a problem is not one of fractions.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RationalError {
+    /// A part of it is not rational.
+    #[error("{path}: {reason}")]
+    NotRational {
+        /// Where.
+        path: String,
+        /// What is not rational, and what was expected.
+        reason: String,
+    },
+    /// The parts do not fit.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl Problem {
+    /// What does not respond, around an environment.
+    pub(crate) fn around<T: Field>(&self, response: Box<dyn Response<T>>) -> PerformativeMdp<T> {
+        let (initial, gamma, entropy) = (lift(&self.initial()), self.gamma().lift(), self.entropy().lift());
+        PerformativeMdp { response, initial, gamma, entropy }
+    }
+
+    /// The performative MDP of this problem in any arithmetic with
+    /// exponentials.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the parts do not fit, which a problem that was checked
+    /// never has.
+    pub fn model<T: Transcendental>(&self) -> Result<PerformativeMdp<T>, ModelError> {
+        Ok(self.around(self.environment().response(self.given())?))
+    }
+
+    /// The policy of this problem, with the logarithms that its entropy needs.
+    ///
+    /// # Errors
+    /// As [`Problem::model`].
+    pub fn deployed_policy<T: Transcendental>(&self) -> Result<Policy<T>, ModelError> {
+        let policy = self.policy().lifted(self.n_states(), self.n_actions())?;
+        Ok(if self.entropy().is_zero() { policy } else { policy.with_logarithms() })
+    }
+
+    /// The performative MDP and the policy in exact fractions.
+    ///
+    /// # Errors
+    /// [`RationalError::NotRational`] names what is not rational.
+    pub fn rational_model(&self) -> Result<(PerformativeMdp<Rational>, Policy<Rational>), RationalError> {
+        self.rational_parts()
+    }
+
+    /// The same in any arithmetic.
+    pub(crate) fn rational_parts<T: Field>(&self) -> Result<(PerformativeMdp<T>, Policy<T>), RationalError> {
+        if let Some((path, reason)) = self.not_rational() {
+            return Err(RationalError::NotRational { path, reason });
+        }
+        let missing = |path: &str, reason: &str| RationalError::NotRational {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let policy = self.policy().rational(self.n_states(), self.n_actions())?;
+        let policy = policy.ok_or_else(|| missing("policy.kind", "expected weights or probabilities"))?;
+        let response = self.environment().rational_response(self.given())?;
+        let response = response
+            .ok_or_else(|| missing("environment.kind", "expected an environment without exponentials"))?;
+        Ok((self.around(response), policy))
+    }
+}

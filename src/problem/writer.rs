@@ -1,0 +1,184 @@
+//! Problems written as files.
+
+use std::fmt::Write;
+
+use super::numeral::Numeral;
+use super::{FORMAT, PolicySpec, Problem};
+
+impl Problem {
+    /// The problem as a file, every number an exact fraction in a string: it means the
+    /// same in every [`Reading`](super::Reading).
+    pub fn to_json(&self) -> String {
+        let mut file = Writer::default();
+        file.object(|file| {
+            file.text("format", FORMAT);
+            file.number("gamma", self.gamma());
+            if let Some(initial) = self.given_initial() {
+                file.array("initial", &[initial.len()], initial);
+            }
+            file.number("entropy", self.entropy());
+            file.nested("policy", |file| self.policy().write(self.n_states(), self.n_actions(), file));
+            file.nested("environment", |file| self.environment().write(self.given(), file));
+        });
+        file.text + "\n"
+    }
+}
+
+impl PolicySpec {
+    fn write(&self, n_states: usize, n_actions: usize, file: &mut Writer) {
+        file.text("kind", self.kind());
+        let key = Self::table_key(self.kind());
+        match self {
+            Self::Softmax { logits: values } | Self::Weights { values } | Self::Probabilities { values } => {
+                file.array(key, &[n_states, n_actions], values);
+            }
+            Self::LogLinear { features, theta } => {
+                file.array(key, &[n_states, n_actions, theta.len()], features);
+                file.array("theta", &[theta.len()], theta);
+            }
+        }
+    }
+}
+
+/// JSON as it is written, key by key.
+#[derive(Debug, Default)]
+pub struct Writer {
+    text: String,
+}
+
+impl Writer {
+    /// An object, whose keys `write` writes.
+    pub(crate) fn object(&mut self, write: impl FnOnce(&mut Self)) {
+        self.text.push('{');
+        write(self);
+        self.text.push('}');
+    }
+
+    fn key(&mut self, key: &str) {
+        if !self.text.ends_with('{') {
+            self.text.push(',');
+        }
+        self.push(format_args!("\"{key}\":"));
+    }
+
+    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+        // A string takes everything.
+        let _ = self.text.write_fmt(text);
+    }
+
+    /// An object as the value of a key.
+    pub(crate) fn nested(&mut self, key: &str, write: impl FnOnce(&mut Self)) {
+        self.key(key);
+        self.object(write);
+    }
+
+    /// A word that needs no escapes.
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.push(format_args!("\"{text}\""));
+    }
+
+    /// A natural number.
+    pub(crate) fn count(&mut self, key: &str, count: usize) {
+        self.key(key);
+        self.push(format_args!("{count}"));
+    }
+
+    /// A number.
+    pub(crate) fn number(&mut self, key: &str, x: &Numeral) {
+        self.key(key);
+        self.numeral(x);
+    }
+
+    /// A number, or `null`.
+    pub(crate) fn optional(&mut self, key: &str, x: Option<&Numeral>) {
+        self.key(key);
+        self.numeral_or_null(x);
+    }
+
+    /// Numbers of a shape.
+    pub(crate) fn array(&mut self, key: &str, shape: &[usize], entries: &[Numeral]) {
+        self.key(key);
+        self.rows(shape, entries, &mut |file, x| file.numeral(x));
+    }
+
+    /// Numbers of a shape, some of them `null`.
+    pub(crate) fn optional_array(&mut self, key: &str, shape: &[usize], entries: &[Option<Numeral>]) {
+        self.key(key);
+        self.rows(shape, entries, &mut |file, x| file.numeral_or_null(x.as_ref()));
+    }
+
+    /// Sparse entries: their indices and a number each.
+    pub(crate) fn sparse<const N: usize>(&mut self, key: &str, entries: &[([usize; N], Numeral)]) {
+        self.key(key);
+        self.list(entries, &mut |file, (index, x)| {
+            file.text.push('[');
+            for i in index {
+                file.push(format_args!("{i},"));
+            }
+            file.numeral(x);
+            file.text.push(']');
+        });
+    }
+
+    fn rows<T>(&mut self, shape: &[usize], entries: &[T], write: &mut dyn FnMut(&mut Self, &T)) {
+        match shape {
+            [] | [_] => self.list(entries, write),
+            [_, inner @ ..] => {
+                let width = inner.iter().product::<usize>().max(1);
+                let rows: Vec<&[T]> = entries.chunks(width).collect();
+                self.list(&rows, &mut |file, row| file.rows(inner, row, write));
+            }
+        }
+    }
+
+    fn list<T>(&mut self, items: &[T], write: &mut dyn FnMut(&mut Self, &T)) {
+        self.text.push('[');
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.text.push(',');
+            }
+            write(self, item);
+        }
+        self.text.push(']');
+    }
+
+    fn numeral(&mut self, x: &Numeral) {
+        self.push(format_args!("\"{}\"", x.exact()));
+    }
+
+    fn numeral_or_null(&mut self, x: Option<&Numeral>) {
+        match x {
+            Some(x) => self.numeral(x),
+            None => self.text.push_str("null"),
+        }
+    }
+
+    /// What has been written.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+}
+
+#[cfg(all(test, feature = "json"))]
+mod tests {
+    use super::*;
+    use crate::oracle::examples::EXAMPLES;
+    use crate::problem::Reading;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for example in EXAMPLES {
+            for reading in [Reading::Doubles, Reading::Exact] {
+                let problem = Problem::from_json(&example.to_json(), reading);
+                let Ok(problem) = problem else {
+                    assert_eq!(reading, Reading::Exact, "{}", example.name);
+                    continue;
+                };
+                let written = problem.to_json();
+                assert_eq!(Problem::from_json(&written, reading), Ok(problem), "{}", example.name);
+                assert!(serde_json::from_str::<serde_json::Value>(&written).is_ok());
+            }
+        }
+    }
+}
