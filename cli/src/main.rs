@@ -13,7 +13,6 @@ mod experiment;
 mod input;
 mod layout;
 mod lines;
-mod mistakes;
 mod numbers;
 mod optimum;
 mod output;

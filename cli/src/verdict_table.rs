@@ -2,15 +2,19 @@
 
 use std::cmp::Ordering;
 
-use pemdp::oracle::{Difference, Entry, Tolerance, Verdict};
+use pemdp::oracle::{Difference, Entry, KNOWN_MISTAKES, Tolerance, Verdict};
 
 use crate::answer_table::table;
-use crate::mistakes::description;
 use crate::numbers::significant;
 use crate::output::heading;
 
 /// So many differences of a quantity are shown.
 const SHOWN: usize = 12;
+
+/// What a mistake is, in a line.
+fn about(id: &str) -> &'static str {
+    KNOWN_MISTAKES.iter().find(|mistake| mistake.id == id).map_or("", |mistake| mistake.about)
+}
 
 /// The report of a verdict.
 pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
@@ -65,7 +69,7 @@ fn explanation(verdict: &Verdict) -> String {
     }
     let mut text = heading("Known mistakes that give these numbers, any one of them") + "\n";
     for (i, group) in verdict.mistakes.iter().enumerate() {
-        let rows = group.iter().map(|id| vec![(*id).to_owned(), description(id).to_owned()]).collect();
+        let rows = group.iter().map(|id| vec![(*id).to_owned(), about(id).to_owned()]).collect();
         if i > 0 {
             text.push_str("or\n");
         }
