@@ -58,6 +58,41 @@ pub struct PerformativeMdp<T> {
     pub entropy: T,
 }
 
+/// A policy in force: the environment that it induces.
+pub struct Deployment<'a, T> {
+    /// The induced MDP.
+    pub mdp: Mdp<T>,
+    /// Where the response is not differentiable.
+    pub kinks: Vec<Kink>,
+    /// The derivative of the response.
+    pub pullback: Box<dyn Pullback<T> + 'a>,
+    policy: &'a Policy<T>,
+}
+
+impl<T: Field> Deployment<'_, T> {
+    /// Values and occupancies of the policy in the MDP that it induces, with the
+    /// entropy weight `lambda`: one factorisation.
+    ///
+    /// # Errors
+    /// [`PerformanceError::Evaluation`] where the values are not bounded.
+    pub fn evaluate(&self, entropy: &T) -> Result<Evaluation<T>, PerformanceError> {
+        Ok(evaluate(&self.mdp, self.policy, entropy)?)
+    }
+
+    /// The gradient of the performative value, by term, from the evaluation with the
+    /// same weight.
+    ///
+    /// # Errors
+    /// [`PerformanceError::Evaluation`] for an evaluation of another shape.
+    pub fn gradient(
+        &self,
+        evaluation: &Evaluation<T>,
+        entropy: &T,
+    ) -> Result<GradientTerms<T>, PerformanceError> {
+        Ok(performative_gradient(&self.mdp, self.policy, evaluation, &*self.pullback, entropy)?)
+    }
+}
+
 /// A policy's performance in the environment that it induces itself.
 pub struct Performance<'a, T> {
     /// The induced MDP.
@@ -116,16 +151,35 @@ impl<T: Field> PerformativeMdp<T> {
         policy: &'a Policy<T>,
         entropy: &T,
     ) -> Result<Performance<'a, T>, PerformanceError> {
+        let deployment = self.deploy(policy)?;
+        let evaluation = deployment.evaluate(entropy)?;
+        let gradient = deployment.gradient(&evaluation, entropy)?;
+        let Deployment { mdp, kinks, pullback, .. } = deployment;
+        Ok(Performance { mdp, evaluation, gradient, kinks, pullback })
+    }
+
+    /// The environment that a policy induces, to evaluate and differentiate as asked.
+    ///
+    /// # Errors
+    /// [`PerformanceError`] where the environment does not respond to the policy, or with
+    /// another discount factor.
+    pub fn deploy<'a>(&'a self, policy: &'a Policy<T>) -> Result<Deployment<'a, T>, PerformanceError> {
         if let Some(response) = self.response.discount().filter(|discount| **discount != self.gamma) {
             let (response, gamma) = (response.approximate(), self.gamma.approximate());
             return Err(PerformanceError::Discount { response, gamma });
         }
         let induced = self.response.induce(policy)?;
         let mdp = Mdp::new(induced.kernel, induced.rewards, self.initial.clone(), self.gamma.clone())?;
-        let evaluation = evaluate(&mdp, policy, entropy)?;
-        let pullback = induced.pullback;
-        let gradient = performative_gradient(&mdp, policy, &evaluation, &*pullback, entropy)?;
-        Ok(Performance { mdp, evaluation, gradient, kinks: induced.kinks, pullback })
+        Ok(Deployment { mdp, kinks: induced.kinks, pullback: induced.pullback, policy })
+    }
+
+    /// Values and occupancies of a policy in the environment that it induces, without the
+    /// gradient.
+    ///
+    /// # Errors
+    /// As [`PerformativeMdp::perform`].
+    pub fn evaluate(&self, policy: &Policy<T>) -> Result<Evaluation<T>, PerformanceError> {
+        self.deploy(policy)?.evaluate(&self.entropy)
     }
 
     /// The same with the response replaced by a smooth one within order

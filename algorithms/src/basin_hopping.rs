@@ -256,7 +256,7 @@ fn retrained(
         let share = if round == RETRAININGS { UNIFORM } else { NEARLY_GREEDY };
         let policy = parameters.policy(&theta)?;
         let n_actions = policy.n_actions();
-        let choice = best_response(&environment.perform(&policy)?.mdp)?.choice;
+        let choice = best_response(&environment.deploy(&policy)?.mdp)?.choice;
         for (logits, chosen) in theta.chunks_mut(n_actions).zip(choice) {
             let (largest, normaliser) = normaliser(logits);
             for (a, x) in logits.iter_mut().enumerate() {

@@ -144,7 +144,7 @@ impl Algorithm for FrankWolfe {
                     run.cost.solves += 2 * self.directions as u64;
                     let value = |pi: &[f64]| -> Result<f64, AlgorithmError> {
                         let query = policy(pi)?;
-                        Ok(task.environment.perform_regularised(&query, &entropy)?.evaluation.value)
+                        Ok(task.environment.deploy(&query)?.evaluate(&entropy)?.value)
                     };
                     let directions: Vec<Vec<f64>> =
                         (0..self.directions).map(|_| direction(n_actions, pi.len(), &mut run.rng)).collect();

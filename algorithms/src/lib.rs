@@ -252,7 +252,7 @@ fn check_doubles(
         Ok(known) => known,
         Err(error) => return refuse(error.to_string()),
     };
-    let evaluation = environment.perform(start)?.evaluation;
+    let evaluation = environment.evaluate(start)?;
     let largest = evaluation.state_values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
     let (value, error) = (evaluation.value, (evaluation.value - known.value).abs());
     if error <= LOST * largest + known.error_bound {

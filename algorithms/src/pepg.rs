@@ -182,7 +182,7 @@ impl Algorithm for Pepg {
                 run.cost.deployments += 1;
                 run.cost.solves += 1;
                 let policy = parameters.policy(theta)?;
-                Ok(environment.perform_regularised(&policy, &entropy)?.evaluation.value)
+                Ok(environment.deploy(&policy)?.evaluate(&entropy)?.value)
             };
             let Some(step) =
                 stepper.step(&policy, &followed.evaluation, &parameters.theta, &gradient, |theta| {

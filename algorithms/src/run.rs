@@ -186,10 +186,10 @@ impl<'a> Run<'a> {
             let kept =
                 self.thinned.policies.iter().filter(|(i, _)| *i != last).map(|(i, policy)| (*i, policy));
             for (i, policy) in kept.chain([(last, &policy)]) {
-                let performance = environment.perform_regularised(policy, &0.0)?;
+                let deployment = environment.deploy(policy)?;
+                let occupancy = deployment.evaluate(&0.0)?.occupancy;
                 if let Some(iterate) = self.iterates.get_mut(i) {
-                    iterate.coverage =
-                        Some(coverage(&performance.mdp, &best_policy, &performance.evaluation.occupancy)?);
+                    iterate.coverage = Some(coverage(&deployment.mdp, &best_policy, &occupancy)?);
                 }
             }
         }

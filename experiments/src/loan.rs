@@ -161,7 +161,7 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
     let value = |form: LoanForm, p: f64| -> Result<f64, ExperimentError> {
         let policy = settings.policy(form, p)?;
         let environment = settings.environment::<f64>(form)?;
-        Ok(environment.perform(&policy).map_err(AlgorithmError::from)?.evaluation.value)
+        Ok(environment.evaluate(&policy).map_err(AlgorithmError::from)?.value)
     };
     let mut findings = Vec::new();
     let mut drawings = Vec::new();
@@ -224,7 +224,7 @@ fn two_parameters(settings: &Settings) -> Result<Drawing, ExperimentError> {
         let mut row = Vec::with_capacity(CELLS);
         for i in 0..CELLS {
             let policy = policy([place(i), place(j)]).map_err(AlgorithmError::from)?;
-            row.push(environment.perform(&policy).map_err(AlgorithmError::from)?.evaluation.value);
+            row.push(environment.evaluate(&policy).map_err(AlgorithmError::from)?.value);
         }
         values.push(row);
     }

@@ -141,7 +141,7 @@ fn value_if_stable(
     choice: &[usize],
 ) -> Result<Option<Rational>, ExperimentError> {
     let policy = Policy::deterministic(N_ACTIONS, choice);
-    let evaluation = model.perform(&policy)?.evaluation;
+    let evaluation = model.evaluate(&policy)?;
     let tempts = |s: usize, a: usize| {
         evaluation.action_value(s, a).is_none_or(|q| (q - &evaluation.state_values[s]).is_positive())
     };

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::OracleError;
 use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, BigBall, Fraction, Transcendental};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::Evaluation;
 use crate::mdp::Mdp;
-use crate::performative::{Performance, PerformanceError};
+use crate::performative::Performance;
 use crate::problem::Problem;
 use crate::response::Kink;
 
@@ -268,14 +268,13 @@ pub struct BoundedValue {
 impl Known for BoundedValue {
     fn attempt<T: Enclosed>(problem: &Problem) -> Result<Attempt<Self>, OracleError> {
         let (model, policy) = (problem.model::<T>()?, problem.deployed_policy::<T>()?);
-        let induced = model.response.induce(&policy).map_err(PerformanceError::from)?;
-        let mdp = Mdp::new(induced.kernel, induced.rewards, model.initial, model.gamma)?;
-        let evaluation = evaluate(&mdp, &policy, &model.entropy).map_err(PerformanceError::from)?;
+        let deployment = model.deploy(&policy)?;
+        let evaluation = deployment.evaluate(&model.entropy)?;
         let bounded = Bounded::new("value", &[Some(&evaluation.value)], &|_| vec![])?;
-        let (largest, horizon) = made_of(&mdp, &evaluation);
+        let (largest, horizon) = made_of(&deployment.mdp, &evaluation);
         Ok(Attempt {
             answer: Self { value: evaluation.value.midpoint(), error_bound: bounded.bound },
-            kinks: induced.kinks.iter().map(KinkReport::from).collect(),
+            kinks: deployment.kinks.iter().map(KinkReport::from).collect(),
             is_tight: bounded.is_tight(bounded.bound, (largest * horizon).min(f64::MAX)),
         })
     }

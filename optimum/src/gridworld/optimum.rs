@@ -175,7 +175,7 @@ impl Finder<'_> {
             }
         }
         for policy in &known {
-            self.keep(model.perform(policy)?.evaluation.value, policy);
+            self.keep(model.evaluate(policy)?.value, policy);
         }
         Ok(())
     }
