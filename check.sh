@@ -15,6 +15,9 @@ fi
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 [ "${1:-}" = --tested ] || cargo test --workspace --locked
+# What is off by default: sparse factorisations; and the core without files.
+cargo test -p pemdp --features sparse --lib --locked -- linear
+cargo clippy -p pemdp --no-default-features --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 checker=proofs-check/checker

@@ -1,13 +1,13 @@
 //! How curved the value can be: the gambler's ruin family, searches for the
 //! worst Hessian, and the exponents that they show.
 
-use cmaes::{CMAESOptions, DVector};
 use pemdp::arithmetic::{Dual, Field, Transcendental};
 use pemdp::environments::RationalFamily;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::evolution::{Search, minimise};
 use crate::spectral::norm;
 
 /// A walk on `1..=n` between absorbing ends, actions left and right, one policy
@@ -152,16 +152,13 @@ impl Shape {
     /// The largest curvature that an evolution strategy finds, and where.
     pub fn worst(self, seed: u64, evaluations: usize) -> (f64, Vec<f64>) {
         let origin = vec![0.0; self.dimension()];
-        let objective = |x: &DVector<f64>| match self.curvature(x.as_slice()) {
+        let objective = |x: &[f64]| match self.curvature(x) {
             Some(curvature) => -curvature.max(f64::MIN_POSITIVE).ln(),
             None => f64::MAX,
         };
-        let options = CMAESOptions::new(origin.clone(), 1.5).seed(seed).max_function_evals(evaluations);
-        let best = options.build(objective).ok().and_then(|mut search| search.run().overall_best);
-        match best {
-            Some(best) => ((-best.value).exp(), best.point.as_slice().to_vec()),
-            None => (0.0, origin),
-        }
+        let search = Search { deviation: 1.5, seed, evaluations, tolerance: 1e-12 };
+        let (least, point) = minimise(objective, &origin, search);
+        ((-least).exp(), point)
     }
 }
 

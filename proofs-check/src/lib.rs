@@ -13,6 +13,7 @@ pub mod claim;
 pub mod claims;
 pub mod curvature;
 pub mod documentation;
+mod evolution;
 pub mod exact;
 pub mod family;
 pub mod logarithms;

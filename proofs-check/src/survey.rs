@@ -1,13 +1,13 @@
 //! Holding a statement against instances: corners, random families of growing
 //! size, then a search for the worst; what is found is shrunk.
 
-use cmaes::{CMAESOptions, DVector};
 use rand::Rng;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::claim::{Caught, Effort, Evidence, Finding};
+use crate::evolution::{Search, minimise};
 use crate::parallel;
 
 /// Evaluations of the margin in one adversarial search.
@@ -211,19 +211,9 @@ fn minimised<C: Case>(start: &C, seed: u64, rough: &(dyn Fn(&C) -> Option<f64> +
     if origin.is_empty() {
         return start.clone();
     }
-    let objective = |x: &DVector<f64>| {
-        let margin = rough(&start.moved(x.as_slice())).filter(|margin| margin.is_finite());
-        margin.unwrap_or(f64::MAX)
-    };
-    let options =
-        CMAESOptions::new(origin.clone(), 0.5).seed(seed).max_function_evals(EVALUATIONS).tol_fun(1e-9);
-    let Ok(mut search) = options.build(objective) else {
-        return start.clone();
-    };
-    match search.run().overall_best {
-        Some(best) => start.moved(best.point.as_slice()),
-        None => start.clone(),
-    }
+    let objective = |x: &[f64]| rough(&start.moved(x)).unwrap_or(f64::MAX);
+    let search = Search { deviation: 0.5, seed, evaluations: EVALUATIONS, tolerance: 1e-9 };
+    start.moved(&minimise(objective, &origin, search).1)
 }
 
 /// Looks for an instance that refutes a wrong version of a statement: corners,

@@ -1,26 +1,37 @@
 //! Doubles: one LU factorisation with row pivoting, by size and sparsity.
+//!
+//! Dense systems are factorised in blocks of columns, so that most of the work is
+//! products of matrices; large sparse ones by `faer`, with the feature `sparse`.
 
-use faer::linalg::solvers::{PartialPivLu, SolveCore};
+#[cfg(feature = "sparse")]
+use faer::linalg::solvers::SolveCore;
+#[cfg(feature = "sparse")]
 use faer::sparse::linalg::solvers::Lu as FaerSparseLu;
+#[cfg(feature = "sparse")]
 use faer::sparse::{SparseColMat, Triplet};
 use nalgebra::{DMatrix, DVector, Dyn, PermutationSequence};
 
 use super::{Approximate, Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
 
-/// Below this many states nalgebra's LU is the fastest.
-const SMALL: usize = 32;
+/// Columns of a block.
+const BLOCK: usize = 32;
 /// From this many states on, sparse chains are factorised sparse.
+#[cfg(feature = "sparse")]
 const LARGE: usize = 256;
 /// A chain counts as sparse where at most one entry in this many is stored.
+#[cfg(feature = "sparse")]
 const SPARSE: usize = 8;
 
 /// An LU factorisation of `I - gamma P` in doubles.
 pub struct Lu(Kind);
 
 enum Kind {
-    Small { lu: DMatrix<f64>, rows: PermutationSequence<Dyn> },
-    Dense(PartialPivLu<f64>),
+    Dense {
+        lu: DMatrix<f64>,
+        rows: PermutationSequence<Dyn>,
+    },
+    #[cfg(feature = "sparse")]
     Sparse(FaerSparseLu<usize, f64>),
 }
 
@@ -29,6 +40,7 @@ impl Factorisation<f64> for Lu {
         let n = resolvent.n_states();
         let (chain, gamma) = (resolvent.chain(), *resolvent.gamma());
         let singular = SolveError::Singular { states: n };
+        #[cfg(feature = "sparse")]
         if n >= LARGE && chain.is_sparse() && chain.n_stored() * SPARSE <= n * n {
             let off = (0..n).flat_map(|s| chain.row(s).map(move |(t, p)| Triplet::new(s, t, -gamma * p)));
             let identity = (0..n).map(|s| Triplet::new(s, s, 1.0));
@@ -36,46 +48,33 @@ impl Factorisation<f64> for Lu {
             let matrix = SparseColMat::try_new_from_triplets(n, n, &entries).map_err(|_| singular.clone())?;
             return Ok(Self(Kind::Sparse(matrix.sp_lu().map_err(|_| singular)?)));
         }
-        if n < SMALL {
-            let mut matrix = DMatrix::identity(n, n);
-            for s in 0..n {
-                for (t, p) in chain.row(s) {
-                    matrix[(s, t)] -= gamma * p;
-                }
-            }
-            let (rows, lower, upper) = matrix.lu().unpack();
-            if upper.diagonal().iter().any(|pivot| *pivot == 0.0) {
-                return Err(singular);
-            }
-            let lu = lower - DMatrix::identity(n, n) + upper;
-            return Ok(Self(Kind::Small { lu, rows }));
-        }
-        let mut matrix = faer::Mat::<f64>::identity(n, n);
+        let mut matrix = DMatrix::identity(n, n);
         for s in 0..n {
             for (t, p) in chain.row(s) {
                 matrix[(s, t)] -= gamma * p;
             }
         }
-        Ok(Self(Kind::Dense(matrix.partial_piv_lu())))
+        let (lu, rows) = in_blocks(matrix).ok_or(singular)?;
+        Ok(Self(Kind::Dense { lu, rows }))
     }
 
     fn solve(&self, b: &[f64]) -> Vec<f64> {
         match &self.0 {
-            Kind::Small { lu, rows } => {
+            Kind::Dense { lu, rows } => {
                 let mut x = DVector::from_column_slice(b);
                 rows.permute_rows(&mut x);
                 lu.solve_lower_triangular_with_diag_mut(&mut x, 1.0);
                 lu.solve_upper_triangular_mut(&mut x);
                 x.as_slice().to_vec()
             }
-            Kind::Dense(lu) => in_place(b, |x| lu.solve_in_place_with_conj(faer::Conj::No, x)),
+            #[cfg(feature = "sparse")]
             Kind::Sparse(lu) => in_place(b, |x| lu.solve_in_place_with_conj(faer::Conj::No, x)),
         }
     }
 
     fn solve_transposed(&self, b: &[f64]) -> Vec<f64> {
         match &self.0 {
-            Kind::Small { lu, rows } => {
+            Kind::Dense { lu, rows } => {
                 // (Q L U)^T x = b: U^T y = b, L^T z = y, x = Q z.
                 let mut x = DVector::from_column_slice(b);
                 lu.tr_solve_upper_triangular_mut(&mut x);
@@ -83,10 +82,50 @@ impl Factorisation<f64> for Lu {
                 rows.inv_permute_rows(&mut x);
                 x.as_slice().to_vec()
             }
-            Kind::Dense(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
+            #[cfg(feature = "sparse")]
             Kind::Sparse(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
         }
     }
+}
+
+/// `Q A = L U` in place, `L` below the diagonal of 1s: each block of columns is
+/// eliminated, and the rest less what it takes away. `None` where a pivot is 0.
+fn in_blocks(mut a: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dyn>)> {
+    let n = a.nrows();
+    let mut rows = PermutationSequence::identity_generic(Dyn(n));
+    for first in (0..n).step_by(BLOCK) {
+        let end = (first + BLOCK).min(n);
+        for k in first..end {
+            let pivot = k + a.column(k).rows_range(k..).icamax();
+            if a[(pivot, k)] == 0.0 {
+                return None;
+            }
+            if pivot != k {
+                a.swap_rows(k, pivot);
+                rows.append_permutation(k, pivot);
+            }
+            let scale = a[(k, k)];
+            // Column by column: each is contiguous.
+            let (done, rest) = a.as_mut_slice().split_at_mut((k + 1) * n);
+            let multipliers = &mut done[k * n + k + 1..];
+            multipliers.iter_mut().for_each(|x| *x /= scale);
+            for column in rest.chunks_exact_mut(n).take(end - k - 1) {
+                let factor = column[k];
+                for (x, multiplier) in column[k + 1..].iter_mut().zip(&*multipliers) {
+                    *x -= factor * multiplier;
+                }
+            }
+        }
+        if end < n {
+            let (width, left) = (end - first, n - end);
+            let corner = a.view((first, first), (width, width)).into_owned();
+            corner.solve_lower_triangular_with_diag_mut(&mut a.view_mut((first, end), (width, left)), 1.0);
+            let below = a.view((end, first), (left, width)).into_owned();
+            let beside = a.view((first, end), (width, left)).into_owned();
+            a.view_mut((end, end), (left, left)).gemm(-1.0, &below, &beside, 1.0);
+        }
+    }
+    Some((a, rows))
 }
 
 /// Systems near the centres, in doubles.
@@ -119,6 +158,7 @@ fn solve_unit_lower_transposed(lu: &DMatrix<f64>, x: &mut [f64]) {
     }
 }
 
+#[cfg(feature = "sparse")]
 fn in_place(b: &[f64], solve: impl FnOnce(faer::MatMut<'_, f64>)) -> Vec<f64> {
     let mut x = b.to_vec();
     let n = x.len();
@@ -148,9 +188,16 @@ mod tests {
 
     #[test]
     fn every_kind_solves_both_systems() {
-        for (n, sparse) in
-            [(1, false), (2, false), (31, false), (32, false), (100, true), (300, true), (300, false)]
-        {
+        for (n, sparse) in [
+            (1, false),
+            (2, false),
+            (31, false),
+            (32, false),
+            (33, false),
+            (100, true),
+            (300, true),
+            (300, false),
+        ] {
             let resolvent = Resolvent::new(ring(n, sparse), 0.95).unwrap();
             let b: Vec<f64> = (0..n).map(|i| (i as f64 * 0.7).sin()).collect();
             let lu = Lu::new(resolvent.clone()).unwrap();
@@ -160,18 +207,28 @@ mod tests {
                 assert_relative_eq!(back[i], b[i], epsilon = 1e-13);
                 assert_relative_eq!(back_transposed[i], b[i], epsilon = 1e-12);
             }
-            let expected = match (n, sparse) {
-                (0..32, _) => "small",
-                (256.., true) => "sparse",
-                _ => "dense",
-            };
-            let kind = match lu.0 {
-                Kind::Small { .. } => "small",
-                Kind::Dense(_) => "dense",
-                Kind::Sparse(_) => "sparse",
-            };
-            assert_eq!(kind, expected, "{n} states");
+            #[cfg(feature = "sparse")]
+            assert_eq!(matches!(lu.0, Kind::Sparse(_)), sparse && n >= LARGE, "{n} states");
         }
+    }
+
+    #[test]
+    fn factors_are_those_of_the_permuted_matrix() {
+        // Rows in an order that pivots across blocks; and a matrix without a pivot.
+        for n in [1, 5, 32, 33, 70, 129] {
+            let entry = |i: usize, j: usize| ((i * 31 + j * 17 + i * j % 7) % 23) as f64 - 11.0;
+            let matrix =
+                DMatrix::from_fn(n, n, |i, j| entry(i, j) + if (i * 5 + 3) % n == j { 40.0 } else { 0.0 });
+            let Some((lu, rows)) = in_blocks(matrix.clone()) else { panic!("{n}: singular") };
+            let lower = DMatrix::from_fn(n, n, |i, j| if i > j { lu[(i, j)] } else { f64::from(i == j) });
+            assert!(lower.iter().all(|x| x.abs() <= 1.0));
+            let mut permuted = matrix;
+            rows.permute_rows(&mut permuted);
+            assert_relative_eq!(lower * lu.upper_triangle(), permuted, epsilon = 1e-10);
+        }
+        let mut singular = DMatrix::identity(40, 40);
+        singular[(35, 35)] = 0.0;
+        assert!(in_blocks(singular).is_none());
     }
 
     #[test]
