@@ -18,6 +18,8 @@ use crate::response::{Cotangent, PulledBack};
 pub struct Mistake {
     /// Its name in reports.
     pub id: &'static str,
+    /// What is computed in place of the truth, in a line; in full in `docs/mistakes.md`.
+    pub about: &'static str,
     /// Which quantities of an answer it changes.
     pub touches: &'static [&'static str],
     /// What would be computed, in every reading of the mistake that is in use;
@@ -31,45 +33,120 @@ const VALUE_AND_GRADIENT: &[&str] = &["value", "gradient"];
 
 /// Every known mistake.
 pub const KNOWN_MISTAKES: &[Mistake] = &[
-    Mistake { id: "no-transition-term", touches: GRADIENT, predict: no_transition_term },
+    Mistake {
+        id: "no-transition-term",
+        about: "ordinary policy gradient plus the reward term; transitions taken as fixed",
+        touches: GRADIENT,
+        predict: no_transition_term,
+    },
     Mistake {
         id: "advantage-weighted-transition-score",
+        about: "transition score weighted by the step's own advantage [PePG, T2]; its mean is 0",
         touches: GRADIENT,
         predict: advantage_weighted_transition_score,
     },
     Mistake {
         id: "transition-score-one-step-late",
+        about: "transition score weighted by the next state's advantage; its mean is 0",
         touches: GRADIENT,
         predict: transition_score_one_step_late,
     },
-    Mistake { id: "no-reward-term", touches: GRADIENT, predict: no_reward_term },
-    Mistake { id: "no-performative-terms", touches: GRADIENT, predict: no_performative_terms },
-    Mistake { id: "response-values-frozen", touches: GRADIENT, predict: response_values_frozen },
-    Mistake { id: "transition-term-undiscounted", touches: GRADIENT, predict: transition_term_undiscounted },
-    Mistake { id: "transition-term-no-gamma", touches: GRADIENT, predict: transition_term_no_gamma },
-    Mistake { id: "normalised-occupancy", touches: GRADIENT_AND_OCCUPANCY, predict: normalised_occupancy },
-    Mistake { id: "undiscounted-occupancy", touches: GRADIENT, predict: undiscounted_occupancy },
+    Mistake {
+        id: "no-reward-term",
+        about: "rewards taken as fixed: their dependence on the policy is left out",
+        touches: GRADIENT,
+        predict: no_reward_term,
+    },
+    Mistake {
+        id: "no-performative-terms",
+        about: "ordinary policy gradient, as if the environment did not respond",
+        touches: GRADIENT,
+        predict: no_performative_terms,
+    },
+    Mistake {
+        id: "response-values-frozen",
+        about: "followers' values held fixed when their response is differentiated",
+        touches: GRADIENT,
+        predict: response_values_frozen,
+    },
+    Mistake {
+        id: "transition-term-undiscounted",
+        about: "undiscounted visits in place of d in the transition term",
+        touches: GRADIENT,
+        predict: transition_term_undiscounted,
+    },
+    Mistake {
+        id: "transition-term-no-gamma",
+        about: "the factor gamma of the transition term is missing",
+        touches: GRADIENT,
+        predict: transition_term_no_gamma,
+    },
+    Mistake {
+        id: "normalised-occupancy",
+        about: "everything weighted by d is multiplied by 1 - gamma",
+        touches: GRADIENT_AND_OCCUPANCY,
+        predict: normalised_occupancy,
+    },
+    Mistake {
+        id: "undiscounted-occupancy",
+        about: "undiscounted visits in place of d in all terms",
+        touches: GRADIENT,
+        predict: undiscounted_occupancy,
+    },
     Mistake {
         id: "entropy-in-reward-not-bootstrap",
+        about: "entropy in the current step only, not in the values of later states",
         touches: VALUE_AND_GRADIENT,
         predict: entropy_in_reward_not_bootstrap,
     },
     Mistake {
         id: "entropy-in-bootstrap-not-reward",
+        about: "entropy in the values of later states, not in the current step",
         touches: GRADIENT,
         predict: entropy_in_bootstrap_not_reward,
     },
-    Mistake { id: "entropy-sign", touches: VALUE_AND_GRADIENT, predict: entropy_sign },
-    Mistake { id: "reward-weighted-by-state", touches: GRADIENT, predict: reward_weighted_by_state },
+    Mistake {
+        id: "entropy-sign",
+        about: "the sign of the entropy bonus",
+        touches: VALUE_AND_GRADIENT,
+        predict: entropy_sign,
+    },
+    Mistake {
+        id: "reward-weighted-by-state",
+        about: "d[s] in place of d[s,a] in the reward term",
+        touches: GRADIENT,
+        predict: reward_weighted_by_state,
+    },
     Mistake {
         id: "terminal-keeps-transitions",
+        about: "the gridworld's terminal state moves on as any other cell",
         touches: VALUE_AND_GRADIENT,
         predict: terminal_keeps_transitions,
     },
-    Mistake { id: "terminal-keeps-rewards", touches: VALUE_AND_GRADIENT, predict: terminal_keeps_rewards },
-    Mistake { id: "stale-environment", touches: VALUE_AND_GRADIENT, predict: stale_environment },
-    Mistake { id: "descent", touches: GRADIENT, predict: descent },
-    Mistake { id: "transposed-transitions", touches: VALUE_AND_GRADIENT, predict: transposed_transitions },
+    Mistake {
+        id: "terminal-keeps-rewards",
+        about: "the gridworld's terminal state goes on paying",
+        touches: VALUE_AND_GRADIENT,
+        predict: terminal_keeps_rewards,
+    },
+    Mistake {
+        id: "stale-environment",
+        about: "evaluated in the environment that the previous policy induced",
+        touches: VALUE_AND_GRADIENT,
+        predict: stale_environment,
+    },
+    Mistake {
+        id: "descent",
+        about: "the gradient of -J: the sign is reversed",
+        touches: GRADIENT,
+        predict: descent,
+    },
+    Mistake {
+        id: "transposed-transitions",
+        about: "P[s,a,t] read as P[t,a,s]",
+        touches: VALUE_AND_GRADIENT,
+        predict: transposed_transitions,
+    },
 ];
 
 impl Mistake {
