@@ -817,6 +817,10 @@ pub(super) fn middle(lower: f64, upper: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Instant;
+
+    use nalgebra::{DMatrix, DVector};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -824,6 +828,7 @@ mod tests {
     use crate::arithmetic::Rational;
     use crate::optimum::build;
     use crate::optimum::climb::{ascend, at, project};
+    use crate::optimum::model::Link;
     use crate::optimum::performative::{FOREVER, Found, OptimumSettings};
     use crate::optimum::search::Search;
     use crate::oracle::{Problem, Reading};
@@ -1019,6 +1024,552 @@ mod tests {
     fn searches_bound_the_optimum_and_a_dropped_cell_is_noticed() {
         assert!(!is_caught_in_a_search(Mutant::None));
         assert!(is_caught_in_a_search(Mutant::DroppedCell));
+    }
+
+    /// `P` and `r` of the states, by their definition; also beyond the simplex.
+    fn induced(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>) {
+        let (n, width) = (model.n_states, model.n_actions);
+        let (mut p, mut r) = (DMatrix::zeros(n, n), DVector::zeros(n));
+        for i in 0..n * width {
+            let s = i / width;
+            r[s] += x[i] * model.rewards[i].approximate();
+            for t in 0..n {
+                p[(s, t)] += x[i] * model.base[i * n + t].approximate();
+            }
+            for (link, b) in model.links[i].iter().flat_map(|link| (0..width).map(move |b| (link, b))) {
+                let both = x[i] * x[link.state * width + b];
+                r[s] += both * link.rewards[b].approximate();
+                for t in 0..n {
+                    p[(s, t)] += both * link.transitions[b * n + t].approximate();
+                }
+            }
+        }
+        (p, r)
+    }
+
+    /// `(I - gamma P)^-1`, `V` and `J` of a point.
+    fn solved(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>, f64) {
+        let (p, r) = induced(model, x);
+        let n = model.n_states;
+        let resolvent = (DMatrix::identity(n, n) - p * model.gamma.approximate()).try_inverse().unwrap();
+        let values = &resolvent * r;
+        let value = (0..n).map(|s| model.initial[s].approximate() * values[s]).sum();
+        (resolvent, values, value)
+    }
+
+    /// A point moved along a coordinate, its state's reference action in return.
+    fn moved(x: &[f64], references: &[usize], i: usize, by: f64) -> Vec<f64> {
+        let mut x = x.to_vec();
+        let reference = references[i / (x.len() / references.len())];
+        x[i] += by;
+        x[reference] -= by;
+        x
+    }
+
+    /// The slopes of `r + gamma P V` at fixed `V`, at `s K + i`: rows are quadratic, so
+    /// that central differences are exact.
+    fn slopes_at(model: &Model, references: &[usize], x: &[f64]) -> Vec<f64> {
+        let values = solved(model, x).1;
+        let mut slopes = vec![0.0; model.n_states * x.len()];
+        for i in (0..x.len()).filter(|i| !references.contains(i)) {
+            let image = |by: f64| {
+                let (p, r) = induced(model, &moved(x, references, i, by));
+                r + p * &values * model.gamma.approximate()
+            };
+            let change = (image(0.25) - image(-0.25)) * 2.0;
+            for s in 0..model.n_states {
+                slopes[s * x.len() + i] = change[s];
+            }
+        }
+        slopes
+    }
+
+    /// A model whose rows move, a point inside of its domain and boxes around it of a
+    /// half width for each state.
+    fn moving(seed: u64, n: usize, width: usize) -> (Model, Vec<f64>, Vec<f64>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let problem = affine(&mut rng, n, width, 0.5, true);
+        let mut model = build::model(&problem).unwrap();
+        model.initial = [0.5, 0.125, 0.25][..n].iter().map(|&p| Interval::point(p)).collect();
+        let rows = if width == 2 { vec![[0.375, 0.625, 0.0]; n] } else { vec![[0.25, 0.3125, 0.4375]; n] };
+        let x = rows.iter().enumerate().flat_map(|(s, row)| {
+            let mut row = row[..width].to_vec();
+            row.rotate_left(s % width);
+            row
+        });
+        (model, x.collect(), [1.0, 0.5, 0.75][..n].to_vec())
+    }
+
+    fn boxed(x: &[f64], halves: &[f64]) -> Cell {
+        let half = |i: usize| halves[i / (x.len() / halves.len())];
+        Cell {
+            lower: x.iter().enumerate().map(|(i, x)| x - half(i)).collect(),
+            upper: x.iter().enumerate().map(|(i, x)| x + half(i)).collect(),
+        }
+    }
+
+    fn is_near(x: f64, y: f64, error: f64) -> bool {
+        (x - y).abs() <= error
+    }
+
+    #[test]
+    fn enclosures_hold_what_is_in_the_cell_and_little_more() {
+        const SIZE: f64 = 1.0 / 1024.0;
+        for (seed, n, width) in [(31, 3, 2), (32, 2, 3), (33, 3, 3)] {
+            let (model, x, halves) = moving(seed, n, width);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let k = x.len();
+            for size in [0.0, SIZE] {
+                let halves: Vec<f64> = halves.iter().map(|half| half * size).collect();
+                let cell = boxed(&x, &halves);
+                let mut bounder = Bounder::new(&model, &FOREVER);
+                let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
+                assert_eq!(bounded.face, cell, "inside of the simplex no face is left");
+                let references = bounder.references.clone();
+                // Of first order what is not a difference of values from the centre.
+                let (first, second) = (20.0 * size + 1e-12, 20.0 * size * size + 1e-12);
+                let slack = 1e-12;
+                let holds = |of: Interval, truth: f64, width: f64| {
+                    assert!(of.lower() - slack <= truth && truth <= of.upper() + slack, "{of:?} {truth}");
+                    assert!(of.width() <= width, "{seed} {size}: {of:?} is wide");
+                };
+                for round in 0..60 {
+                    let mut y = x.clone();
+                    for s in 0..n {
+                        let mut state: Vec<usize> = (s * width..(s + 1) * width).collect();
+                        state.rotate_left(rng.random_range(0..width));
+                        let step = halves[s] * if round % 2 == 0 { 1.0 } else { rng.random_range(0.0..1.0) };
+                        (y[state[0]], y[state[1]]) = (y[state[0]] + step, y[state[1]] - step);
+                    }
+                    let (resolvent, values, _) = solved(&model, &y);
+                    let slopes = slopes_at(&model, &references, &y);
+                    for s in 0..n {
+                        holds(bounder.enclosed.of[s], values[s], first);
+                        for t in 0..n {
+                            holds(bounder.resolvent[s * n + t], resolvent[(t, s)], first);
+                            holds(bounder.enclosed.differences[s * n + t], values[t] - values[s], first);
+                        }
+                    }
+                    for i in 0..n * k {
+                        holds(bounder.slopes[i], slopes[i], first);
+                    }
+                    for i in 0..k {
+                        let occupancy = |s: usize| {
+                            (0..n).map(|t| model.initial[t].approximate() * resolvent[(t, s)]).sum::<f64>()
+                        };
+                        let g = (0..n).map(|s| occupancy(s) * slopes[s * k + i]).sum();
+                        holds(bounder.gradient[i], g, first);
+                    }
+                }
+                // To first order the values are those at the centre, and what the slopes
+                // there make of the steps.
+                let (resolvent, values, value) = solved(&model, &x);
+                let slopes = slopes_at(&model, &references, &x);
+                let half =
+                    |s: usize| (0..k).map(|i| slopes[s * k + i].abs() * halves[i / width]).sum::<f64>();
+                for t in 0..n {
+                    let most = (0..n).map(|s| resolvent[(t, s)] * half(s)).sum::<f64>();
+                    let of = bounder.enclosed.of[t];
+                    assert!(of.upper() <= values[t] + most + second, "{seed} {t}: {of:?}");
+                    assert!(of.lower() >= values[t] - most - second, "{seed} {t}: {of:?}");
+                    for u in 0..n {
+                        let apart = |s: usize| (resolvent[(t, s)] - resolvent[(u, s)]).abs();
+                        let most = (0..n).map(|s| apart(s) * half(s)).sum::<f64>();
+                        let of = bounder.enclosed.differences[u * n + t];
+                        let difference = values[t] - values[u];
+                        assert!(of.upper() <= difference + most + second, "{seed} {t} {u}: {of:?}");
+                        assert!(of.lower() >= difference - most - second, "{seed} {t} {u}: {of:?}");
+                    }
+                }
+                // The bound from the slopes at the centre, and from the curvature there.
+                let g: Vec<f64> = bounder.gradient.iter().map(Field::approximate).collect();
+                let rises: f64 = (0..n)
+                    .map(|s| {
+                        let of = &g[s * width..(s + 1) * width];
+                        let ends = of.iter().fold((0.0, 0.0), |(l, u), &g| (f64::min(l, g), f64::max(u, g)));
+                        halves[s] * (ends.1 - ends.0)
+                    })
+                    .sum();
+                let centre = bounded.centre.clone();
+                let there = bounder.enclose_centre(&centre);
+                assert!(is_near(there.approximate(), value, 1e-12) && there.width() <= 1e-12);
+                assert!(is_near(bounded.lower, value, 1e-12));
+                let mean_value = bounder.mean_value_bound(there, &cell);
+                assert!(is_near(mean_value, value + rises, second), "{seed}: {mean_value} {value} {rises}");
+                let at = |i: usize, by: f64, j: usize, also: f64| {
+                    solved(&model, &moved(&moved(&x, &references, i, by), &references, j, also)).2
+                };
+                let free: Vec<usize> = (0..k).filter(|i| !references.contains(i)).collect();
+                let mut expected = value;
+                let far = 1.0 / 2048.0;
+                for (place, &i) in free.iter().enumerate() {
+                    let half = halves[i / width];
+                    let slope = (at(i, far, i, 0.0) - at(i, -far, i, 0.0)) / (2.0 * far);
+                    let bend = (at(i, far, i, 0.0) + at(i, -far, i, 0.0) - 2.0 * value) / (2.0 * far * far);
+                    // Slopes are far from 0, so that the largest value is at an end.
+                    expected += slope.abs() * half + bend * half * half;
+                    for &j in &free[..place] {
+                        let mixed = (at(i, far, j, far) + at(i, -far, j, -far)
+                            - at(i, far, j, -far)
+                            - at(i, -far, j, far))
+                            / (4.0 * far * far);
+                        expected += mixed.abs() * half * halves[j / width];
+                    }
+                }
+                let bound = bounder.second_order_bound(&centre, &cell);
+                let third = 40.0 * size * size * size + 1e-12;
+                assert!(is_near(bound, expected, third), "{seed} {size}: {} of {third}", bound - expected);
+                assert!(bounded.upper <= bound.min(mean_value));
+            }
+        }
+    }
+
+    /// A single state: all that is not zero is a number, and the bound can be written
+    /// down, its part of third order included.
+    #[test]
+    fn the_bound_of_a_single_state_is_the_one_written_down() {
+        for (high, reward_slope) in [(0.5, -0.75), (-0.5, 1.5), (0.25, 0.5)] {
+            // P = 1/2 for action 0, 1/2 + high pi_1 / 2 for action 1: rows that do not sum to 1.
+            let environment = format!(
+                r#"{{"kind":"affine","transitions":[[[1],[1]]],"transition_slopes":[],
+                    "rewards":[[1.0,0.5]],"reward_slopes":[[0,0,0,1,{reward_slope}]]}}"#
+            );
+            let problem = read(0.75, 1, r#"{"kind":"probabilities","values":[[1,0]]}"#, &environment);
+            let mut model = build::model(&problem).unwrap();
+            let slopes = [0.0, 0.5 * high].map(Interval::point).to_vec();
+            model.base.fill(Interval::point(0.5));
+            model.row_sums = vec![Interval::point(0.5), Interval::new(0.25, 0.75).unwrap()];
+            model.links[1] = vec![Link {
+                state: 0,
+                rewards: vec![Interval::zero(); 2],
+                transitions: slopes.clone(),
+                sums: slopes,
+            }];
+            let mut bounder = Bounder::new(&model, &FOREVER);
+            let cell = Cell { lower: vec![0.625, 0.125], upper: vec![0.875, 0.375] };
+            let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
+            assert_eq!(bounder.references, [0]);
+            let (c, half, gamma) = (0.25, 0.125, 0.75);
+            // f(x, w) = (1 - x) (1 + n x + gamma w / 2) + x (1/2 + gamma (1/2 + m x) w)
+            let (m, n) = (0.5 * high, reward_slope);
+            let sum = |x: f64| 0.5 + m * x * x;
+            let reward = |x: f64| (1.0 - x) * (1.0 + n * x) + 0.5 * x;
+            let (v, d) = (reward(c) / (1.0 - gamma * sum(c)), 1.0 / (1.0 - gamma * sum(c)));
+            let slope_at_v = n * (1.0 - 2.0 * c) - 1.0 + 0.5 + gamma * 2.0 * m * c * v;
+            let g = d * slope_at_v;
+            // f(c + e, v + g e) - v - g e, of which e^3 comes last.
+            let first = slope_at_v - g + gamma * sum(c) * g;
+            let second = -n + gamma * m * v + gamma * g * 2.0 * m * c;
+            let third = gamma * m * g;
+            let whole = Interval::new(-half, half).unwrap();
+            let cubic = whole * (whole * whole) * Interval::point(third);
+            let residual = cubic + Interval::point(first) * whole + Interval::point(second) * square(whole);
+            let occupancy = bounder.resolvent[0];
+            let ends = [c - half, c + half].map(|x| 1.0 / (1.0 - gamma * sum(x)));
+            assert!(ends.iter().all(|&d| occupancy.lower() - 1e-12 <= d && d <= occupancy.upper() + 1e-12));
+            let rest = (occupancy - Interval::point(d)) * residual;
+            let bends = parabola(Interval::point(g + d * first), Interval::point(d * second), whole);
+            let expected = v + (Interval::point(d) * cubic + rest).upper() + bends;
+            let centre = bounded.centre.clone();
+            let bound = bounder.second_order_bound(&centre, &cell);
+            assert!(is_near(bound, expected, 1e-12), "{bound} {expected}");
+            let best = (0..=64).map(|i| c - half + f64::from(i) * half / 32.0);
+            let best = best.map(|x| reward(x) / (1.0 - gamma * sum(x))).fold(f64::NEG_INFINITY, f64::max);
+            assert!(bound >= best - 1e-12 && bound <= best + 0.05, "{bound} {best}");
+        }
+    }
+
+    #[test]
+    fn bends_of_rows_are_products_with_the_slopes_of_values() {
+        let point = Interval::point;
+        let row = CentreRow {
+            transitions: vec![point(0.5), point(0.0), point(0.25)],
+            value: point(0.0),
+            slopes: vec![],
+            response: vec![
+                (1, vec![point(-1.0), point(1.0), point(0.0)]),
+                (0, vec![point(0.0), point(0.5), point(-0.5)]),
+            ],
+        };
+        // G, at t m + k.
+        let slopes = [1.0, 2.0, -3.0, 5.0, 4.0, -2.0];
+        let bends = row.bends(point(0.5), &slopes, 2);
+        assert_eq!(bends.ahead, [point(0.75), point(0.25)]);
+        assert_eq!(bends.response[0], (1, vec![point(-2.0), point(1.5)]));
+        assert_eq!(bends.response[1], (0, vec![point(-1.75), point(1.75)]));
+        // e_1 (-2 e_0 + 1.5 e_1) + e_0 (-1.75 e_0 + 1.75 e_1) at (2, -4)
+        assert_eq!(bends.range(&[point(2.0), point(-4.0)]), point(40.0 - 21.0));
+    }
+
+    #[test]
+    fn systems_are_solved_and_inverted() {
+        let (model, ..) = moving(34, 3, 2);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let matrix = [[4.0, 1.0, -2.0], [1.0, 5.0, 2.0], [-1.0, 2.0, 6.0]];
+        let x = [1.0, -2.0, 3.0];
+        for s in 0..3 {
+            bounder.system[4 * s..4 * s + 3].copy_from_slice(&matrix[s]);
+            bounder.system[4 * s + 3] = (0..3).map(|t| matrix[s][t] * x[t]).sum();
+        }
+        bounder.invert();
+        for (s, t) in (0..3).flat_map(|s| (0..3).map(move |t| (s, t))) {
+            let product: f64 = (0..3).map(|u| matrix[s][u] * bounder.inverse[t * 3 + u]).sum();
+            assert!(is_near(product, if s == t { 1.0 } else { 0.0 }, 1e-15), "{s} {t}: {product}");
+        }
+        let mut found = [0.0; 3];
+        assert!(bounder.solve(&mut found));
+        assert!(found.iter().zip(x).all(|(found, x)| is_near(*found, x, 1e-14)), "{found:?}");
+        bounder.system.fill(0.0);
+        assert!(!bounder.solve(&mut found));
+    }
+
+    #[test]
+    fn parabolas_are_bounded_by_their_ends_or_their_vertex() {
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        assert_eq!(
+            [of(2.0, 3.0), of(-3.0, 2.0), of(-3.0, -2.0)].map(square),
+            [of(4.0, 9.0), of(0.0, 9.0), of(4.0, 9.0)]
+        );
+        for ((a, b), step, most) in [
+            ((point(1.0), point(1.0)), of(-3.0, 1.0), 6.0),
+            ((point(1.0), point(1.0)), of(-1.0, 1.0), 2.0),
+            ((point(-1.0), point(1.0)), of(-1.0, 1.0), 2.0),
+            ((point(1.0), of(-1.0, 0.0)), of(-2.0, -1.0), -1.0),
+            ((point(4.0), point(-1.0)), of(0.0, 1.0), 3.0),
+            ((point(-4.0), point(-1.0)), of(-1.0, 0.0), 3.0),
+            ((point(2.0), point(-1.0)), of(0.0, 3.0), 1.0),
+            ((point(2.0), point(-1.0)), of(-1.0, 3.0), 1.0),
+            ((point(-2.0), point(-1.0)), of(-3.0, 0.5), 1.0),
+            // Here a step of the first power is less than the vertex.
+            ((of(-1.0, 1.0), point(-1.0 / 64.0)), of(-1.0, 1.0), 1.0),
+        ] {
+            assert_eq!(parabola(a, b, step), most, "{a:?} {b:?} {step:?}");
+        }
+        assert_eq!([middle(1.0, 3.0), middle(-3.0, 1.0), middle(0.25, 0.25)], [2.0, -1.0, 0.25]);
+    }
+
+    #[test]
+    fn centres_share_out_what_the_lower_ends_leave() {
+        let (model, ..) = moving(35, 3, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let cell = Cell {
+            lower: vec![0.125, 0.25, 0.0, 0.0, 0.0, 1.0, 0.25, 0.0, 0.25],
+            upper: vec![0.625, 0.75, 0.25, 0.0, 0.0, 1.0, 0.25, 0.25, 1.0],
+        };
+        let centre = bounder.centre(&cell);
+        let expected = vec![0.375, 0.5, 0.125, 0.0, 0.0, 1.0, 0.25, 0.125, 0.625];
+        assert_eq!((&centre.lower, &centre.upper), (&expected, &expected));
+        assert_eq!(bounder.references, [1, 5, 8]);
+        // What does not add up to 1 in doubles is left to the reference action.
+        let thirds = Cell { lower: vec![0.1; 9], upper: vec![0.7; 9] };
+        let centre = bounder.centre(&thirds);
+        for (s, &reference) in bounder.references.iter().enumerate() {
+            let others: Vec<f64> =
+                (3 * s..3 * s + 3).filter(|&i| i != reference).map(|i| centre.lower[i]).collect();
+            let left =
+                Rational::from_f64(1.0) - Rational::from_f64(others[0]) - Rational::from_f64(others[1]);
+            assert!(Rational::from_f64(centre.lower[reference]) <= left);
+            assert!(Rational::from_f64(centre.upper[reference]) >= left);
+            assert!(others.iter().all(|&x| is_near(x, 1.0 / 3.0, 1e-15)));
+            assert!(centre.width(reference) < 1e-15);
+        }
+    }
+
+    /// Of rows that do not move the largest values over a cell are those of one policy
+    /// at its corners, for all states at once; so are the columns of the resolvent.
+    #[test]
+    fn values_of_fixed_rows_are_bounded_by_those_at_corners() {
+        for seed in 36..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let problem = affine(&mut rng, 3, 2, 0.9, false);
+            let mut model = build::model(&problem).unwrap();
+            model.initial = [0.5, 0.125, 0.25].map(Interval::point).to_vec();
+            let cell = Cell {
+                lower: vec![0.0, 0.25, 0.5, 0.125, 0.0, 0.0],
+                upper: vec![0.75, 1.0, 0.875, 0.5, 1.0, 1.0],
+            };
+            let corner = |choice: usize| -> Vec<f64> {
+                let one = |s: usize| {
+                    if choice >> s & 1 == 0 { cell.lower[2 * s] } else { cell.upper[2 * s] }
+                };
+                (0..3).flat_map(|s| [one(s), 1.0 - one(s)]).collect()
+            };
+            let corners: Vec<_> = (0..8).map(|choice| solved(&model, &corner(choice))).collect();
+            let ends = |of: &dyn Fn(usize) -> f64| {
+                (0..8).map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), x| {
+                    (f64::min(least, x), f64::max(most, x))
+                })
+            };
+            let is = |of: Interval, ends: (f64, f64)| {
+                assert!(
+                    is_near(of.lower(), ends.0, 1e-11) && is_near(of.upper(), ends.1, 1e-11),
+                    "{of:?} {ends:?}"
+                );
+                assert!(of.lower() <= ends.0 + 1e-15 && of.upper() >= ends.1 - 1e-15);
+            };
+            let mut bounder = Bounder::new(&model, &FOREVER);
+            let centre = bounder.centre(&cell);
+            bounder.enclose_centre(&centre);
+            model.policy(&cell, &mut bounder.policy);
+            bounder.enclose_values(&cell);
+            bounder.enclose_resolvent(&cell);
+            for s in 0..3 {
+                is(bounder.enclosed.of[s], ends(&|c| corners[c].1[s]));
+                for t in 0..3 {
+                    is(bounder.resolvent[s * 3 + t], ends(&|c| corners[c].0[(t, s)]));
+                    let apart = bounder.enclosed.of[t] - bounder.enclosed.of[s];
+                    let apart = if s == t { Interval::zero() } else { apart };
+                    assert_eq!(bounder.enclosed.differences[s * 3 + t], apart);
+                }
+            }
+            let mean = ends(&|c| corners[c].2).1;
+            assert!(bounder.initial_mean() >= mean - 1e-14 && is_near(bounder.initial_mean(), mean, 1e-11));
+            // A target that is reached ends it at once.
+            let reached = Bounder::new(&model, &FOREVER).bound(&cell, mean + 1e-9);
+            assert!(reached.split.is_none() && !reached.absent && is_near(reached.upper, mean, 1e-11));
+            let open = Bounder::new(&model, &FOREVER).bound(&cell, mean - 1e-9);
+            assert!(open.absent || open.split.is_some() || open.face != cell);
+        }
+    }
+
+    /// Where the time is over, nothing but the first guess is improved.
+    #[test]
+    fn bounds_that_are_interrupted_are_still_bounds() {
+        let (model, x, halves) = moving(41, 3, 2);
+        let interrupt = AtomicBool::new(true);
+        let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
+        let point = Bounder::new(&model, &halt).bound(&at(&x), f64::NEG_INFINITY);
+        let value = solved(&model, &x).2;
+        assert!(is_near(point.upper, value, 1e-12) && is_near(point.lower, value, 1e-12));
+        assert_eq!(point.split, None);
+        let mut cell = boxed(&x, &halves.iter().map(|half| half / 8.0).collect::<Vec<_>>());
+        cell.lower[..2].copy_from_slice(&x[..2]);
+        cell.upper[..2].copy_from_slice(&x[..2]);
+        let wide = Bounder::new(&model, &halt).bound(&cell, f64::NEG_INFINITY);
+        assert_eq!((wide.upper, wide.split, wide.absent), (f64::INFINITY, Some(2), false));
+        let bounder = Bounder::new(&model, &halt);
+        assert!(bounder.is_late() && !Bounder::new(&model, &FOREVER).is_late());
+    }
+
+    #[test]
+    fn residuals_are_lifted_over_the_gap() {
+        let (mut model, ..) = moving(42, 2, 2);
+        model.gap = Interval::point(0.25);
+        let bounder = Bounder::new(&model, &FOREVER);
+        let lifted = |residual: f64| {
+            let mut w = [1.0, -2.0];
+            bounder.lift(residual, &mut w);
+            w
+        };
+        assert_eq!([lifted(0.5), lifted(0.0), lifted(-1.0)], [[3.0, 0.0], [1.0, -2.0], [1.0, -2.0]]);
+    }
+
+    /// The bounds of `sum_a g_a x_a` over steps that sum to 0: at a corner for slopes
+    /// that are known, else along the chords of what the slopes allow.
+    #[test]
+    fn steps_in_the_simplex_are_bounded_by_their_chords() {
+        let (model, ..) = moving(43, 2, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        let face = Cell { lower: vec![0.0; 6], upper: vec![1.0; 6] };
+        let mut bound = |g: [Interval; 3], steps: [Interval; 3], face: &Cell| {
+            bounder.gradient[3..].copy_from_slice(&g);
+            bounder.steps[3..].copy_from_slice(&steps);
+            bounder.simplex_bound(3, face)
+        };
+        let steps = [of(-0.25, 0.5), of(-0.5, 0.25), of(-0.125, 0.75)];
+        // (0.5, -0.375, -0.125), (0.5, 0.125, -0.625) cut to (0.5, -0.375, -0.125), and so on.
+        let g = [point(4.0), point(1.0), point(-2.0)];
+        assert_eq!(bound(g, steps, &face), 2.0 - 0.375 + 0.25);
+        assert_eq!(bound([g[2], g[0], g[1]], steps, &face), 0.5 + 1.0 + 0.0);
+        // The chord of max(-e, 2 e) over [-1/4, 1/2] is 1/4 + (e + 1/4), and so on.
+        let wide = [of(-1.0, 2.0), point(0.0), point(0.0)];
+        assert_eq!(bound(wide, steps, &face), 1.0);
+        let wide = [of(-4.0, 2.0), point(3.0), point(0.0)];
+        // Slope 0 at height 1; 3 * 0.25 beside it.
+        assert_eq!(bound(wide, steps, &face), 1.75);
+        // What does not move in the face counts with its step, and leaves the others the sum.
+        let mut still = face.clone();
+        still.upper[4] = 0.0;
+        let moved = [of(-0.5, 0.5), point(0.125), of(-0.5, 0.5)];
+        assert_eq!(bound([point(2.0), point(3.0), point(-1.0)], moved, &still), 0.375 + 0.75 + 0.5);
+    }
+
+    #[test]
+    fn monotone_cells_are_left_for_their_faces() {
+        let (model, ..) = moving(44, 2, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        let whole = Cell { lower: vec![0.0; 6], upper: vec![1.0; 6] };
+        let inner = Cell { lower: vec![0.25; 6], upper: vec![0.5; 6] };
+        let mut ends = |g: [Interval; 6], cell: &Cell| {
+            bounder.gradient.copy_from_slice(&g);
+            let mut face = cell.clone();
+            let found = match bounder.monotone(&mut face) {
+                Monotone::Absent => "absent",
+                Monotone::Face => "face",
+                Monotone::Neither => "neither",
+            };
+            (found, face)
+        };
+        let zero = point(0.0);
+        let open = [of(-1.0, 1.0), of(-1.0, 1.0), of(-1.0, 1.0)];
+        let with = |state: [Interval; 3], last: [Interval; 3]| {
+            [state[0], state[1], state[2], last[0], last[1], last[2]]
+        };
+        assert_eq!(ends(with(open, open), &whole), ("neither", whole.clone()));
+        // Strictly better, and the worse one in every policy of the cell, or not.
+        let better = [point(2.0), of(-2.0, 0.5), of(0.0, 3.0)];
+        assert_eq!(ends(with(open, better), &inner).0, "absent");
+        let mut left = whole.clone();
+        left.upper[4] = 0.0;
+        assert_eq!(ends(with(open, better), &whole), ("face", left.clone()));
+        // One of each state at a time.
+        left.upper[1] = 0.0;
+        let worst = [point(2.0), point(1.0), point(0.0)];
+        let (found, face) = ends(with(better, worst), &whole);
+        assert_eq!((found, face.upper), ("face", vec![1.0, 0.0, 1.0, 1.0, 0.0, 1.0]));
+        // No worse is enough where the cell has all of the move, else it is not.
+        let level = [of(0.0, 1.0), zero, of(-1.0, 1.0)];
+        let (found, face) = ends(with(level, open), &whole);
+        assert_eq!((found, face.upper[1]), ("face", 0.0));
+        let mut narrow = whole.clone();
+        narrow.upper[0] = 0.75;
+        assert_eq!(ends(with(level, open), &narrow).0, "neither");
+        let mut narrow = whole.clone();
+        narrow.lower[1] = 0.125;
+        assert_eq!(ends(with(level, open), &narrow).0, "neither");
+        // Without the worse action the others do not suffice.
+        let few = Cell { lower: vec![0.0; 6], upper: vec![0.25, 1.0, 0.5, 1.0, 1.0, 1.0] };
+        assert_eq!(ends(with([point(2.0), zero, of(-1.0, 3.0)], open), &few).0, "absent");
+        // An action that is left out already is none to move from.
+        let mut without = whole.clone();
+        without.upper[1] = 0.0;
+        let one = [of(-1.0, 1.0), point(-5.0), of(-1.0, 1.0)];
+        assert_eq!(ends(with(one, open), &without), ("neither", without.clone()));
+    }
+
+    #[test]
+    fn cells_are_split_where_most_can_be_gained() {
+        let (model, ..) = moving(45, 2, 2);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let cell = Cell { lower: vec![0.0, 0.5, 0.25, 0.25], upper: vec![0.25, 0.5, 0.75, 0.5] };
+        bounder.enclosed.of = vec![of(-2.0, 1.0), of(-1.0, 4.0)];
+        let mut widest = |g: [Interval; 4]| {
+            bounder.gradient.copy_from_slice(&g);
+            bounder.widest(&cell)
+        };
+        let point = Interval::point;
+        assert_eq!(widest([of(-5.0, 1.0), point(9.0), point(2.0), point(3.0)]), Some(0));
+        assert_eq!(widest([point(3.0), point(9.0), point(2.0), point(3.0)]), Some(2));
+        assert_eq!(widest([point(1.0), point(9.0), point(0.25), point(4.0)]), Some(3));
+        // 4e-16 is lost in values up to 4.
+        assert_eq!(widest([point(1.5e-15), point(9.0), point(0.0), point(0.0)]), None);
+        assert_eq!(widest([point(1.7e-15), point(9.0), point(0.0), point(0.0)]), Some(0));
     }
 
     #[test]
