@@ -503,13 +503,13 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let (steps, chunk) = (no_steps(), Chunk { promise: 0.25, value: 0.5, cap: 0.5 });
         let check = Check { difference: 1e-15, exponent: 1e-14, ..check_of(&steps, vec![]) };
-        for _ in 0..200 {
+        for round in 0..200 {
             let mut sorted = |low: f64, high: f64| {
                 let mut all: Vec<f64> = (0..17).map(|_| rng.random_range(low..high)).collect();
                 all.sort_by(f64::total_cmp);
                 all
             };
-            let (lower, values) = (sorted(-2.0, 0.5), sorted(-1.0, 0.75));
+            let (lower, values) = (sorted(-2.0, 0.5), sorted(-1.0, if round % 2 == 0 { 0.75 } else { 0.25 }));
             let upper = lower.iter().map(|x| x + 1e-3).collect();
             let n = Neighbour { lower, upper, values, moves: 2.0, is_own: false };
             for range in [Range { low: 0, high: 16 }, Range { low: 3, high: 9 }, Range { low: 5, high: 6 }] {
@@ -631,6 +631,10 @@ mod tests {
         // Both ends below 0: e^(beta m) at the lower end of m, with its margin.
         let both = left((-1.0, -1.0), (-2.0, -0.5)).unwrap();
         assert!(is_near(both, -0.5 * f64::exp(-4.0 - 0.5), 1e-10), "{both}");
+        // Gains that nearly cancel where the promise ends to be kept: -5e-14 of them, 1e-14
+        // for the end and 2e-14 for the sizes.
+        let nearly = left((1.0, gain), (-1.0, -gain * (1.0 + 1e-13))).unwrap();
+        assert!(is_near(nearly, -2.0 * 1e-8 * f64::exp(-0.5), 0.05), "{nearly}");
         // A promise that is just kept, by both or by one.
         assert!(is_near(left((0.0, 1.0), (0.0, 2.0)).unwrap(), 2.0 * f64::exp(0.5), 1e-9));
         assert!(is_near(left((0.0, 1.0), (1.0, 2.0)).unwrap(), f64::exp(0.5), 1e-9));
@@ -748,6 +752,17 @@ mod tests {
         assert!(held > 150 && failed > 150 && split > 30, "{held} {failed} {split}");
         // The wider of two ranges is halved first, which takes fewer boxes.
         assert!(examined <= 1_876, "{examined}");
+    }
+
+    /// A move that is worth the cap itself, margin included, can be overridden.
+    #[test]
+    fn promises_are_kept_up_to_their_margin() {
+        let steps = Steps { promises: vec![vec![0.0, 0.0]], values: vec![vec![0.0, 0.0]] };
+        let holds = |worth: f64| {
+            let neighbours = vec![single(worth, worth, 1.0), single(-1.0, -1.0, 1.0)];
+            check_of(&steps, neighbours).holds(STEP, 100, &mut 0)
+        };
+        assert_eq!([0.25, 0.375, 0.376].map(holds), [false, false, true]);
     }
 
     /// Neighbours that no promise below 10 keeps, against a value that is only large
