@@ -1071,7 +1071,8 @@ mod tests {
         assert!(is_near(weighted.upper, -0.6875 * f64::exp(-1.0), 1e-12) && weighted.at == -1.0);
         // Of points that are equal the first is kept, the upper end.
         let row = tilted(&[0, 2], &[1.0, -1.0], &[1.0, 1.0], 0.5, 0.0);
-        let level = Gain { w: &[0.0; 4], ..gain_of(&row, 0.0, None) }.supremum((-1.0, 1.0), 1e-7, &FOREVER);
+        let level = Gain { w: &[0.0; 4], ..gain_of(&row, 0.0, None) };
+        let level = level.supremum((-1.0, 1.0), f64::INFINITY, &FOREVER);
         assert_eq!((level.at, level.lower), (1.0, 0.5));
     }
 
@@ -1364,6 +1365,10 @@ mod tests {
         // Where the limit is worth less than the value it is not taken instead.
         let now = Choice { parameters: vec![0.0, least], only: Some(0) };
         assert_eq!(family.improve(0, &now, &[4.5, 3.0], &FOREVER).choice, None);
+        // From a softmax a limit is taken even where it is none better.
+        let softmax = Choice { parameters: vec![0.0, 0.0], only: None };
+        let first = family.improve(0, &softmax, &[100.0, 100.0], &FOREVER).choice;
+        assert!(first.is_some_and(|choice| choice.only.is_some()));
         let found = search(&family);
         assert!(is_near(found.value, 0.25 * 4.0 + 0.75 * 3.0, 1e-9) && !found.attained);
         // With one action a parameter that cannot be improved stays.
@@ -1388,8 +1393,19 @@ mod tests {
             let most = (0..2).flat_map(|a| points().map(move |x| (a, x)));
             let most = most.map(|(a, x)| gain(a, x)).fold(0.0, f64::max);
             assert!(most > 0.01, "{most}");
-            let (rise, _) = family.largest_rise(s, &w, 1e-4, &FOREVER);
-            assert!(rise >= most - 1e-9 && rise <= most + 1e-4, "{rise} {most}");
+            let (rise, cells) = family.largest_rise(s, &w, 1e-4, &FOREVER);
+            assert!(rise >= most - 1e-9 && rise <= most + 1e-4 && cells > 0, "{rise} {most}");
+        }
+        // The tolerance of gains is that of weights of e^-bound.
+        let (_, family) = small(MOVING, Some(3.0));
+        for level in [0.5, 1.0, 1.5, 2.0, 2.5] {
+            let w = [level, 2.0];
+            let gains = family.largest_gains(0, &w, 8.0);
+            for (a, gain) in gains.iter().enumerate() {
+                let best = family.gain(0, a, &w, level, Some(0.0));
+                let best = best.supremum((-3.0, 3.0), 8.0 * f64::exp(-3.0), &FOREVER);
+                assert_eq!(*gain, best.upper, "{level} {a}");
+            }
         }
         // In a box within a few times of it: here of a quarter of what all values lack.
         let (_, family) = small(MOVING, Some(3.0));
