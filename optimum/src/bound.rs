@@ -817,12 +817,17 @@ pub(super) fn middle(lower: f64, upper: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Instant;
+
+    use nalgebra::{DMatrix, DVector};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::build;
     use crate::climb::{ascend, at, project};
+    use crate::model::Link;
     use crate::performative::{FOREVER, Found, OptimumSettings};
     use crate::search::Search;
     use pemdp::arithmetic::Rational;
@@ -1019,6 +1024,694 @@ mod tests {
     fn searches_bound_the_optimum_and_a_dropped_cell_is_noticed() {
         assert!(!is_caught_in_a_search(Mutant::None));
         assert!(is_caught_in_a_search(Mutant::DroppedCell));
+    }
+
+    /// `P` and `r` of the states, by their definition; also beyond the simplex.
+    fn induced(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>) {
+        let (n, width) = (model.n_states, model.n_actions);
+        let (mut p, mut r) = (DMatrix::zeros(n, n), DVector::zeros(n));
+        for i in 0..n * width {
+            let s = i / width;
+            r[s] += x[i] * model.rewards[i].approximate();
+            for t in 0..n {
+                p[(s, t)] += x[i] * model.base[i * n + t].approximate();
+            }
+            for (link, b) in model.links[i].iter().flat_map(|link| (0..width).map(move |b| (link, b))) {
+                let both = x[i] * x[link.state * width + b];
+                r[s] += both * link.rewards[b].approximate();
+                for t in 0..n {
+                    p[(s, t)] += both * link.transitions[b * n + t].approximate();
+                }
+            }
+        }
+        (p, r)
+    }
+
+    /// `(I - gamma P)^-1`, `V` and `J` of a point.
+    fn solved(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>, f64) {
+        let (p, r) = induced(model, x);
+        let n = model.n_states;
+        let resolvent = (DMatrix::identity(n, n) - p * model.gamma.approximate()).try_inverse().unwrap();
+        let values = &resolvent * r;
+        let value = (0..n).map(|s| model.initial[s].approximate() * values[s]).sum();
+        (resolvent, values, value)
+    }
+
+    /// A point moved along a coordinate, its state's reference action in return.
+    fn moved(x: &[f64], references: &[usize], i: usize, by: f64) -> Vec<f64> {
+        let mut x = x.to_vec();
+        let reference = references[i / (x.len() / references.len())];
+        x[i] += by;
+        x[reference] -= by;
+        x
+    }
+
+    /// The slopes of `r + gamma P V` at fixed `V`, at `s K + i`: rows are quadratic, so
+    /// that central differences are exact.
+    fn slopes_at(model: &Model, references: &[usize], x: &[f64]) -> Vec<f64> {
+        let values = solved(model, x).1;
+        let mut slopes = vec![0.0; model.n_states * x.len()];
+        for i in (0..x.len()).filter(|i| !references.contains(i)) {
+            let image = |by: f64| {
+                let (p, r) = induced(model, &moved(x, references, i, by));
+                r + p * &values * model.gamma.approximate()
+            };
+            let change = (image(0.25) - image(-0.25)) * 2.0;
+            for s in 0..model.n_states {
+                slopes[s * x.len() + i] = change[s];
+            }
+        }
+        slopes
+    }
+
+    /// A model whose rows move, a point inside of its domain and boxes around it of a
+    /// half width for each state.
+    fn moving(seed: u64, n: usize, width: usize) -> (Model, Vec<f64>, Vec<f64>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let problem = affine(&mut rng, n, width, 0.5, true);
+        let mut model = build::model(&problem).unwrap();
+        model.initial = [0.5, 0.125, 0.25][..n].iter().map(|&p| Interval::point(p)).collect();
+        let rows = if width == 2 { vec![[0.375, 0.625, 0.0]; n] } else { vec![[0.25, 0.3125, 0.4375]; n] };
+        let x = rows.iter().enumerate().flat_map(|(s, row)| {
+            let mut row = row[..width].to_vec();
+            row.rotate_left(s % width);
+            row
+        });
+        (model, x.collect(), [1.0, 0.5, 0.75][..n].to_vec())
+    }
+
+    /// A box around a point: to either side of it for each coordinate, for the reference
+    /// action of a state what all others may take or leave.
+    fn boxed(x: &[f64], references: &[usize], down: &[f64], up: &[f64]) -> Cell {
+        let width = x.len() / references.len();
+        let mut cell = at(x);
+        for i in 0..x.len() {
+            let s = i / width;
+            let others = (width - 1) as f64;
+            let (less, more) =
+                if references[s] == i { (others * up[s], others * down[s]) } else { (down[s], up[s]) };
+            (cell.lower[i], cell.upper[i]) = (x[i] - less, x[i] + more);
+        }
+        cell
+    }
+
+    fn is_near(x: f64, y: f64, error: f64) -> bool {
+        (x - y).abs() <= error
+    }
+
+    fn point_references(model: &Model, x: &[f64]) -> Vec<usize> {
+        let mut bounder = Bounder::new(model, &FOREVER);
+        bounder.centre(&at(x));
+        bounder.references
+    }
+
+    /// What [`Bounder::bound`] encloses before it bounds, around any point of a cell.
+    fn enclosed<'a>(model: &'a Model, x: &[f64], cell: &Cell) -> (Bounder<'a>, Cell, Interval) {
+        let mut bounder = Bounder::new(model, &FOREVER);
+        let centre = bounder.centre(&at(x));
+        let value = bounder.enclose_centre(&centre);
+        model.policy(cell, &mut bounder.policy);
+        bounder.enclose_values(cell);
+        bounder.enclose_resolvent(cell);
+        bounder.enclose_slopes(cell, &centre, cell);
+        (bounder, centre, value)
+    }
+
+    #[test]
+    fn enclosures_hold_what_is_in_the_cell_and_little_more() {
+        const SIZE: f64 = 1.0 / 1024.0;
+        for (seed, n, width) in [(31, 3, 2), (32, 2, 3), (33, 3, 3)] {
+            let (model, x, sizes) = moving(seed, n, width);
+            let references = point_references(&model, &x);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let k = x.len();
+            let free: Vec<usize> = (0..k).filter(|i| !references.contains(i)).collect();
+            // The point is not in the middle, except of itself.
+            for (size, left, right) in [(0.0, 1.0, 1.0), (SIZE, 1.0, 3.0), (SIZE, 2.0, 0.5)] {
+                let down: Vec<f64> = sizes.iter().map(|h| h * size * left).collect();
+                let up: Vec<f64> = sizes.iter().map(|h| h * size * right).collect();
+                let cell = boxed(&x, &references, &down, &up);
+                let (mut bounder, centre, there) = enclosed(&model, &x, &cell);
+                // Of first order what is not a difference of values from the centre.
+                let (first, second) = (60.0 * size + 1e-12, 100.0 * size * size + 1e-12);
+                let slack = 1e-12;
+                let holds = |of: Interval, truth: f64, width: f64| {
+                    assert!(of.lower() - slack <= truth && truth <= of.upper() + slack, "{of:?} {truth}");
+                    assert!(of.width() <= width, "{seed} {size}: {of:?} is wide");
+                };
+                for round in 0..60 {
+                    let mut y = x.clone();
+                    for &i in &free {
+                        let s = i / width;
+                        let step = match round % 3 {
+                            0 => rng.random_range(-1.0..1.0),
+                            _ if rng.random_bool(0.5) => 1.0,
+                            _ => -1.0,
+                        };
+                        let step = if step > 0.0 { step * up[s] } else { step * down[s] };
+                        y = moved(&y, &references, i, step);
+                    }
+                    let (resolvent, values, _) = solved(&model, &y);
+                    let slopes = slopes_at(&model, &references, &y);
+                    for s in 0..n {
+                        holds(bounder.enclosed.of[s], values[s], first);
+                        for t in 0..n {
+                            holds(bounder.resolvent[s * n + t], resolvent[(t, s)], first);
+                            holds(bounder.enclosed.differences[s * n + t], values[t] - values[s], first);
+                        }
+                    }
+                    for i in 0..n * k {
+                        holds(bounder.slopes[i], slopes[i], first);
+                    }
+                    for i in 0..k {
+                        let occupancy = |s: usize| {
+                            (0..n).map(|t| model.initial[t].approximate() * resolvent[(t, s)]).sum::<f64>()
+                        };
+                        let g = (0..n).map(|s| occupancy(s) * slopes[s * k + i]).sum();
+                        holds(bounder.gradient[i], g, first);
+                    }
+                }
+                // To first order the values are those at the centre, and what the slopes
+                // there make of the steps.
+                let (resolvent, values, value) = solved(&model, &x);
+                let slopes = slopes_at(&model, &references, &x);
+                let step = |i: usize| (-down[i / width], up[i / width]);
+                let ends = |c: f64, (low, high): (f64, f64)| {
+                    (f64::min(c * low, c * high), f64::max(c * low, c * high))
+                };
+                let sum = |x: (f64, f64), y: (f64, f64)| (x.0 + y.0, x.1 + y.1);
+                let change =
+                    |s: usize| free.iter().map(|&i| ends(slopes[s * k + i], step(i))).fold((0.0, 0.0), sum);
+                for t in 0..n {
+                    let of = bounder.enclosed.of[t];
+                    let (least, most) =
+                        (0..n).map(|s| ends(resolvent[(t, s)], change(s))).fold((0.0, 0.0), sum);
+                    assert!(of.upper() <= values[t] + most + second, "{seed} {t}: {of:?}");
+                    assert!(of.lower() >= values[t] + least - second, "{seed} {t}: {of:?}");
+                    for u in 0..n {
+                        let of = bounder.enclosed.differences[u * n + t];
+                        let apart = |s: usize| resolvent[(t, s)] - resolvent[(u, s)];
+                        let (least, most) = (0..n).map(|s| ends(apart(s), change(s))).fold((0.0, 0.0), sum);
+                        let difference = values[t] - values[u];
+                        assert!(of.upper() <= difference + most + second, "{seed} {t} {u}: {of:?}");
+                        assert!(of.lower() >= difference + least - second, "{seed} {t} {u}: {of:?}");
+                    }
+                }
+                // The bound from the slopes at the centre, and from the curvature there.
+                assert!(is_near(there.approximate(), value, 1e-12) && there.width() <= 1e-12);
+                if width == 2 {
+                    let rise: f64 =
+                        free.iter().map(|&i| ends(bounder.gradient[i].approximate(), step(i)).1).sum();
+                    let bound = bounder.mean_value_bound(there, &cell);
+                    assert!(is_near(bound, value + rise, second), "{seed}: {bound} {value} {rise}");
+                }
+                let value_at = |i: usize, by: f64, j: usize, also: f64| {
+                    solved(&model, &moved(&moved(&x, &references, i, by), &references, j, also)).2
+                };
+                let mut expected = value;
+                let far = 1.0 / 2048.0;
+                for (place, &i) in free.iter().enumerate() {
+                    let (more, less) = (value_at(i, far, i, 0.0), value_at(i, -far, i, 0.0));
+                    let (slope, bend) =
+                        ((more - less) / (2.0 * far), (more + less - 2.0 * value) / (2.0 * far * far));
+                    let parabola = |e: f64| slope * e + bend * e * e;
+                    // Slopes are far from 0, so that the largest value is at an end.
+                    expected += f64::max(parabola(step(i).0), parabola(step(i).1));
+                    for &j in &free[..place] {
+                        let mixed = (value_at(i, far, j, far) + value_at(i, -far, j, -far)
+                            - value_at(i, far, j, -far)
+                            - value_at(i, -far, j, far))
+                            / (4.0 * far * far);
+                        let corners = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| {
+                            let of = |i: usize, end: usize| if end == 0 { step(i).0 } else { step(i).1 };
+                            mixed * of(i, a) * of(j, b)
+                        });
+                        expected += corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
+                    }
+                }
+                let bound = bounder.second_order_bound(&centre, &cell);
+                let third = 400.0 * size * size * size + 1e-12;
+                assert!(is_near(bound, expected, third), "{seed} {size}: {} of {third}", bound - expected);
+            }
+        }
+    }
+
+    /// Over a box whose states have the same steps the mean value bound takes for each
+    /// state all that can be moved to its best action; the bound is the least of both.
+    #[test]
+    fn bounds_are_the_least_of_those_of_first_and_second_order() {
+        const SIZE: f64 = 1.0 / 1024.0;
+        for (seed, n, width) in [(31, 3, 2), (32, 2, 3), (33, 3, 3)] {
+            let (model, x, sizes) = moving(seed, n, width);
+            let mut cell = at(&x);
+            for i in 0..x.len() {
+                let half = SIZE * sizes[i / width];
+                (cell.lower[i], cell.upper[i]) = (x[i] - half, x[i] + half);
+            }
+            let mut bounder = Bounder::new(&model, &FOREVER);
+            let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
+            assert_eq!(bounded.face, cell, "inside of the simplex no face is left");
+            let value = solved(&model, &x).2;
+            assert!(is_near(bounded.lower, value, 1e-12));
+            let rises = (0..n).map(|s| {
+                let g = bounder.gradient[s * width..(s + 1) * width].iter().map(Field::approximate);
+                let ends = g.fold((0.0, 0.0), |(l, u), g| (f64::min(l, g), f64::max(u, g)));
+                SIZE * sizes[s] * (ends.1 - ends.0)
+            });
+            let rise: f64 = rises.sum();
+            let centre = bounded.centre.clone();
+            let there = bounder.enclose_centre(&centre);
+            let mean_value = bounder.mean_value_bound(there, &cell);
+            assert!(is_near(mean_value, value + rise, 20.0 * SIZE * SIZE), "{mean_value} {value} {rise}");
+            assert!(bounded.upper <= mean_value.min(bounder.second_order_bound(&centre, &cell)));
+        }
+    }
+
+    /// Where only rewards move nothing is of third order but the occupancies: the bound
+    /// can be written down over cells of any size.
+    #[test]
+    fn the_bound_of_rewards_that_move_is_the_one_written_down() {
+        for (seed, n, width) in [(46, 2, 2), (47, 3, 2), (48, 2, 3)] {
+            let (mut model, x, _) = moving(seed, n, width);
+            for link in model.links.iter_mut().flatten() {
+                link.transitions.fill(Interval::zero());
+                link.sums.fill(Interval::zero());
+            }
+            let references = point_references(&model, &x);
+            let (down, up) = ([0.0625, 0.03125, 0.125], [0.125, 0.15625, 0.03125]);
+            let cell = boxed(&x, &references, &down, &up);
+            let (mut bounder, centre, _) = enclosed(&model, &x, &cell);
+            let (k, gamma) = (x.len(), model.gamma.approximate());
+            let free: Vec<usize> = (0..k).filter(|i| !references.contains(i)).collect();
+            let (resolvent, values, value) = solved(&model, &x);
+            let slopes = slopes_at(&model, &references, &x);
+            let g = |t: usize, i: usize| (0..n).map(|s| resolvent[(t, s)] * slopes[s * k + i]).sum::<f64>();
+            // B(w) - w with w affine in two steps.
+            let residual = |i: usize, by: f64, j: usize, also: f64| {
+                let w = DVector::from_fn(n, |t, _| values[t] + by * g(t, i) + also * g(t, j));
+                let (p, r) = induced(&model, &moved(&moved(&x, &references, i, by), &references, j, also));
+                r + p * &w * gamma - w
+            };
+            let second = |i: usize, j: usize| -> DVector<f64> {
+                let [same, apart] =
+                    [1.0, -1.0].map(|side| residual(i, 1.0, j, side) + residual(i, -1.0, j, -side));
+                if i == j {
+                    residual(i, 1.0, j, 0.0) + residual(i, -1.0, j, 0.0)
+                } else {
+                    (same - apart) * 0.5
+                }
+            };
+            let point = Interval::point;
+            let mut expected = value;
+            let mut ranges = vec![Interval::zero(); n];
+            let d: Vec<f64> = (0..n)
+                .map(|s| (0..n).map(|t| model.initial[t].approximate() * resolvent[(t, s)]).sum())
+                .collect();
+            let weighed = |terms: &DVector<f64>| (0..n).map(|s| d[s] * terms[s]).sum::<f64>();
+            let step = |i: usize| Interval::new(-down[i / width], up[i / width]).unwrap();
+            for (place, &i) in free.iter().enumerate() {
+                let slope = (0..n).map(|t| model.initial[t].approximate() * g(t, i)).sum();
+                let bend = second(i, i) * 0.5;
+                expected += parabola(point(slope), point(weighed(&bend)), step(i));
+                for s in 0..n {
+                    ranges[s] += point(bend[s]) * square(step(i));
+                }
+                for &j in &free[..place] {
+                    let mixed = second(i, j) * 0.5;
+                    expected += (point(weighed(&mixed)) * (step(i) * step(j))).upper();
+                    for s in 0..n {
+                        ranges[s] += point(mixed[s]) * (step(i) * step(j));
+                    }
+                }
+            }
+            let rest = (0..n).map(|s| {
+                let occupancy = (0..n)
+                    .fold(Interval::zero(), |sum, t| sum + model.initial[t] * bounder.resolvent[s * n + t]);
+                (occupancy - point(d[s])) * ranges[s]
+            });
+            let rest = rest.fold(Interval::zero(), |sum, rest| sum + rest);
+            assert!(rest.upper() > 1e-4, "{rest:?}");
+            expected += rest.upper();
+            let bound = bounder.second_order_bound(&centre, &cell);
+            assert!(is_near(bound, expected, 1e-11), "{seed}: {bound} {expected}");
+        }
+    }
+
+    /// A single state: all that is not zero is a number, and the bound can be written
+    /// down, its part of third order included.
+    #[test]
+    fn the_bound_of_a_single_state_is_the_one_written_down() {
+        for (m0, m1, reward_slope) in [(0.0, 0.25, -0.75), (0.125, -0.25, 1.5), (-0.25, 0.125, 0.5)] {
+            // P = 1/2 + m0 pi_1 for action 0, 1/2 + m1 pi_1 for action 1: rows that do not
+            // sum to 1.
+            let environment = format!(
+                r#"{{"kind":"affine","transitions":[[[1],[1]]],"transition_slopes":[],
+                    "rewards":[[1.0,0.5]],"reward_slopes":[[0,0,0,1,{reward_slope}]]}}"#
+            );
+            let problem = read(0.75, 1, r#"{"kind":"probabilities","values":[[1,0]]}"#, &environment);
+            let mut model = build::model(&problem).unwrap();
+            model.base.fill(Interval::point(0.5));
+            model.row_sums.fill(Interval::new(0.25, 0.75).unwrap());
+            for (row, m, n) in [(0, m0, reward_slope), (1, m1, 0.0)] {
+                let slopes = [0.0, m].map(Interval::point).to_vec();
+                let rewards = [0.0, n].map(Interval::point).to_vec();
+                model.links[row] =
+                    vec![Link { state: 0, rewards, transitions: slopes.clone(), sums: slopes }];
+            }
+            let (c, down, up, gamma) = (0.25, 0.0625, 0.1875, 0.75);
+            let cell = Cell { lower: vec![0.75 - up, c - down], upper: vec![0.75 + down, c + up] };
+            let (mut bounder, centre, _) = enclosed(&model, &[0.75, c], &cell);
+            assert_eq!(bounder.references, [0]);
+            // f(x, w) = (1 - x) (1 + n x + gamma (1/2 + m0 x) w) + x (1/2 + gamma (1/2 + m1 x) w)
+            let n = reward_slope;
+            let sum = |x: f64| 0.5 + m0 * x + (m1 - m0) * x * x;
+            let reward = |x: f64| (1.0 - x) * (1.0 + n * x) + 0.5 * x;
+            let (v, d) = (reward(c) / (1.0 - gamma * sum(c)), 1.0 / (1.0 - gamma * sum(c)));
+            let sum_slope = m0 + 2.0 * (m1 - m0) * c;
+            let g = d * (n * (1.0 - 2.0 * c) - 0.5 + gamma * sum_slope * v);
+            // f(c + e, v + g e) - v - g e, of which e^2 and e^3 are left.
+            let second = -n + gamma * (m1 - m0) * v + gamma * g * sum_slope;
+            let step = Interval::new(-down, up).unwrap();
+            let cubic = |m: f64| step * (Interval::point(gamma * m * g) * step);
+            let cubic = step * (cubic(m1) - cubic(m0));
+            let residual = cubic + Interval::point(second) * square(step);
+            let occupancy = bounder.resolvent[0];
+            let ends = [c - down, c + up].map(|x| 1.0 / (1.0 - gamma * sum(x)));
+            assert!(ends.iter().all(|&d| occupancy.lower() - 1e-12 <= d && d <= occupancy.upper() + 1e-12));
+            let rest = (occupancy - Interval::point(d)) * residual;
+            let bends = parabola(Interval::point(g), Interval::point(d * second), step);
+            let expected = v + (Interval::point(d) * cubic + rest).upper() + bends;
+            let bound = bounder.second_order_bound(&centre, &cell);
+            assert!(is_near(bound, expected, 1e-12), "{bound} {expected}");
+            let best = (0..=64).map(|i| c - down + f64::from(i) * (up + down) / 64.0);
+            let best = best.map(|x| reward(x) / (1.0 - gamma * sum(x))).fold(f64::NEG_INFINITY, f64::max);
+            assert!(bound >= best - 1e-12 && bound <= best + 0.05, "{bound} {best}");
+        }
+    }
+
+    #[test]
+    fn bends_of_rows_are_products_with_the_slopes_of_values() {
+        let point = Interval::point;
+        let row = CentreRow {
+            transitions: vec![point(0.5), point(0.0), point(0.25)],
+            value: point(0.0),
+            slopes: vec![],
+            response: vec![
+                (1, vec![point(-1.0), point(1.0), point(0.0)]),
+                (0, vec![point(0.0), point(0.5), point(-0.5)]),
+            ],
+        };
+        // G, at t m + k.
+        let slopes = [1.0, 2.0, -3.0, 5.0, 4.0, -2.0];
+        let bends = row.bends(point(0.5), &slopes, 2);
+        assert_eq!(bends.ahead, [point(0.75), point(0.25)]);
+        assert_eq!(bends.response[0], (1, vec![point(-2.0), point(1.5)]));
+        assert_eq!(bends.response[1], (0, vec![point(-1.75), point(1.75)]));
+        // e_1 (-2 e_0 + 1.5 e_1) + e_0 (-1.75 e_0 + 1.75 e_1) at (2, -4)
+        assert_eq!(bends.range(&[point(2.0), point(-4.0)]), point(40.0 - 21.0));
+    }
+
+    #[test]
+    fn systems_are_solved_and_inverted() {
+        let (model, ..) = moving(34, 3, 2);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let matrix = [[4.0, 1.0, -2.0], [1.0, 5.0, 2.0], [-1.0, 2.0, 6.0]];
+        let x = [1.0, -2.0, 3.0];
+        for s in 0..3 {
+            bounder.system[4 * s..4 * s + 3].copy_from_slice(&matrix[s]);
+            bounder.system[4 * s + 3] = (0..3).map(|t| matrix[s][t] * x[t]).sum();
+        }
+        bounder.invert();
+        for (s, t) in (0..3).flat_map(|s| (0..3).map(move |t| (s, t))) {
+            let product: f64 = (0..3).map(|u| matrix[s][u] * bounder.inverse[t * 3 + u]).sum();
+            assert!(is_near(product, if s == t { 1.0 } else { 0.0 }, 1e-15), "{s} {t}: {product}");
+        }
+        let mut found = [0.0; 3];
+        assert!(bounder.solve(&mut found));
+        assert!(found.iter().zip(x).all(|(found, x)| is_near(*found, x, 1e-14)), "{found:?}");
+        bounder.system.fill(0.0);
+        assert!(!bounder.solve(&mut found));
+    }
+
+    #[test]
+    fn parabolas_are_bounded_by_their_ends_or_their_vertex() {
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        assert_eq!(
+            [of(2.0, 3.0), of(-3.0, 2.0), of(-3.0, -2.0)].map(square),
+            [of(4.0, 9.0), of(0.0, 9.0), of(4.0, 9.0)]
+        );
+        for ((a, b), step, most) in [
+            ((point(1.0), point(1.0)), of(-3.0, 1.0), 6.0),
+            ((point(1.0), point(1.0)), of(-1.0, 1.0), 2.0),
+            ((point(-1.0), point(1.0)), of(-1.0, 1.0), 2.0),
+            ((point(1.0), of(-1.0, 0.0)), of(-2.0, -1.0), -1.0),
+            ((point(4.0), point(-1.0)), of(0.0, 1.0), 3.0),
+            ((point(-4.0), point(-1.0)), of(-1.0, 0.0), 3.0),
+            ((point(2.0), point(-1.0)), of(0.0, 3.0), 1.0),
+            ((point(2.0), point(-1.0)), of(-1.0, 3.0), 1.0),
+            ((point(-2.0), point(-1.0)), of(-3.0, 0.5), 1.0),
+            // Here a step of the first power is less than the vertex.
+            ((of(-1.0, 1.0), point(-1.0 / 64.0)), of(-1.0, 1.0), 1.0),
+        ] {
+            assert_eq!(parabola(a, b, step), most, "{a:?} {b:?} {step:?}");
+        }
+        assert_eq!([middle(1.0, 3.0), middle(-3.0, 1.0), middle(0.25, 0.25)], [2.0, -1.0, 0.25]);
+    }
+
+    #[test]
+    fn centres_share_out_what_the_lower_ends_leave() {
+        let (model, ..) = moving(35, 3, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let cell = Cell {
+            lower: vec![0.125, 0.25, 0.0, 0.0, 0.0, 1.0, 0.25, 0.0, 0.25],
+            upper: vec![0.625, 0.75, 0.25, 0.0, 0.0, 1.0, 0.25, 0.25, 1.0],
+        };
+        let centre = bounder.centre(&cell);
+        let expected = vec![0.375, 0.5, 0.125, 0.0, 0.0, 1.0, 0.25, 0.125, 0.625];
+        assert_eq!((&centre.lower, &centre.upper), (&expected, &expected));
+        assert_eq!(bounder.references, [1, 5, 8]);
+        // What does not add up to 1 in doubles is left to the reference action.
+        let thirds = Cell { lower: vec![0.1; 9], upper: vec![0.7; 9] };
+        let centre = bounder.centre(&thirds);
+        for (s, &reference) in bounder.references.iter().enumerate() {
+            let others: Vec<f64> =
+                (3 * s..3 * s + 3).filter(|&i| i != reference).map(|i| centre.lower[i]).collect();
+            let left =
+                Rational::from_f64(1.0) - Rational::from_f64(others[0]) - Rational::from_f64(others[1]);
+            assert!(Rational::from_f64(centre.lower[reference]) <= left);
+            assert!(Rational::from_f64(centre.upper[reference]) >= left);
+            assert!(others.iter().all(|&x| is_near(x, 1.0 / 3.0, 1e-15)));
+            assert!(centre.width(reference) < 1e-15);
+        }
+    }
+
+    /// Of rows that do not move the largest values over a cell are those of one policy
+    /// at its corners, for all states at once; so are the columns of the resolvent.
+    #[test]
+    fn values_of_fixed_rows_are_bounded_by_those_at_corners() {
+        for seed in 36..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let problem = affine(&mut rng, 3, 2, 0.9, false);
+            let mut model = build::model(&problem).unwrap();
+            model.initial = [0.5, 0.125, 0.25].map(Interval::point).to_vec();
+            // Small rewards, so that what counts as negligible is relative to the values.
+            let scale = if seed % 2 == 0 { 1.0 } else { 2f64.powi(-40) };
+            for reward in &mut model.rewards {
+                *reward *= Interval::point(scale);
+            }
+            let cell = Cell {
+                lower: vec![0.0, 0.25, 0.5, 0.125, 0.0, 0.0],
+                upper: vec![0.75, 1.0, 0.875, 0.5, 1.0, 1.0],
+            };
+            let corner = |choice: usize| -> Vec<f64> {
+                let one = |s: usize| {
+                    if choice >> s & 1 == 0 { cell.lower[2 * s] } else { cell.upper[2 * s] }
+                };
+                (0..3).flat_map(|s| [one(s), 1.0 - one(s)]).collect()
+            };
+            let corners: Vec<_> = (0..8).map(|choice| solved(&model, &corner(choice))).collect();
+            let ends = |of: &dyn Fn(usize) -> f64| {
+                (0..8).map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), x| {
+                    (f64::min(least, x), f64::max(most, x))
+                })
+            };
+            let is = |of: Interval, ends: (f64, f64), scale: f64| {
+                assert!(
+                    is_near(of.lower(), ends.0, 1e-11 * scale) && is_near(of.upper(), ends.1, 1e-11 * scale),
+                    "{of:?} {ends:?}"
+                );
+                assert!(of.lower() <= ends.0 + 1e-14 * scale && of.upper() >= ends.1 - 1e-14 * scale);
+            };
+            let mut bounder = Bounder::new(&model, &FOREVER);
+            let centre = bounder.centre(&cell);
+            bounder.enclose_centre(&centre);
+            model.policy(&cell, &mut bounder.policy);
+            bounder.enclose_values(&cell);
+            bounder.enclose_resolvent(&cell);
+            for s in 0..3 {
+                is(bounder.enclosed.of[s], ends(&|c| corners[c].1[s]), scale);
+                for t in 0..3 {
+                    is(bounder.resolvent[s * 3 + t], ends(&|c| corners[c].0[(t, s)]), 1.0);
+                    let apart = bounder.enclosed.of[t] - bounder.enclosed.of[s];
+                    let apart = if s == t { Interval::zero() } else { apart };
+                    assert_eq!(bounder.enclosed.differences[s * 3 + t], apart);
+                }
+            }
+            let mean = ends(&|c| corners[c].2).1;
+            assert!(
+                bounder.initial_mean() >= mean - 1e-14 * scale
+                    && is_near(bounder.initial_mean(), mean, 1e-11 * scale)
+            );
+            // A target that is reached ends it at once.
+            let reached = Bounder::new(&model, &FOREVER).bound(&cell, mean + 1e-9 * scale);
+            assert!(
+                reached.split.is_none() && !reached.absent && is_near(reached.upper, mean, 1e-11 * scale)
+            );
+            let open = Bounder::new(&model, &FOREVER).bound(&cell, mean - 1e-9 * scale);
+            assert!(open.absent || open.split.is_some() || open.face != cell);
+        }
+    }
+
+    /// Where the time is over, nothing but the first guess is improved.
+    #[test]
+    fn bounds_that_are_interrupted_are_still_bounds() {
+        let (model, x, sizes) = moving(41, 3, 2);
+        let interrupt = AtomicBool::new(true);
+        let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
+        let point = Bounder::new(&model, &halt).bound(&at(&x), f64::NEG_INFINITY);
+        let value = solved(&model, &x).2;
+        assert!(is_near(point.upper, value, 1e-12) && is_near(point.lower, value, 1e-12));
+        assert_eq!(point.split, None);
+        let eighths: Vec<f64> = sizes.iter().map(|size| size / 8.0).collect();
+        let mut cell = boxed(&x, &point_references(&model, &x), &eighths, &eighths);
+        cell.lower[..2].copy_from_slice(&x[..2]);
+        cell.upper[..2].copy_from_slice(&x[..2]);
+        let wide = Bounder::new(&model, &halt).bound(&cell, f64::NEG_INFINITY);
+        assert_eq!((wide.upper, wide.split, wide.absent), (f64::INFINITY, Some(2), false));
+        let bounder = Bounder::new(&model, &halt);
+        assert!(bounder.is_late() && !Bounder::new(&model, &FOREVER).is_late());
+    }
+
+    #[test]
+    fn residuals_are_lifted_over_the_gap() {
+        let (mut model, ..) = moving(42, 2, 2);
+        model.gap = Interval::point(0.25);
+        let bounder = Bounder::new(&model, &FOREVER);
+        let lifted = |residual: f64| {
+            let mut w = [1.0, -2.0];
+            bounder.lift(residual, &mut w);
+            w
+        };
+        assert_eq!([lifted(0.5), lifted(0.0), lifted(-1.0)], [[3.0, 0.0], [1.0, -2.0], [1.0, -2.0]]);
+    }
+
+    /// The bounds of `sum_a g_a x_a` over steps that sum to 0: at a corner for slopes
+    /// that are known, else along the chords of what the slopes allow.
+    #[test]
+    fn steps_in_the_simplex_are_bounded_by_their_chords() {
+        let (model, ..) = moving(43, 2, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        let face = Cell { lower: vec![0.0; 6], upper: vec![1.0; 6] };
+        let mut bound = |g: [Interval; 3], steps: [Interval; 3], face: &Cell| {
+            bounder.gradient[3..].copy_from_slice(&g);
+            bounder.steps[3..].copy_from_slice(&steps);
+            bounder.simplex_bound(3, face)
+        };
+        let steps = [of(-0.25, 0.5), of(-0.5, 0.25), of(-0.125, 0.75)];
+        // (0.5, -0.375, -0.125), (0.5, 0.125, -0.625) cut to (0.5, -0.375, -0.125), and so on.
+        let g = [point(4.0), point(1.0), point(-2.0)];
+        assert_eq!(bound(g, steps, &face), 2.0 - 0.375 + 0.25);
+        assert_eq!(bound([g[2], g[0], g[1]], steps, &face), 0.5 + 1.0 + 0.0);
+        // The chord of max(-e, 2 e) over [-1/4, 1/2] is 1/4 + (e + 1/4), and so on.
+        let wide = [of(-1.0, 2.0), point(0.0), point(0.0)];
+        assert_eq!(bound(wide, steps, &face), 1.0);
+        let wide = [of(-4.0, 2.0), point(3.0), point(0.0)];
+        // Slope 0 at height 1; 3 * 0.25 beside it.
+        assert_eq!(bound(wide, steps, &face), 1.75);
+        // What does not move in the face counts with its step, and leaves the others the sum.
+        let mut still = face.clone();
+        still.upper[4] = 0.0;
+        let moved = [of(-0.5, 0.5), point(0.125), of(-0.5, 0.5)];
+        assert_eq!(bound([point(2.0), point(3.0), point(-1.0)], moved, &still), 0.375 + 0.75 + 0.5);
+    }
+
+    #[test]
+    fn monotone_cells_are_left_for_their_faces() {
+        let (model, ..) = moving(44, 2, 3);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let point = Interval::point;
+        let whole = Cell { lower: vec![0.0; 6], upper: vec![1.0; 6] };
+        let inner = Cell { lower: vec![0.25; 6], upper: vec![0.5; 6] };
+        let mut ends = |g: [Interval; 6], cell: &Cell| {
+            bounder.gradient.copy_from_slice(&g);
+            let mut face = cell.clone();
+            let found = match bounder.monotone(&mut face) {
+                Monotone::Absent => "absent",
+                Monotone::Face => "face",
+                Monotone::Neither => "neither",
+            };
+            (found, face)
+        };
+        let zero = point(0.0);
+        let open = [of(-1.0, 1.0), of(-1.0, 1.0), of(-1.0, 1.0)];
+        let with = |state: [Interval; 3], last: [Interval; 3]| {
+            [state[0], state[1], state[2], last[0], last[1], last[2]]
+        };
+        assert_eq!(ends(with(open, open), &whole), ("neither", whole.clone()));
+        // Strictly better, and the worse one in every policy of the cell, or not.
+        let better = [point(2.0), of(-2.0, 0.5), of(0.0, 3.0)];
+        assert_eq!(ends(with(open, better), &inner).0, "absent");
+        let mut left = whole.clone();
+        left.upper[4] = 0.0;
+        assert_eq!(ends(with(open, better), &whole), ("face", left.clone()));
+        // One of each state at a time.
+        left.upper[1] = 0.0;
+        let worst = [point(2.0), point(1.0), point(0.0)];
+        let (found, face) = ends(with(better, worst), &whole);
+        assert_eq!((found, face.upper), ("face", vec![1.0, 0.0, 1.0, 1.0, 0.0, 1.0]));
+        // No worse is enough where the cell has all of the move, else it is not.
+        let level = [of(0.0, 1.0), zero, of(-1.0, 1.0)];
+        let (found, face) = ends(with(level, open), &whole);
+        assert_eq!((found, face.upper[1]), ("face", 0.0));
+        let mut narrow = whole.clone();
+        narrow.upper[0] = 0.75;
+        assert_eq!(ends(with(level, open), &narrow).0, "neither");
+        let mut narrow = whole.clone();
+        narrow.lower[1] = 0.125;
+        assert_eq!(ends(with(level, open), &narrow).0, "neither");
+        // Without the worse action the others do not suffice.
+        let few = Cell { lower: vec![0.0; 6], upper: vec![0.25, 1.0, 0.5, 1.0, 1.0, 1.0] };
+        assert_eq!(ends(with([point(2.0), zero, of(-1.0, 3.0)], open), &few).0, "absent");
+        // An action that is left out already is none to move from.
+        let mut without = whole.clone();
+        without.upper[1] = 0.0;
+        let one = [of(-1.0, 1.0), point(-5.0), of(-1.0, 1.0)];
+        assert_eq!(ends(with(one, open), &without), ("neither", without.clone()));
+    }
+
+    #[test]
+    fn cells_are_split_where_most_can_be_gained() {
+        let (model, ..) = moving(45, 2, 2);
+        let mut bounder = Bounder::new(&model, &FOREVER);
+        let of = |lower, upper| Interval::new(lower, upper).unwrap();
+        let cell = Cell { lower: vec![0.0, 0.5, 0.25, 0.25], upper: vec![0.25, 0.5, 0.75, 0.5] };
+        bounder.enclosed.of = vec![of(-2.0, 1.0), of(-1.0, 4.0)];
+        let mut widest = |g: [Interval; 4]| {
+            bounder.gradient.copy_from_slice(&g);
+            bounder.widest(&cell)
+        };
+        let point = Interval::point;
+        assert_eq!(widest([of(-5.0, 1.0), point(9.0), point(2.0), point(3.0)]), Some(0));
+        assert_eq!(widest([point(3.0), point(9.0), point(2.0), point(3.0)]), Some(2));
+        assert_eq!(widest([point(1.0), point(9.0), point(0.25), point(4.0)]), Some(3));
+        // The first of equal ones; 4e-16 is lost in values up to 4.
+        assert_eq!(widest([point(2.0), point(9.0), point(1.0), point(2.0)]), Some(0));
+        assert_eq!(widest([point(1.5e-15), point(9.0), point(0.0), point(0.0)]), None);
+        assert_eq!(widest([point(1.7e-15), point(9.0), point(0.0), point(0.0)]), Some(0));
     }
 
     #[test]

@@ -165,6 +165,9 @@ impl Polynomial {
         // The last element is the greatest common divisor with the derivative;
         // divided by it, the sequence counts the roots of the square-free part.
         if let Some(gcd) = chain.last().filter(|gcd| gcd.len() > 1).map(|gcd| from_integers(gcd)) {
+            // Its leading coefficient may be negative, which must change no sign.
+            let negative = gcd.coefficients.last().is_some_and(Signed::is_negative);
+            let gcd = if negative { gcd.scaled(&-Rational::one()) } else { gcd };
             for element in &mut chain {
                 *element = from_integers(element).divided(&gcd).0.primitive();
             }
@@ -465,6 +468,98 @@ mod tests {
         roots.iter().fold(Polynomial::from_integers(&[1]), |product, root| {
             &product * &Polynomial::new(vec![-root, Rational::one()])
         })
+    }
+
+    #[test]
+    fn arithmetic_is_that_of_the_coefficients() {
+        let (p, d) = (Polynomial::from_integers(&[0, -2, 1]), Polynomial::from_integers(&[5, 1, 1]));
+        assert_eq!(p.coefficients(), [q(0, 1), q(-2, 1), q(1, 1)]);
+        assert_eq!((&p - &d).coefficients(), [q(-5, 1), q(-3, 1)]);
+        assert_eq!((&d - &p).coefficients(), [q(5, 1), q(3, 1)]);
+        assert!((&p - &p).is_zero() && !p.is_zero());
+        assert_eq!(p.power(3), &(&p * &p) * &p);
+        assert_eq!(p.power(0), Polynomial::from_integers(&[1]));
+        // x^2 is in [1, 9] and -2x in [-6, -2].
+        assert_eq!(p.range(&q(1, 1), &q(3, 1)), (q(-5, 1), q(7, 1)));
+    }
+
+    fn integers(c: &[i64]) -> Vec<BigInt> {
+        c.iter().map(|&c| c.into()).collect()
+    }
+
+    #[test]
+    fn content_is_divided_out() {
+        assert_eq!(primitive(integers(&[4, 6, -2, 0, 0])), integers(&[2, 3, -1]));
+        assert_eq!(primitive(integers(&[3, -5])), integers(&[3, -5]));
+        assert_eq!(primitive(integers(&[0, 0])), integers(&[]));
+    }
+
+    /// The example of Knuth, and of Brown and Traub, where degrees drop by two; with
+    /// either sign of either polynomial the remainders have the signs of Sturm's.
+    #[test]
+    fn remainders_are_the_subresultants_with_their_signs() {
+        let (a, b) = ([-5, 2, 8, -3, -3, 0, 1, 0, 1], [21, -9, -4, 0, 5, 0, 3]);
+        let known: [&[i64]; 4] = [&[9, 0, -3, 0, 15], &[-245, 125, 65], &[-12300, 9326], &[260_708]];
+        let pairs =
+            [(a.to_vec(), b.to_vec()), (vec![1, 2, 3], vec![-4, 1, 2]), (vec![2, 0, 1], vec![3, 1, -5])];
+        for (place, (a, b)) in pairs.into_iter().enumerate() {
+            for (sign_a, sign_b) in [(1, 1), (1, -1), (-1, 1), (-1, -1)] {
+                let of = |c: &[i64], sign: i64| integers(&c.iter().map(|c| sign * c).collect::<Vec<_>>());
+                let sequence = remainders(of(&a, sign_a), of(&b, sign_b));
+                if place == 0 {
+                    for (element, known) in sequence[2..].iter().zip(known) {
+                        let sizes: Vec<BigInt> = element.iter().map(Signed::abs).collect();
+                        assert_eq!(sizes, integers(&known.iter().map(|c| c.abs()).collect::<Vec<_>>()));
+                    }
+                    assert_eq!(sequence.len(), 6);
+                }
+                for three in sequence.windows(3) {
+                    let [p, d, next] = [0, 1, 2].map(|i| from_integers(&three[i]));
+                    let rest = p.divided(&d).1;
+                    let factor = -rest.coefficients()[0].clone() / next.coefficient(0);
+                    assert!(factor.is_positive(), "{three:?}");
+                    assert_eq!(next.scaled(&factor), rest.scaled(&q(-1, 1)));
+                }
+            }
+        }
+    }
+
+    /// Of a polynomial that is positive at the end, whatever the signs of its remainders.
+    #[test]
+    fn square_free_parts_have_the_sign_of_the_polynomial() {
+        let factor = |c: &[i64]| Polynomial::from_integers(c);
+        for (p, simple) in [
+            (factor(&[1, 0, 1]), factor(&[1, 0, 1])),
+            (factor(&[-2, 0, 1]), factor(&[-2, 0, 1])),
+            (factor(&[-1, 1]).power(2), factor(&[-1, 1])),
+            (&factor(&[-1, 1]).power(2) * &factor(&[1, 0, 1]), &factor(&[-1, 1]) * &factor(&[1, 0, 1])),
+            (&factor(&[-1, 1]).power(3) * &factor(&[1, 1, 1]), &factor(&[-1, 1]) * &factor(&[1, 1, 1])),
+            (
+                &factor(&[-5, 1]).power(2) * &factor(&[3, 0, 0, 0, 1]),
+                &factor(&[-5, 1]) * &factor(&[3, 0, 0, 0, 1]),
+            ),
+        ] {
+            for sign in [1, -1] {
+                let found = p.scaled(&q(sign, 1)).square_free();
+                for x in -3..=7 {
+                    let expected = simple.at(&q(x, 1)) * q(sign, 1);
+                    assert_eq!(found.sign_at(&q(x, 1)), expected.cmp(&q(0, 1)), "{p:?} {sign} at {x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_intervals_are_split_at_a_power_of_two() {
+        for ((low, high), at) in [
+            ((q(1, 1), q(100, 1)), q(8, 1)),
+            ((q(1, 8), q(100, 1)), q(2, 1)),
+            ((q(1, 1), q(9, 2)), q(2, 1)),
+            ((q(1, 1), q(4, 1)), q(5, 2)),
+            ((q(3, 1), q(9, 1)), q(6, 1)),
+        ] {
+            assert_eq!(split(&low, &high), at, "{low} {high}");
+        }
     }
 
     #[test]

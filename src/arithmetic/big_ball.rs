@@ -724,6 +724,71 @@ mod tests {
         exact(&Float::new(mantissa.into(), exponent))
     }
 
+    /// `2^(top - bits)` times a number of 1 and some, for a ball's top.
+    fn is_within_units(x: &BigBall, bits: u64, units: Rational) -> bool {
+        let unit = Rational::from_integer(2.into()).power(x.centre.top() - bits as i64);
+        of(x.radius) <= unit * units
+    }
+
+    /// What is computed with more bits than are kept is lost to one rounding.
+    #[test]
+    fn radii_are_those_of_the_last_rounding() {
+        let nearly_one = Rational::from_integer(1.into()) + Rational::from_integer(2.into()).power(-30);
+        for bits in [64, 150, 190, 300, 1000] {
+            BigBall::with_precision(bits, || {
+                for x in [0.3, 1.5, -3.7, 40.25, 700.0, -5000.0] {
+                    let exponential = BigBall::from_f64(x).exp();
+                    assert!(is_within_units(&exponential, bits, nearly_one.clone()), "{bits} e^{x}");
+                }
+                // Away from 1 a multiple of ln 2 is rounded, and the sum with it.
+                for (x, units) in [(0.7, 2), (1.9, 2), (0.1, 4), (2.5, 4), (1e300, 4), (1e-300, 4)] {
+                    let units = Rational::from_integer(units.into());
+                    assert!(is_within_units(&BigBall::from_f64(x).ln(), bits, units), "{bits} ln {x}");
+                }
+                assert!(is_within_units(&ln_2().shortened(), bits, nearly_one.clone()), "{bits}");
+                for (n, d) in [(1, 3), (5, 7), (1_000_003, 3), (3, 1_000_003), (-22, 7)] {
+                    let quotient = BigBall::from_ratio(n, d);
+                    assert!(is_within_units(&quotient, bits, Rational::from_ratio(3, 2)), "{n}/{d}");
+                }
+                // Terms beyond the last bits are cut off, nearer ones added.
+                for k in (bits as i64 - 4)..(bits as i64 + 6) {
+                    for tiny in [BigBall::one().scaled(-k), BigBall::from_integer(-5).scaled(-k)] {
+                        for sum in [BigBall::one() + &tiny, tiny.clone() + BigBall::one()] {
+                            let truth = Rational::from_integer(1.into()) + exact(&tiny.centre);
+                            assert!(contains(&sum, &truth));
+                            let unit = Rational::from_integer(2.into()).power(1 - bits as i64);
+                            assert!(of(sum.radius) <= unit, "{bits} {k} {sum:?}");
+                        }
+                    }
+                }
+                // Ends lie beyond the ball by a few units.
+                for top in [-100, 0, 100] {
+                    let x = BigBall::from_ratio(1, 3).scaled(top).widened_by(Magnitude::new(1, top - 20));
+                    let unit = Rational::from_integer(2.into()).power(x.centre.top() + 4 - bits as i64);
+                    let beyond = exact(&x.end(1).centre) - exact(&x.centre) - of(x.radius);
+                    assert!(!beyond.is_negative() && beyond <= unit, "{bits} {top}");
+                    let beyond = exact(&x.centre) - of(x.radius) - exact(&x.end(-1).centre);
+                    assert!(!beyond.is_negative() && beyond <= unit, "{bits} {top}");
+                }
+            });
+        }
+    }
+
+    /// The distance to the midpoint is known well with few bits, too.
+    #[test]
+    fn error_bounds_are_tight() {
+        for bits in [60, 70, 256] {
+            BigBall::with_precision(bits, || {
+                for x in [BigBall::from_ratio(1, 3), BigBall::from_ratio(-1000, 7)] {
+                    let distance = (exact(&x.centre) - Rational::from_f64(x.midpoint())).abs() + of(x.radius);
+                    let bound = Rational::from_f64(x.error_bound());
+                    assert!(bound >= distance);
+                    assert!(bound <= distance * Rational::from_ratio(1_000_001, 1_000_000), "{bits} {x:?}");
+                }
+            });
+        }
+    }
+
     #[test]
     fn bits_that_are_cut_off_count_towards_the_size() {
         for bits in [64, 65, 100, 300] {

@@ -185,7 +185,11 @@ fn settle(points: &[Vec<f64>], scale: f64, chosen: &mut Vec<(usize, f64)>) -> bo
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
+    use pemdp::environments::gridworld::{TERMINAL, initial, perturbed_grid};
 
     #[test]
     fn shortest_combinations_are_those_of_geometry() {
@@ -202,5 +206,145 @@ mod tests {
                 assert!((x - expected).abs() < 1e-9, "{points:?}: {x}");
             }
         }
+    }
+
+    /// Of all subsets: the shortest affine combination that is convex.
+    fn shortest_of_subsets(points: &[Vec<f64>]) -> f64 {
+        let mut least = f64::INFINITY;
+        for subset in 1_u32..1 << points.len() {
+            let chosen: Vec<&Vec<f64>> =
+                (0..points.len()).filter(|i| subset >> i & 1 == 1).map(|i| &points[i]).collect();
+            let n = chosen.len();
+            let gram = DMatrix::from_fn(n, n, |i, j| 1.0 + dot(chosen[i], chosen[j]));
+            let Some(weights) = gram.lu().solve(&DVector::from_element(n, 1.0)) else { continue };
+            let total = weights.sum();
+            if weights.iter().any(|w| w / total < -1e-12 || !w.is_finite()) {
+                continue;
+            }
+            let x: Vec<f64> = (0..chosen[0].len())
+                .map(|k| (0..n).map(|i| weights[i] / total * chosen[i][k]).sum())
+                .collect();
+            least = least.min(dot(&x, &x).sqrt());
+        }
+        least
+    }
+
+    #[test]
+    fn shortest_combinations_are_the_shortest_of_all_subsets() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for round in 0..300 {
+            let (n, dimension) = (2 + round % 6, 2 + round % 4);
+            let shift = [0.0, 0.5, 2.0][round % 3];
+            let points: Vec<Vec<f64>> = (0..n)
+                .map(|_| (0..dimension).map(|_| rng.random_range(-1.0..1.0) + shift).collect())
+                .collect();
+            let least = shortest_of_subsets(&points);
+            for scale in [1.0, 1e-6, 1e6] {
+                let scaled: Vec<Vec<f64>> =
+                    points.iter().map(|p| p.iter().map(|x| scale * x).collect()).collect();
+                let x = shortest(&scaled);
+                let length = dot(&x, &x).sqrt() / scale;
+                assert!((length - least).abs() < 1e-6, "{points:?}: {length} {least}");
+                // In the half space of each point: with the length, the shortest one.
+                let square = dot(&x, &x);
+                assert!(scaled.iter().all(|p| dot(p, &x) >= square - 1e-9 * scale * scale), "{points:?}");
+            }
+        }
+    }
+
+    fn benchmark() -> Gridworld<f64> {
+        Gridworld::new(5.0, 0.9, vec![perturbed_grid(0.5, 0), perturbed_grid(0.5, 1)]).unwrap()
+    }
+
+    fn value(world: &Gridworld<f64>, initial: &[f64], logits: &[f64]) -> f64 {
+        let policy = Policy::softmax(N_STATES, N_ACTIONS, logits.to_vec()).unwrap();
+        let (response, gamma) = (Box::new(world.clone()), *world.gamma());
+        let problem = PerformativeMdp { response, initial: initial.to_vec(), gamma, entropy: 0.0 };
+        problem.perform(&policy).unwrap().evaluation.value
+    }
+
+    fn random(rng: &mut ChaCha8Rng) -> Vec<f64> {
+        (0..N_STATES * N_ACTIONS).map(|_| rng.random_range(-1.0..1.0)).collect()
+    }
+
+    fn along(x: &[f64], direction: &[f64], by: f64) -> Vec<f64> {
+        x.iter().zip(direction).map(|(x, d)| x + by * d).collect()
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_value() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let (world, initial) = (benchmark(), initial::<f64>());
+        let logits = random(&mut rng);
+        let policy = Policy::softmax(N_STATES, N_ACTIONS, logits.clone()).unwrap();
+        for _ in 0..3 {
+            let direction = random(&mut rng);
+            let slope = one_sided_slope(&world, &initial, &policy, 1e-9, &direction).unwrap();
+            let far = 1e-6;
+            let at = |by: f64| value(&world, &initial, &along(&logits, &direction, by));
+            let difference = (at(far) - at(-far)) / (2.0 * far);
+            assert!((slope - difference).abs() < 1e-6 && slope.abs() > 1e-3, "{slope} {difference}");
+            let moved = step(&policy, &direction);
+            let end = Policy::softmax(N_STATES, N_ACTIONS, along(&logits, &direction, far)).unwrap();
+            for (i, moved) in moved.iter().enumerate() {
+                let (s, a) = (i / N_ACTIONS, i % N_ACTIONS);
+                let difference = (end.probability(s, a) - policy.probability(s, a)) / far;
+                assert!((moved - difference).abs() < 1e-5, "{moved} {difference}");
+            }
+        }
+    }
+
+    /// The initial distribution with this share, and the rest where nothing happens.
+    fn mostly_at_the_end(share: f64) -> Vec<f64> {
+        let mut distribution: Vec<f64> = initial::<f64>().iter().map(|p| share * p).collect();
+        distribution[TERMINAL] += 1.0 - share;
+        distribution
+    }
+
+    /// Without ties there is one gradient, of whatever size.
+    #[test]
+    fn the_shortest_of_one_gradient_is_itself() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let world = benchmark();
+        let logits = random(&mut rng);
+        let policy = Policy::softmax(N_STATES, N_ACTIONS, logits.clone()).unwrap();
+        for scale in [1.0, 1e-6] {
+            let initial = mostly_at_the_end(scale);
+            let found = stationarity(&world, &initial, &policy, 1e-9).unwrap();
+            // Two moves against walls lead to the same cell: these ties change nothing.
+            assert_eq!((found.gradients, found.ties), (1, 10));
+            assert!((found.slope / found.shortest - 1.0).abs() < 1e-12, "{found:?}");
+            assert!((dot(&found.direction, &found.direction) - 1.0).abs() < 1e-12);
+            let far = 1e-5;
+            let at = |by: f64| value(&world, &initial, &along(&logits, &found.direction, by));
+            let difference = (at(far) - at(-far)) / (2.0 * far);
+            assert!((found.slope - difference).abs() < 1e-5 * scale, "{} {difference}", found.slope);
+            // No other direction is steeper.
+            let other = random(&mut rng);
+            let slope = one_sided_slope(&world, &initial, &policy, 1e-9, &other).unwrap();
+            assert!(slope.abs() <= found.slope * dot(&other, &other).sqrt());
+        }
+        // Where nothing has a value, nothing is steep.
+        let none = stationarity(&world, &mostly_at_the_end(0.0), &policy, 1e-9).unwrap();
+        let zeros = vec![0.0; N_STATES * N_ACTIONS];
+        let expected = Stationarity { slope: 0.0, direction: zeros, shortest: 0.0, gradients: 1, ties: 10 };
+        assert_eq!(none, expected);
+    }
+
+    /// With choices counted as tied that nearly are, several gradients are gathered.
+    #[test]
+    fn ties_have_several_gradients() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let (world, initial) = (benchmark(), initial::<f64>());
+        let policy = Policy::softmax(N_STATES, N_ACTIONS, random(&mut rng)).unwrap();
+        let gap = 1e-2;
+        let found = stationarity(&world, &initial, &policy, gap).unwrap();
+        let ties = world.ties(&policy, gap).unwrap();
+        assert_eq!(found.ties, ties.count());
+        assert!(found.ties > 2 && found.gradients > 1);
+        assert!(found.slope >= ENOUGH * found.shortest && found.slope <= found.shortest * (1.0 + 1e-9));
+        assert!((dot(&found.direction, &found.direction) - 1.0).abs() < 1e-12);
+        let slope = one_sided_slope(&world, &initial, &policy, gap, &found.direction).unwrap();
+        assert!((slope - found.slope).abs() < 1e-12);
     }
 }
