@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 fn nested(problem: &Problem, policy: &Policy<f64>, u: &[f64], v: &[f64]) -> f64 {
     let outer: Vec<Dual<f64>> = v.iter().map(|&x| Dual::constant(x)).collect();
     let along = policy.along(u).unwrap().along(&outer).unwrap();
-    let model = problem.model::<Dual<Dual<f64>>>().unwrap();
+    let model = problem.model_in::<Dual<Dual<f64>>>().unwrap();
     model.perform(&along).unwrap().evaluation.value.derivative.derivative
 }
 
@@ -121,7 +121,7 @@ fn gridworld_hessians_are_second_derivatives() {
         let form: f64 = product.iter().zip(&direction).map(|(h, v)| h * v).sum();
         let outer: Vec<Dual<f64>> = direction.iter().map(|&x| Dual::constant(x)).collect();
         let along = policy.along(&direction).unwrap().along(&outer).unwrap();
-        let model = problem.model().unwrap().smoothed(&Dual::constant(Dual::constant(temperature))).unwrap();
+        let model = problem.model_in().unwrap().smoothed(&Dual::constant(Dual::constant(temperature))).unwrap();
         let expected = model.perform(&along).unwrap().evaluation.value.derivative.derivative;
         let tolerance = 1e-9 + 1e-14 / temperature;
         assert!(

@@ -56,7 +56,7 @@ fn check(name: &str, json: &str) {
     assert_eq!(performance.kinks, [], "{name}");
     let gradient = performance.gradient.total();
     let doubles = problem.model::<f64>().unwrap();
-    let duals = problem.model::<Dual<Ball>>().unwrap();
+    let duals = problem.model_in::<Dual<Ball>>().unwrap();
     // Doubles: truncation M h^2/6 and rounding u J/h balance at h = u^(1/3);
     // balls: the same with a unit of 1e-30. Off the simplex a policy may leave
     // it by the tolerance of its rows only, so steps there stay below it.
@@ -181,7 +181,7 @@ fn hessians_agree_between_nested_duals_and_differentiated_gradients() {
             x
         };
         let policy = Policy::softmax(n_states, n_actions, (0..n).map(seed).collect()).unwrap();
-        let nested = value(&problem.model::<Second>().unwrap(), &policy).derivative.derivative;
+        let nested = value(&problem.model_in::<Second>().unwrap(), &policy).derivative.derivative;
 
         let seed = |k: usize| Dual::new(logits[k], f64::from(k == i));
         let policy = Policy::softmax(n_states, n_actions, (0..n).map(seed).collect()).unwrap();

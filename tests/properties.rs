@@ -204,7 +204,7 @@ proptest! {
 
 /// Value and gradient in an arithmetic.
 fn in_arithmetic<T: Transcendental>(problem: &Problem) -> Vec<T> {
-    let model = problem.model::<T>().unwrap();
+    let model = problem.model_in::<T>().unwrap();
     let policy = problem.deployed_policy::<T>().unwrap();
     let performance = model.perform(&policy).unwrap();
     let gradient = performance.gradient.total().into_iter().map(Option::unwrap);

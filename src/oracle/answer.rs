@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::OracleError;
 use crate::arithmetic::rounding::add_up;
-use crate::arithmetic::{Ball, BigBall, Fraction, Transcendental};
+use crate::arithmetic::{Ball, BigBall, Fraction};
 use crate::evaluate::Evaluation;
 use crate::mdp::Mdp;
 use crate::performative::Performance;
-use crate::problem::Problem;
+use crate::problem::{Arithmetic, Problem};
 use crate::response::Kink;
 
 /// The format name of answers.
@@ -196,7 +196,7 @@ impl ExactAnswer {
 }
 
 /// A ball whose nearest double is printed with a bound.
-pub(super) trait Enclosed: Transcendental {
+pub(super) trait Enclosed: Arithmetic {
     /// The double that is printed.
     fn midpoint(&self) -> f64;
     /// A bound of its distance to any member.

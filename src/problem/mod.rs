@@ -18,7 +18,7 @@ pub(crate) mod writer;
 
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
-pub use model::RationalError;
+pub use model::{Arithmetic, RationalError};
 pub use numeral::{Numeral, NumeralError, Reading, exact_sum};
 pub use policy::PolicySpec;
 

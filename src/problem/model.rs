@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::Problem;
 use super::numeral::lift;
-use crate::arithmetic::{Field, Rational, Transcendental};
+use crate::arithmetic::{Ball, BigBall, Dual, Field, Interval, Rational, Transcendental};
+use crate::environments::{EnvironmentSpec, Given};
 use crate::mdp::ModelError;
 use crate::performative::PerformativeMdp;
 use crate::policy::Policy;
@@ -27,6 +28,34 @@ pub enum RationalError {
     Model(#[from] ModelError),
 }
 
+/// An arithmetic for which the responses of all environments are compiled once, with
+/// this package, and not again with each that uses them.
+pub trait Arithmetic: Transcendental {
+    /// The response of an environment.
+    ///
+    /// # Errors
+    /// [`ModelError`] for parts that do not fit.
+    fn response(
+        environment: &EnvironmentSpec,
+        given: Given<'_>,
+    ) -> Result<Box<dyn Response<Self>>, ModelError>;
+}
+
+macro_rules! arithmetics {
+    ($($arithmetic:ty),+) => {$(
+        impl Arithmetic for $arithmetic {
+            fn response(
+                environment: &EnvironmentSpec,
+                given: Given<'_>,
+            ) -> Result<Box<dyn Response<Self>>, ModelError> {
+                environment.response(given)
+            }
+        }
+    )+};
+}
+
+arithmetics!(f64, Interval, Ball, BigBall, Dual<f64>);
+
 impl Problem {
     /// What does not respond, around an environment.
     pub(crate) fn around<T: Field>(&self, response: Box<dyn Response<T>>) -> PerformativeMdp<T> {
@@ -34,13 +63,20 @@ impl Problem {
         PerformativeMdp { response, initial, gamma, entropy }
     }
 
-    /// The performative MDP of this problem in any arithmetic with
-    /// exponentials.
+    /// The performative MDP of this problem.
     ///
     /// # Errors
     /// [`ModelError`] where the parts do not fit, which a problem that was checked
     /// never has.
-    pub fn model<T: Transcendental>(&self) -> Result<PerformativeMdp<T>, ModelError> {
+    pub fn model<T: Arithmetic>(&self) -> Result<PerformativeMdp<T>, ModelError> {
+        Ok(self.around(T::response(self.environment(), self.given())?))
+    }
+
+    /// The same in any arithmetic with exponentials.
+    ///
+    /// # Errors
+    /// As [`Problem::model`].
+    pub fn model_in<T: Transcendental>(&self) -> Result<PerformativeMdp<T>, ModelError> {
         Ok(self.around(self.environment().response(self.given())?))
     }
 
