@@ -121,7 +121,8 @@ fn gridworld_hessians_are_second_derivatives() {
         let form: f64 = product.iter().zip(&direction).map(|(h, v)| h * v).sum();
         let outer: Vec<Dual<f64>> = direction.iter().map(|&x| Dual::constant(x)).collect();
         let along = policy.along(&direction).unwrap().along(&outer).unwrap();
-        let model = problem.model_in().unwrap().smoothed(&Dual::constant(Dual::constant(temperature))).unwrap();
+        let model =
+            problem.model_in().unwrap().smoothed(&Dual::constant(Dual::constant(temperature))).unwrap();
         let expected = model.perform(&along).unwrap().evaluation.value.derivative.derivative;
         let tolerance = 1e-9 + 1e-14 / temperature;
         assert!(
