@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
-use super::OracleError;
+use super::error::OracleError;
+use super::precision;
 use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, BigBall, Fraction};
 use crate::evaluate::Evaluation;
-use crate::mdp::Mdp;
+use crate::mdp::{Mdp, ModelError};
 use crate::performative::Performance;
+use crate::policy::Policy;
 use crate::problem::{Arithmetic, Problem};
 use crate::response::Kink;
 
@@ -383,5 +385,92 @@ impl Bounded {
     fn is_tight(&self, bound: f64, made_of: f64) -> bool {
         let subnormal = f64::from_bits(2 * self.entries as u64 + 2);
         bound <= (PRINTED * self.largest).max(NEGLIGIBLE * made_of).max(subnormal)
+    }
+}
+
+fn is_beyond_doubles(error: &OracleError) -> bool {
+    matches!(error, OracleError::NotFinite { about: Some(_), .. })
+}
+
+impl Problem {
+    /// `pi(a|s)` of this policy as the nearest doubles, `s A + a`.
+    ///
+    /// # Errors
+    /// As [`Problem::model`].
+    pub fn probabilities(&self) -> Result<Vec<f64>, ModelError> {
+        let with = |bits: u64| BigBall::with_precision(bits, || self.deployed_policy::<BigBall>());
+        let of = |policy: &Policy<BigBall>| -> Vec<(f64, f64)> {
+            let states = 0..self.n_states();
+            let all = states.flat_map(|s| (0..self.n_actions()).map(move |a| (s, a)));
+            let ball = all.map(|(s, a)| policy.probability(s, a));
+            ball.map(|ball| (ball.midpoint(), ball.error_bound())).collect()
+        };
+        let mut entries = Vec::new();
+        for bits in precision::LADDER {
+            entries = of(&with(bits)?);
+            if entries.iter().all(|(p, error)| *error <= (f64::EPSILON * p).max(f64::MIN_POSITIVE)) {
+                break;
+            }
+        }
+        Ok(entries.into_iter().map(|(p, _)| p.clamp(0.0, 1.0)).collect())
+    }
+
+    /// The exact answer as doubles, each with an error bound that is a theorem
+    /// (`docs/theory/bounds.md`): with about 32 digits, and with more where the
+    /// bounds are not small then.
+    ///
+    /// # Errors
+    /// [`OracleError`] where the problem has no finite answer.
+    pub fn answer(&self) -> Result<Answer, OracleError> {
+        self.known()
+    }
+
+    /// The value alone, likewise.
+    ///
+    /// # Errors
+    /// [`OracleError`] where it is not finite.
+    pub fn bounded_value(&self) -> Result<BoundedValue, OracleError> {
+        self.known()
+    }
+
+    /// What is known with the digits that it takes.
+    fn known<A: Known>(&self) -> Result<A, OracleError> {
+        let mut best = A::attempt::<Ball>(self);
+        for bits in precision::LADDER {
+            let is_decided = match &best {
+                Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.kinks, bits),
+                Err(error) => is_beyond_doubles(error),
+            };
+            if is_decided || !precision::is_affordable(self, bits) {
+                break;
+            }
+            let next = BigBall::with_precision(bits, || A::attempt::<BigBall>(self));
+            // More digits lose what fewer have found only where it is no double.
+            if next.as_ref().err().is_none_or(is_beyond_doubles) || best.is_err() {
+                best = next;
+            }
+        }
+        Ok(best?.answer)
+    }
+
+    /// Whether a kink may be one for want of digits only, of which there are fewer
+    /// than `bits`.
+    fn has_open_kinks(&self, kinks: &[KinkReport], bits: u64) -> bool {
+        kinks.iter().any(|kink| match kink {
+            KinkReport::Clip { clip: [s, a] } => {
+                !self.environment().has_exact_kink(self.policy(), *s, *a, self.given())
+            }
+            // Exact ties stay ties, others end: probabilities are 1e-300 and more, if not 0.
+            KinkReport::Tie { .. } => bits <= precision::LADDER[1],
+        })
+    }
+
+    /// The exact answer as fractions.
+    ///
+    /// # Errors
+    /// [`OracleError::NotRational`] where there is none.
+    pub fn exact_answer(&self) -> Result<ExactAnswer, OracleError> {
+        let (model, policy) = self.rational_parts()?;
+        Ok(ExactAnswer::new(&model.perform(&policy)?))
     }
 }
