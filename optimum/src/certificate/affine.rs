@@ -1,17 +1,21 @@
 //! Affine witnesses: `docs/theory/optima.md`, section 11.
 
+mod functions;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use nalgebra::DMatrix;
 use num_traits::{One, Zero};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use functions::{Exact, Linear, Quadratic};
+
 use super::{CertificateError, Proof, Target, fraction, power_of_two_below};
 use crate::build;
 use crate::cell::Cell;
-use pemdp::arithmetic::{Field, Interval, Rational};
+use pemdp::arithmetic::{Field, Interval};
 use pemdp::best_response::best_response;
 use pemdp::environments::Structure;
 use pemdp::mdp::{Kernel, Mdp};
@@ -29,19 +33,6 @@ const MAX_COORDINATES: usize = 64;
 const LIFTS: usize = 3;
 /// Digits beyond the fewest that might do.
 const MORE_BITS: [i32; 3] = [0, 4, 8];
-
-/// `constant + sum slope x` over free coordinates.
-#[derive(Debug, Clone, PartialEq)]
-struct Linear {
-    constant: Interval,
-    slopes: Vec<(usize, Interval)>,
-}
-
-impl Linear {
-    fn at(&self, x: &[f64]) -> Interval {
-        self.slopes.iter().fold(self.constant, |sum, &(k, m)| sum + m * Interval::point(x[k]))
-    }
-}
 
 /// An environment that is affine in the policy. The coordinates are the
 /// probabilities of all actions but the last one of each state; the free ones are
@@ -227,41 +218,6 @@ fn halves(cell: &Cell, k: usize) -> [Cell; 2] {
     let (mut below, mut above) = (cell.clone(), cell.clone());
     (below.upper[k], above.lower[k]) = (middle(cell, k), middle(cell, k));
     [below, above]
-}
-
-/// A linear function of the coordinates in fractions.
-#[derive(Clone, PartialEq)]
-struct Exact {
-    constant: Rational,
-    slopes: BTreeMap<usize, Rational>,
-}
-
-impl Exact {
-    fn constant(c: &Rational) -> Self {
-        Self { constant: c.clone(), slopes: BTreeMap::new() }
-    }
-
-    /// Adds `m pi(a|s)` for `i = s A + a`; the last action has what the others leave.
-    fn add(&mut self, i: usize, m: &Rational, n_actions: usize) {
-        let last = i - i % n_actions + n_actions - 1;
-        if i < last {
-            *self.slopes.entry(i).or_insert_with(Rational::zero) += m;
-        } else {
-            self.constant += m;
-            for k in last + 1 - n_actions..last {
-                *self.slopes.entry(k).or_insert_with(Rational::zero) -= m;
-            }
-        }
-    }
-
-    fn lifted(&self, free: &[usize]) -> Linear {
-        let place =
-            |(i, m): (&usize, &Rational)| Some((free.binary_search(i).ok()?, Interval::from_rational(m)));
-        Linear {
-            constant: Interval::from_rational(&self.constant),
-            slopes: self.slopes.iter().filter_map(place).collect(),
-        }
-    }
 }
 
 impl Model {
@@ -632,27 +588,4 @@ fn size(c: Interval) -> Interval {
 /// Half of a width; exact, as the ends have few digits.
 fn half(cell: &Cell, k: usize) -> Interval {
     Interval::point(0.5 * (cell.upper[k] - cell.lower[k]))
-}
-
-/// A polynomial of degree 2; `quadratic[i n + j]` for `i <= j`.
-#[derive(Debug, Clone)]
-struct Quadratic {
-    constant: Interval,
-    linear: Vec<Interval>,
-    quadratic: Vec<Interval>,
-}
-
-impl Quadratic {
-    fn add(&mut self, other: &Self, factor: Interval) {
-        self.constant += other.constant * factor;
-        let others = other.linear.iter().chain(&other.quadratic);
-        for (c, other) in self.linear.iter_mut().chain(&mut self.quadratic).zip(others) {
-            *c += *other * factor;
-        }
-    }
-
-    fn minus(mut self, other: &Self) -> Self {
-        self.add(other, -Interval::one());
-        self
-    }
 }
