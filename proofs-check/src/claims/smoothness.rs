@@ -1,6 +1,10 @@
 //! L5, L5x, L5t, ME7: how much the performative value can curve under softmax
 //! policies with exponential-family transitions.
 
+mod instances;
+
+use instances::{bandit, divided, equal_curvatures, fractions, ladder, ladder_at, opposite_slopes, steep};
+
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Field, Interval, Rational};
 use rand_chacha::ChaCha8Rng;
@@ -226,81 +230,6 @@ impl Case for Curved {
     fn to_json(&self) -> Value {
         self.0.to_json()
     }
-}
-
-fn fractions(entries: &[i64]) -> Vec<Rational> {
-    entries.iter().map(|&n| q(n, 1)).collect()
-}
-
-/// One state, `pi(a_0)` near `(1 - 1/sqrt 3)/2`, where `p (1-p) (1-2p)` is
-/// largest.
-fn bandit() -> Family {
-    let weights = vec![q(1, 1), q(362, 97)];
-    Family::new(q(1, 2), first_state(1), weights, vec![0], fractions(&[1, 1]), fractions(&[1, 0]))
-}
-
-/// Equal rewards with opposite slopes and no curvature: only the cross term
-/// acts.
-fn opposite_slopes() -> Family {
-    Family { weights: fractions(&[1, 1]), amplitudes: fractions(&[1, -1]), ..two_rewards(&[0, 1]) }
-}
-
-/// Equal rewards with equal slopes, and curvatures that are nearly as large:
-/// the cross term alone is too small.
-fn equal_curvatures() -> Family {
-    Family { weights: vec![q(1, 1000); 2], amplitudes: fractions(&[1000, 1000]), ..two_rewards(&[0, 0]) }
-}
-
-fn two_rewards(rewards: &[i64]) -> Family {
-    Family::new(q(0, 1), first_state(1), fractions(&[1, 1]), vec![0], fractions(&[1, 1]), fractions(rewards))
-}
-
-/// One action, a wide `psi`: what curves is the transition alone.
-fn steep() -> Family {
-    let base = fractions(&[0, 1, 4, 0, 1, 0, 0, 0, 1]);
-    Family::new(q(1, 2), first_state(3), fractions(&[1; 3]), vec![0, 0, 10], base, fractions(&[0, 0, 1]))
-}
-
-/// A wide `psi` and a rare reward: what is left of B in L5t acts.
-fn divided() -> Family {
-    let base = fractions(&[4, 1, 1, 4, 1, 1, 1, 1]);
-    let weights = vec![q(1, 4), q(1, 1), q(4, 1), q(1, 1)];
-    Family::new(q(9, 10), first_state(2), weights, vec![-1, 1], base, fractions(&[0, 0, 0, 1]))
-}
-
-/// States in a row, actions to the left and to the right, rewards -1 in the left
-/// and 1 in the right half. Its random tree is nearly always one of two, all
-/// left or all right, with the odds `2 - sqrt 3` at which three times the
-/// cumulant is largest: L5t is nearly attained.
-fn ladder(n: usize) -> Family {
-    ladder_at(n, Rational::one() - q(1, 100_000_000))
-}
-
-fn ladder_at(n: usize, gamma: Rational) -> Family {
-    let (rare, odds) = (q(1, 100), q(26, 97));
-    let mut base = vec![Rational::zero(); n * 2 * n];
-    for s in 0..n {
-        let mut step = |a: usize, to: usize, success: Rational| {
-            let row = (s * 2 + a) * n;
-            base[row + s] += Rational::one() - &success;
-            base[row + to] += success;
-        };
-        let leaves_right = if s == 0 && n > 2 { rare.clone() } else { Rational::one() };
-        let leaves_left = if s + 1 < n {
-            Rational::one()
-        } else if n > 2 {
-            &rare * &odds
-        } else {
-            odds.clone()
-        };
-        step(0, s.saturating_sub(1), leaves_left);
-        step(1, (s + 1).min(n - 1), leaves_right);
-    }
-    let mut weights = vec![Rational::one(); 2 * n];
-    weights[0] = q(100, 1);
-    weights[2 * n - 1] = q(100, 1);
-    let rewards = (0..2 * n).map(|i| if i < n { q(-1, 1) } else { q(1, 1) }).collect();
-    Family::new(gamma, first_state(n), weights, vec![0; n], base, rewards)
 }
 
 /// A family without response and with rewards from 0 to 1.
@@ -628,49 +557,4 @@ fn mutants_me7() -> Vec<Mutant> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_constants_at_a_point_are_at_most_the_suprema() {
-        let effort = Effort { seed: 5, instances: 60 };
-        let random = (0..60).map(|i| Family::random(&mut effort.random("constants", i), 3));
-        for family in family::corners().into_iter().chain(random) {
-            let (here, everywhere) = (Constants::at(&family), Constants::everywhere(&family));
-            assert!(here.half_range <= everywhere.half_range);
-            assert!(here.slope <= everywhere.slope);
-            assert!(here.curvature <= everywhere.curvature);
-            assert!(l5x(&here).high <= l5x(&everywhere).high);
-        }
-    }
-
-    #[test]
-    fn the_formulas_have_known_values() {
-        let c = Constants {
-            half_range: q(1, 1),
-            slope: q(3, 1),
-            curvature: q(5, 1),
-            psi_range: q(2, 1),
-            gamma: q(3, 4),
-            n_states: 2,
-            n_actions: 3,
-        };
-        // I = 1/2 + 3/4: 2 (5/4) 16 + 6 sqrt(5/4) 8 + 5 4.
-        assert!((l5x(&c).low.approximate() - (60.0 + 48.0 * 1.25f64.sqrt())).abs() < 1e-12);
-        // I = 3/2: (3 + 6 sqrt(3/2) + 5) 3 16.
-        assert!((l5(&c).low.approximate() - 48.0 * (8.0 + 6.0 * 1.5f64.sqrt())).abs() < 1e-11);
-        let of_trees = 36.0 / (3.0 * 3f64.sqrt()) + 0.5;
-        assert!((l5t(&c).high.approximate() - 4.0 * (of_trees + 18.0 + 5.0)).abs() < 1e-12);
-        assert_eq!(me7(&c), Between::exactly(q(512, 1)));
-    }
-
-    #[test]
-    fn the_constant_of_trees_is_nearly_attained() {
-        for family in [bandit(), ladder(2), ladder(3)] {
-            assert!(
-                matches!(test(&family, l5t), Outcome::Decided(m) if (0.0..0.04).contains(&m)),
-                "{family:?}"
-            );
-        }
-    }
-}
+mod tests;
