@@ -1,8 +1,7 @@
 //! Solving `(I - gamma P) x = b` and its transpose.
 //!
-//! How to solve is a property of the arithmetic: doubles factorise once
-//! (nalgebra below 32 states, faer above, sparse faer for large sparse
-//! kernels), rationals lift a solution modulo a prime, enclosing arithmetics
+//! How to solve is a property of the arithmetic: doubles factorise once (in
+//! blocks; with the feature `sparse`, large sparse kernels as such), rationals lift a solution modulo a prime, enclosing arithmetics
 //! refine a double solution and bound what is left by the residual, dual
 //! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
 
