@@ -461,7 +461,7 @@ impl Problem {
                 !self.environment().has_exact_kink(self.policy(), *s, *a, self.given())
             }
             // Exact ties stay ties, others end: probabilities are 1e-300 and more, if not 0.
-            KinkReport::Tie { .. } => bits <= precision::LADDER[1],
+            KinkReport::Tie { .. } => bits <= precision::TIES,
         })
     }
 

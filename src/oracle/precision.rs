@@ -5,7 +5,9 @@ use crate::problem::{PolicySpec, Problem};
 /// Bits of the centres of balls, one after the other until the bounds are small. The
 /// last ones hold any difference of doubles, and of products of two; and the longest
 /// numerals.
-pub(super) const LADDER: [u64; 4] = [256, 1024, 4608, 16384];
+pub(super) const LADDER: [u64; 5] = [256, 1024, 1536, 4608, 16384];
+/// So many tell apart what probabilities of 1e-300 and more make different.
+pub(super) const TIES: u64 = 1536;
 
 /// Nanoseconds that one attempt may take, about.
 const BUDGET: f64 = 2e9;
