@@ -1,7 +1,8 @@
 //! Doubles: one LU factorisation with row pivoting, by size and sparsity.
 //!
 //! Dense systems are factorised in blocks of columns, so that most of the work is
-//! products of matrices; large sparse ones by `faer`, with the feature `sparse`.
+//! products of matrices; sparse ones within their envelope where that is small, and with
+//! the feature `sparse` the large ones by `faer`.
 
 #[cfg(feature = "sparse")]
 use faer::linalg::solvers::SolveCore;
@@ -11,6 +12,7 @@ use faer::sparse::linalg::solvers::Lu as FaerSparseLu;
 use faer::sparse::{SparseColMat, Triplet};
 use nalgebra::{DMatrix, DVector, Dyn, PermutationSequence};
 
+use super::skyline::Skyline;
 use super::{Approximate, Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
 
@@ -31,6 +33,7 @@ enum Kind {
         lu: DMatrix<f64>,
         rows: PermutationSequence<Dyn>,
     },
+    Skyline(Skyline),
     #[cfg(feature = "sparse")]
     Sparse(FaerSparseLu<usize, f64>),
 }
@@ -47,6 +50,9 @@ impl Factorisation<f64> for Lu {
             let entries: Vec<_> = off.chain(identity).collect(); // repeated entries are added up
             let matrix = SparseColMat::try_new_from_triplets(n, n, &entries).map_err(|_| singular.clone())?;
             return Ok(Self(Kind::Sparse(matrix.sp_lu().map_err(|_| singular)?)));
+        }
+        if let Some(skyline) = Skyline::new(chain, gamma) {
+            return Ok(Self(Kind::Skyline(skyline)));
         }
         let mut matrix = DMatrix::identity(n, n);
         for s in 0..n {
@@ -67,6 +73,7 @@ impl Factorisation<f64> for Lu {
                 lu.solve_upper_triangular_mut(&mut x);
                 x.as_slice().to_vec()
             }
+            Kind::Skyline(lu) => lu.solve(b),
             #[cfg(feature = "sparse")]
             Kind::Sparse(lu) => in_place(b, |x| lu.solve_in_place_with_conj(faer::Conj::No, x)),
         }
@@ -82,6 +89,7 @@ impl Factorisation<f64> for Lu {
                 rows.inv_permute_rows(&mut x);
                 x.as_slice().to_vec()
             }
+            Kind::Skyline(lu) => lu.solve_transposed(b),
             #[cfg(feature = "sparse")]
             Kind::Sparse(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
         }

@@ -1,7 +1,7 @@
 //! Solving `(I - gamma P) x = b` and its transpose.
 //!
 //! How to solve is a property of the arithmetic: doubles factorise once (in
-//! blocks; with the feature `sparse`, large sparse kernels as such), rationals lift a solution modulo a prime, enclosing arithmetics
+//! blocks, sparse kernels near the diagonal where they can be brought there), rationals lift a solution modulo a prime, enclosing arithmetics
 //! refine a double solution and bound what is left by the residual, dual
 //! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
 
@@ -11,6 +11,7 @@ mod enclosed;
 mod lu;
 mod padic;
 mod rows;
+mod skyline;
 
 use std::cmp::Ordering;
 
