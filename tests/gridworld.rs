@@ -198,6 +198,34 @@ fn best_responses_are_best_beyond_doubles() {
     assert!(answer.error_bounds.value <= 1e-15 * answer.value.abs(), "{:?}", answer.error_bounds);
 }
 
+/// Followers' values that differ by no more than the least doubles are different: capital
+/// letters are rows with a probability of 5e-324.
+#[test]
+fn ties_are_told_from_differences_at_the_end_of_doubles() {
+    for rows in [
+        "bdAAdCccAdCacCAADAADdDBDdBccDcaBcdBDDBbccAdbacbddACBaaAdbdABACab",
+        "baACBCdAbAdCadaCcacDCdDdaCBCaAcdaAbbAAcCAcaadDcaCdBbdCdDbCADaBCA",
+    ] {
+        let row = |c: char| {
+            let first = "abcd".find(c.to_ascii_lowercase()).unwrap();
+            let mut row = [0.0; 4];
+            row[first] = 1.0;
+            if c.is_ascii_uppercase() {
+                row[(first + 1) % 4] = 5e-324;
+            }
+            row
+        };
+        let values: Vec<[f64; 4]> = rows.chars().map(row).collect();
+        let text = format!(
+            r#"{{"format": "pemdp-problem/1", "gamma": 0.5,
+                "policy": {{"kind": "probabilities", "values": {values:?}}},
+                "environment": {{"kind": "gridworld", "beta": 10, "followers": 1, "eps": 0.5}}}}"#
+        );
+        let answer = Problem::from_json(&text, Reading::Doubles).unwrap().answer().unwrap();
+        assert!(answer.smooth, "{:?}", answer.kink);
+    }
+}
+
 /// Overrides that are tied lead elsewhere, which does not count without a future.
 #[test]
 fn ties_are_no_kinks_where_the_future_does_not_count() {

@@ -6,6 +6,10 @@ use crate::linear::{Factorisation, Resolvent, Rows, ShapeError, Size};
 use crate::policy::{Policy, shifted_exponentials};
 use crate::response::{Kink, ResponseError};
 
+/// Sizes below this are near the end of the range of doubles.
+const SMALL: f64 = 1e-280;
+/// `2^900`
+const SCALE: f64 = f64::from_bits((1023 + 900) << 52);
 /// Steps of policy iteration before giving up; it needs a handful.
 const ITERATIONS: usize = 200;
 /// Sweeps of value iteration that choose the policy to start from.
@@ -58,7 +62,7 @@ impl<T: Transcendental> Follower<T> {
             }
             // U^choice <= U <= U^choice + e/(1 - gamma), e the largest Bellman violation.
             let violation = model.violation(&choice, &action_values);
-            let best = Choice::Best(choice);
+            let best = Choice::Best(choice.clone());
             if violation == 0.0 {
                 return Ok(Self {
                     values,
@@ -69,8 +73,16 @@ impl<T: Transcendental> Follower<T> {
                     terminal,
                 });
             }
-            let slack = (T::from_f64(violation) / (T::one() - gamma)).magnitude();
-            let values: Vec<T> = values.into_iter().map(|u| u.widened(slack)).collect();
+            let over = |violation: f64| (T::from_f64(violation) / (T::one() - gamma)).magnitude();
+            let values: Vec<T> = if violation >= SMALL {
+                values.into_iter().map(|u| u.widened(over(violation))).collect()
+            } else {
+                // Doubles tell no smaller sizes apart: the violation is taken larger.
+                let scale = T::from_f64(SCALE);
+                let scaled: Vec<T> = action_values.iter().map(|q| q.clone() * &scale).collect();
+                let slack = T::zero().widened(over(model.violation(&choice, &scaled))) / &scale;
+                values.into_iter().map(|u| u + &slack).collect()
+            };
             let move_values = model.move_values(&values);
             let action_values = model.action_values(&move_values);
             return Ok(Self { values, action_values, factorisation, choice: best, move_values, terminal });
