@@ -202,9 +202,10 @@ fn best_responses_are_best_beyond_doubles() {
 /// letters are rows with a probability of 5e-324.
 #[test]
 fn ties_are_told_from_differences_at_the_end_of_doubles() {
-    for rows in [
-        "bdAAdCccAdCacCAADAADdDBDdBccDcaBcdBDDBbccAdbacbddACBaaAdbdABACab",
-        "baACBCdAbAdCadaCcacDCdDdaCBCaAcdaAbbAAcCAcaadDcaCdBbdCdDbCADaBCA",
+    for (gamma, rows) in [
+        (0.5, "bdAAdCccAdCacCAADAADdDBDdBccDcaBcdBDDBbccAdbacbddACBaaAdbdABACab"),
+        (0.5, "baACBCdAbAdCadaCcacDCdDdaCBCaAcdaAbbAAcCAcaadDcaCdBbdCdDbCADaBCA"),
+        (0.999, "AACbacAdAdBcCbbBBdDcbBdDAdbadBcABbBcCAADBCACCaCcdaDCdaDABdbAbdaa"),
     ] {
         let row = |c: char| {
             let first = "abcd".find(c.to_ascii_lowercase()).unwrap();
@@ -217,7 +218,7 @@ fn ties_are_told_from_differences_at_the_end_of_doubles() {
         };
         let values: Vec<[f64; 4]> = rows.chars().map(row).collect();
         let text = format!(
-            r#"{{"format": "pemdp-problem/1", "gamma": 0.5,
+            r#"{{"format": "pemdp-problem/1", "gamma": {gamma},
                 "policy": {{"kind": "probabilities", "values": {values:?}}},
                 "environment": {{"kind": "gridworld", "beta": 10, "followers": 1, "eps": 0.5}}}}"#
         );
