@@ -12,7 +12,7 @@ use super::run::Run;
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, check_steps};
-use crate::estimate::{Deployed, Horizon, Kind};
+use crate::estimate::{Deployed, EstimatorKind, Horizon};
 use pemdp::evaluate::Evaluation;
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
@@ -47,7 +47,7 @@ pub struct Pepg {
     pub smoothing_end: f64,
     /// How the gradient is estimated from episodes; none for the exact one. A
     /// run on estimates ends with its iterations: a small one proves nothing.
-    pub estimator: Option<Kind>,
+    pub estimator: Option<EstimatorKind>,
     /// Episodes for each estimate.
     pub trajectories: usize,
     /// Steps of an episode; geometric with `gamma` where none.
@@ -154,7 +154,7 @@ impl Algorithm for Pepg {
         loop {
             let policy = parameters.policy(&parameters.theta)?;
             run.cost.deployments += 1;
-            run.cost.solves += u64::from(self.estimator.is_none_or(Kind::uses_exact_values));
+            run.cost.solves += u64::from(self.estimator.is_none_or(EstimatorKind::uses_exact_values));
             let performance = task.environment.perform_regularised(&policy, &entropy)?;
             if let ControlFlow::Break(stop) = run.record(&policy, &performance)? {
                 return Ok(stop);
@@ -201,7 +201,7 @@ impl Algorithm for Pepg {
 
 impl Pepg {
     /// What episodes do not go with.
-    fn check_estimator(&self, estimator: Kind) -> Result<(), SettingError> {
+    fn check_estimator(&self, estimator: EstimatorKind) -> Result<(), SettingError> {
         if !matches!(self.method, Method::Plain | Method::Adam) {
             let expected = "plain or adam with an estimator: the others use exact values";
             return Check::that(false, "method", format!("{:?}", self.method).to_lowercase(), expected);
@@ -220,7 +220,7 @@ impl Pepg {
     /// The terms that are followed, estimated from episodes.
     fn estimate(
         &self,
-        estimator: Kind,
+        estimator: EstimatorKind,
         performance: &Performance<'_, f64>,
         policy: &Policy<f64>,
         entropy: f64,

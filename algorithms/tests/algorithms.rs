@@ -127,7 +127,7 @@ mod sampled {
 
     use pemdp::oracle::examples;
     use pemdp::problem::{Problem, Reading};
-    use pemdp_algorithms::estimate::Kind;
+    use pemdp_algorithms::estimate::EstimatorKind;
     use pemdp_algorithms::{Method, Pepg, Stop, Task, Terms, Trajectory, algorithm, solve};
     use serde_json::json;
 
@@ -154,12 +154,12 @@ mod sampled {
             ..Pepg::default()
         };
         for (estimator, terms, approval) in [
-            (Kind::ReturnFittedBaseline, Terms::All, 0.25),
-            (Kind::Td, Terms::All, 0.25),
-            (Kind::Score, Terms::All, 0.25),
-            (Kind::Printed, Terms::All, 0.5),
-            (Kind::OneStepLate, Terms::All, 0.5),
-            (Kind::Td, Terms::NoTransition, 0.5),
+            (EstimatorKind::ReturnFittedBaseline, Terms::All, 0.25),
+            (EstimatorKind::Td, Terms::All, 0.25),
+            (EstimatorKind::Score, Terms::All, 0.25),
+            (EstimatorKind::Printed, Terms::All, 0.5),
+            (EstimatorKind::OneStepLate, Terms::All, 0.5),
+            (EstimatorKind::Td, Terms::NoTransition, 0.5),
         ] {
             let trajectory = run(&settings(estimator, terms), 1);
             let seen = *trajectory.policy.probability(0, 0);
@@ -171,7 +171,7 @@ mod sampled {
 
     #[test]
     fn samples_are_counted_and_every_estimator_runs() {
-        for estimator in Kind::ALL {
+        for estimator in EstimatorKind::ALL {
             let settings = Pepg {
                 iterations: 2,
                 trajectories: 10,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{Kind, RandomProblem, enclosed_value};
+use super::families::{FamilyKind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
@@ -53,16 +53,16 @@ enum Instance {
     Random(&'static str, RandomProblem),
 }
 
-const fn random(kind: Kind, n_actions: usize, strength: f64) -> RandomProblem {
+const fn random(kind: FamilyKind, n_actions: usize, strength: f64) -> RandomProblem {
     RandomProblem { kind, n_states: 3, n_actions, strength, gamma: 0.9, seed: 0 }
 }
 
 /// The family has one action, so that its certificate is over all parameters and
 /// their limits.
 const INSTANCES: [Instance; 4] = [
-    Instance::Random("fixed", random(Kind::Affine, 2, 0.0)),
-    Instance::Random("affine", random(Kind::Affine, 2, 0.5)),
-    Instance::Random("exponential-family", random(Kind::ExponentialFamily, 1, 1.0)),
+    Instance::Random("fixed", random(FamilyKind::Affine, 2, 0.0)),
+    Instance::Random("affine", random(FamilyKind::Affine, 2, 0.5)),
+    Instance::Random("exponential-family", random(FamilyKind::ExponentialFamily, 1, 1.0)),
     Instance::Loan,
 ];
 

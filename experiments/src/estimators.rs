@@ -11,7 +11,7 @@ use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::policy::Policy;
-use pemdp_algorithms::estimate::{Deployed, Horizon, Kind};
+use pemdp_algorithms::estimate::{Deployed, EstimatorKind, Horizon};
 use pemdp_algorithms::{AlgorithmError, Check, Setting, from_map};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -56,15 +56,15 @@ impl Default for Settings {
 const COLUMNS: [&str; 6] = ["policy_entropy", "gradient_norm", "rmse", "bias", "bias_noise", "steps"];
 /// The estimators of the pictures: two more are in the tables, one with the same
 /// errors as `printed` and one far off.
-const DRAWN: [Kind; 8] = [
-    Kind::Score,
-    Kind::Return,
-    Kind::ReturnExactBaseline,
-    Kind::ReturnFittedBaseline,
-    Kind::Td,
-    Kind::TdFitted,
-    Kind::Printed,
-    Kind::UndiscountedTransition,
+const DRAWN: [EstimatorKind; 8] = [
+    EstimatorKind::Score,
+    EstimatorKind::Return,
+    EstimatorKind::ReturnExactBaseline,
+    EstimatorKind::ReturnFittedBaseline,
+    EstimatorKind::Td,
+    EstimatorKind::TdFitted,
+    EstimatorKind::Printed,
+    EstimatorKind::UndiscountedTransition,
 ];
 /// What the exact gradient is called among the estimators.
 const EXACT: &str = "exact";
@@ -83,7 +83,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
         };
         let label = Label { columns: columns(json!(EXACT), json!(0)), seed };
         jobs.push(Job { label, work: Work::Measure(Box::new(move || exact(sharpness, repetitions))) });
-        for kind in Kind::ALL {
+        for kind in EstimatorKind::ALL {
             for &trajectories in &settings.trajectories {
                 let label = Label { columns: columns(json!(kind), json!(trajectories)), seed };
                 let rows = move || measure(sharpness, kind, trajectories, repetitions, horizon, seed);
@@ -135,7 +135,7 @@ fn norm(x: &[f64]) -> f64 {
 /// estimator with this variance would be.
 fn measure(
     sharpness: f64,
-    kind: Kind,
+    kind: EstimatorKind,
     trajectories: u64,
     repetitions: u64,
     horizon: usize,
@@ -211,7 +211,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
     for &sharpness in &settings.sharpness {
         let here: Vec<&Measured> = all.iter().filter(|m| m.sharpness == sharpness).collect();
         let Some(entropy) = here.first().map(|m| m.entropy) else { continue };
-        let curve = |kind: Kind, x: &dyn Fn(&Measured) -> f64, y: &dyn Fn(&Measured) -> f64| {
+        let curve = |kind: EstimatorKind, x: &dyn Fn(&Measured) -> f64, y: &dyn Fn(&Measured) -> f64| {
             let name = json!(kind).as_str().unwrap_or_default().to_owned();
             let points = here.iter().filter(|m| m.estimator == name).map(|m| (x(m), y(m))).collect();
             Series { label: name, points, style: Style::Path }

@@ -17,7 +17,7 @@ use pemdp_optimum::{OptimumSettings, performative_optimum};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct RandomProblem {
     /// How it responds.
-    pub(super) kind: Kind,
+    pub(super) kind: FamilyKind,
     /// Number of states.
     pub(super) n_states: usize,
     /// Number of actions.
@@ -33,7 +33,7 @@ pub(super) struct RandomProblem {
 /// How random problems respond. The first state is uniform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     /// With a random pair `(s2,a2)` and random distributions `up`, `down` for each
     /// row, `P[s,a,.] = (up + down)/2 + k (up - down)(pi(a2|s2) - 1/2)` and
     /// `r[s,a] = c + k n (pi(a2|s2) - 1/2)`, `c` and `n` uniform in [-1, 1]. The
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     ExponentialFamily,
 }
 
-impl Kind {
+impl FamilyKind {
     /// Its name in tables.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -85,12 +85,12 @@ impl RandomProblem {
     fn with_rewards_times(&self, factor: f64) -> Result<Problem, ExperimentError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let environment = match self.kind {
-            Kind::Affine => self.affine(&mut rng, factor),
-            Kind::ExponentialFamily => self.family(&mut rng, factor),
+            FamilyKind::Affine => self.affine(&mut rng, factor),
+            FamilyKind::ExponentialFamily => self.family(&mut rng, factor),
         };
         let (policy, entries) = match self.kind {
-            Kind::Affine => ("weights", ("values", 1)),
-            Kind::ExponentialFamily => ("softmax", ("logits", 0)),
+            FamilyKind::Affine => ("weights", ("values", 1)),
+            FamilyKind::ExponentialFamily => ("softmax", ("logits", 0)),
         };
         let json = json!({
             "format": "pemdp-problem/1",
@@ -219,14 +219,14 @@ mod tests {
     use super::*;
     use pemdp::policy::Policy;
 
-    fn random(kind: Kind, strength: f64, seed: u64) -> RandomProblem {
+    fn random(kind: FamilyKind, strength: f64, seed: u64) -> RandomProblem {
         RandomProblem { kind, n_states: 2, n_actions: 2, strength, gamma: 0.875, seed }
     }
 
     #[test]
     fn the_uniform_policy_induces_the_same_environment_at_every_strength() {
         let value = |strength: f64| {
-            let problem = random(Kind::Affine, strength, 3).problem().unwrap();
+            let problem = random(FamilyKind::Affine, strength, 3).problem().unwrap();
             problem.exact_answer().unwrap().value
         };
         assert_eq!(value(0.0), value(1.0));
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_range_holds_the_value_of_random_policies() {
-        for kind in [Kind::Affine, Kind::ExponentialFamily] {
+        for kind in [FamilyKind::Affine, FamilyKind::ExponentialFamily] {
             for seed in 0..4 {
                 let random = random(kind, 0.75, seed);
                 let range = random.range(1e-4).unwrap();

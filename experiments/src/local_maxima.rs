@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{Kind, RandomProblem, Range, check_gamma, check_strength, enclosed_value, quantile};
+use super::families::{
+    FamilyKind, RandomProblem, Range, check_gamma, check_strength, enclosed_value, quantile,
+};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
@@ -39,7 +41,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
-    kind: Vec<Kind>,
+    kind: Vec<FamilyKind>,
     strength: Vec<f64>,
     gamma: Vec<f64>,
     problems: u64,
@@ -50,7 +52,7 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            kind: vec![Kind::Affine, Kind::ExponentialFamily],
+            kind: vec![FamilyKind::Affine, FamilyKind::ExponentialFamily],
             strength: vec![0.0, 0.25, 0.5, 0.75, 1.0],
             gamma: vec![0.5, 0.9],
             problems: 300,
@@ -61,10 +63,10 @@ impl Default for Settings {
 }
 
 /// The number of states of a kind; two actions each.
-fn n_states(kind: Kind) -> usize {
+fn n_states(kind: FamilyKind) -> usize {
     match kind {
-        Kind::Affine => 3,
-        Kind::ExponentialFamily => 2,
+        FamilyKind::Affine => 3,
+        FamilyKind::ExponentialFamily => 2,
     }
 }
 
@@ -141,8 +143,8 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
         .map_err(pemdp_algorithms::AlgorithmError::from)?;
     let run = ascent(random, &settings, start)?;
     let promise = match random.kind {
-        Kind::Affine => first_order_gain(random, &run.policy)?,
-        Kind::ExponentialFamily => rise_of_adam(random, &run)?,
+        FamilyKind::Affine => first_order_gain(random, &run.policy)?,
+        FamilyKind::ExponentialFamily => rise_of_adam(random, &run)?,
     };
     let value = enclosed_value(&random.problem()?, &run.policy);
     let loss = range.share_lost(value);
@@ -324,7 +326,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
 mod tests {
     use super::*;
 
-    fn ends(kind: Kind, strength: f64, count: u64) -> Vec<(End, f64)> {
+    fn ends(kind: FamilyKind, strength: f64, count: u64) -> Vec<(End, f64)> {
         let one = |seed| {
             let random = RandomProblem { kind, n_states: 2, n_actions: 2, strength, gamma: 0.9, seed };
             let row = measure(&random, 5000, 1e-5).unwrap();
@@ -336,7 +338,7 @@ mod tests {
     #[test]
     fn without_a_response_ascent_always_finds_the_optimum() {
         // Gradient domination of fixed MDPs.
-        for kind in [Kind::Affine, Kind::ExponentialFamily] {
+        for kind in [FamilyKind::Affine, FamilyKind::ExponentialFamily] {
             for (end, _) in ends(kind, 0.0, 10) {
                 assert_eq!(end, End::Optimum);
             }
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn with_a_strong_response_it_sometimes_does_not() {
-        let ends = ends(Kind::Affine, 1.0, 30);
+        let ends = ends(FamilyKind::Affine, 1.0, 30);
         let stuck = ends.iter().filter(|(end, _)| *end == End::LocalMaximum).count();
         assert!((1..30).contains(&stuck), "{ends:?}");
     }
@@ -354,7 +356,7 @@ mod tests {
     fn a_plateau_of_the_softmax_is_no_local_maximum() {
         // The worst deterministic policy, nearly: the gradient is 0, the promise not.
         let random = RandomProblem {
-            kind: Kind::Affine,
+            kind: FamilyKind::Affine,
             n_states: 1,
             n_actions: 2,
             strength: 0.0,

@@ -4,7 +4,7 @@ use num_traits::Signed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{Kind, RandomProblem, check_gamma, check_strength, quantile};
+use super::families::{FamilyKind, RandomProblem, check_gamma, check_strength, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
@@ -78,7 +78,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
         check_strength(strength)?;
         for i in 0..settings.problems {
             let random = RandomProblem {
-                kind: Kind::Affine,
+                kind: FamilyKind::Affine,
                 n_states: settings.states,
                 n_actions: N_ACTIONS,
                 strength,
@@ -330,7 +330,7 @@ mod tests {
 
     fn measured(strength: f64, seed: u64) -> Vec<Value> {
         let random =
-            RandomProblem { kind: Kind::Affine, n_states: 2, n_actions: 2, strength, gamma: 0.9, seed };
+            RandomProblem { kind: FamilyKind::Affine, n_states: 2, n_actions: 2, strength, gamma: 0.9, seed };
         measure(&random, 1e-5).unwrap().remove(0)
     }
 

@@ -10,7 +10,7 @@ use super::cell::Cell;
 use super::enclosure::{common, interval, largest_mean};
 #[cfg(test)]
 use super::model::Mutant;
-use super::model::{Model, Scratch, Values};
+use super::model::{AffineModel, Scratch, Values};
 use super::performative::Halt;
 use pemdp::arithmetic::rounding::{add_down, add_up, mul_up};
 use pemdp::arithmetic::{Field, Interval};
@@ -46,14 +46,14 @@ pub(super) struct Bounded {
 #[derive(Clone, Copy)]
 enum Reward {
     /// `r[s,a]`: the solution is `V`.
-    Model,
+    AffineModel,
     /// 1 in this state: the solution is that column of the resolvent.
     Indicator(usize),
 }
 
 /// The buffers of one thread.
 pub(super) struct Bounder<'a> {
-    model: &'a Model,
+    model: &'a AffineModel,
     halt: &'a Halt<'a>,
     policy: Vec<Interval>,
     scratch: Scratch,
@@ -85,7 +85,7 @@ pub(super) struct Point {
 }
 
 impl<'a> Bounder<'a> {
-    pub fn new(model: &'a Model, halt: &'a Halt<'a>) -> Self {
+    pub fn new(model: &'a AffineModel, halt: &'a Halt<'a>) -> Self {
         let (n, width) = (model.n_states, model.n_actions);
         let zeros = |length: usize| vec![Interval::zero(); length];
         let coordinates = n * width;
@@ -218,7 +218,7 @@ impl<'a> Bounder<'a> {
         // From the zero vector any row is as good as another.
         let zeros = vec![0.0; n];
         for s in 0..n {
-            self.bellman(centre, Reward::Model, 1.0, s, &zeros);
+            self.bellman(centre, Reward::AffineModel, 1.0, s, &zeros);
         }
         self.invert();
         let mut start = vec![0.0; n];
@@ -229,9 +229,9 @@ impl<'a> Bounder<'a> {
             }
         }
         let mut upper = start.clone();
-        self.extreme(centre, Reward::Model, 1.0, &mut upper);
+        self.extreme(centre, Reward::AffineModel, 1.0, &mut upper);
         let mut lower: Vec<f64> = start.iter().map(|v| -v).collect();
-        self.extreme(centre, Reward::Model, -1.0, &mut lower);
+        self.extreme(centre, Reward::AffineModel, -1.0, &mut lower);
         let mut value = Interval::zero();
         for s in 0..n {
             self.centre_values[s] = interval(-lower[s], upper[s]);
@@ -244,7 +244,7 @@ impl<'a> Bounder<'a> {
     fn enclose_values(&mut self, cell: &Cell) {
         for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
             let mut w: Vec<f64> = self.centre_values.iter().map(|v| sign * v.approximate()).collect();
-            self.extreme(cell, Reward::Model, sign, &mut w);
+            self.extreme(cell, Reward::AffineModel, sign, &mut w);
             self.values[k].copy_from_slice(&w);
         }
         for s in 0..self.model.n_states {

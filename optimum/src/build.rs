@@ -5,7 +5,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 use super::cell::Cell;
 #[cfg(test)]
 use super::model::Mutant;
-use super::model::{Link, MAX_ACTIONS, Model};
+use super::model::{AffineModel, Link, MAX_ACTIONS};
 use super::performative::OptimumError;
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::environments::{AffineParts, Structure};
@@ -19,7 +19,7 @@ const MAX_STATES: usize = 64;
 ///
 /// # Errors
 /// [`OptimumError`] for what is not bounded here.
-pub(super) fn model(problem: &Problem) -> Result<Model, OptimumError> {
+pub(super) fn model(problem: &Problem) -> Result<AffineModel, OptimumError> {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     if n_states > MAX_STATES || n_actions > MAX_ACTIONS {
         return Err(OptimumError::Size { n_states, n_actions });
@@ -57,7 +57,7 @@ pub(super) fn initial(problem: &Problem) -> Vec<Interval> {
     problem.initial().iter().map(Numeral::lift).collect()
 }
 
-fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<Model, OptimumError> {
+fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<AffineModel, OptimumError> {
     let (n, width) = (problem.n_states(), problem.n_actions());
     let mut links: Vec<Vec<Exact>> = (0..n * width).map(|_| Vec::new()).collect();
     let link = |links: &mut Vec<Vec<Exact>>, row: usize, state: usize| {
@@ -133,7 +133,7 @@ fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<Model, Optimum
         transitions: lift(&link.transitions),
         sums: (0..width).map(|b| Interval::from_rational(&link.sum(b, n))).collect(),
     };
-    Ok(Model {
+    Ok(AffineModel {
         n_states: n,
         n_actions: width,
         gamma: problem.gamma().lift(),

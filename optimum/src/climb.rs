@@ -2,7 +2,7 @@
 
 use super::bound::Bounder;
 use super::cell::Cell;
-use super::model::Model;
+use super::model::AffineModel;
 
 const ITERATIONS: usize = 400;
 /// The share of the promised rise that a step must bring.
@@ -13,7 +13,7 @@ const LOOKS: [f64; 6] = [1.0, -1.0, 0.2, -0.2, 0.02, -0.02];
 /// Ascends from a point, and again from wherever a step along one coordinate is
 /// better: ascent may end at a kink. Returns the point and its value, rounded
 /// down.
-pub(super) fn ascend(model: &Model, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
+pub(super) fn ascend(model: &AffineModel, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
     let mut best = climb(model, bounder, start);
     loop {
         let mut better = None;
@@ -38,7 +38,7 @@ pub(super) fn ascend(model: &Model, bounder: &mut Bounder<'_>, start: &[f64]) ->
 }
 
 /// Steps of Barzilai and Borwein's length, shortened until they rise.
-fn climb(model: &Model, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
+fn climb(model: &AffineModel, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
     let mut x = start.to_vec();
     project(model, &mut x);
     let mut here = bounder.climb(&at(&x));
@@ -81,7 +81,7 @@ pub(super) fn at(x: &[f64]) -> Cell {
 }
 
 /// The nearest point of the domain.
-pub(super) fn project(model: &Model, x: &mut [f64]) {
+pub(super) fn project(model: &AffineModel, x: &mut [f64]) {
     let root = &model.root;
     for first in (0..x.len()).step_by(model.n_actions) {
         let state = first..first + model.n_actions;

@@ -32,7 +32,7 @@ pub(super) enum Mutant {
 /// A performative MDP whose `P` and `r` are affine in the probabilities of the
 /// policy, as enclosures of its numbers.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(super) struct AffineModel {
     pub n_states: usize,
     pub n_actions: usize,
     pub gamma: Interval,
@@ -67,7 +67,7 @@ pub(super) struct Link {
     pub sums: Vec<Interval>,
 }
 
-impl Model {
+impl AffineModel {
     #[cfg(test)]
     pub fn has(&self, mutant: Mutant) -> bool {
         self.mutant == mutant

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::bound::{Bounded, Bounder, middle};
 use super::cell::Cell;
 use super::climb::ascend;
-use super::model::Model;
+use super::model::AffineModel;
 #[cfg(test)]
 use super::model::Mutant;
 use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
@@ -51,7 +51,7 @@ const CLIMBING: f64 = 0.3;
 
 /// Best-first branch and bound.
 pub(super) struct Search<'a> {
-    model: &'a Model,
+    model: &'a AffineModel,
     settings: &'a OptimumSettings,
     open: BinaryHeap<Open>,
     /// The largest bound of a closed cell.
@@ -63,7 +63,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub fn new(model: &'a Model, settings: &'a OptimumSettings) -> Self {
+    pub fn new(model: &'a AffineModel, settings: &'a OptimumSettings) -> Self {
         Self {
             model,
             settings,

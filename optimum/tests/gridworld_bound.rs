@@ -10,7 +10,7 @@ use pemdp::environments::Gridworld;
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp_optimum::gridworld::{BoundError, Certificate, SearchSettings, Watch, search, verify};
+use pemdp_optimum::gridworld::{BoundError, GridworldCertificate, SearchSettings, Watch, search, verify};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -59,7 +59,7 @@ fn policies(count: usize) -> Vec<Vec<f64>> {
 
 #[test]
 fn the_benchmark_certificate_is_proven() {
-    let certificate = Certificate::benchmark().unwrap();
+    let certificate = GridworldCertificate::benchmark().unwrap();
     let proven = verify(&benchmark(), &initial::<f64>(), &certificate, &Watch::default()).unwrap();
     println!("{} with {} boxes in {} chunks", proven.bound, proven.boxes, proven.chunks);
     assert!(proven.bound <= BENCHMARK, "{}", proven.bound);
@@ -123,13 +123,13 @@ fn bounds_of_other_instances_exceed_every_policy() {
 
 #[test]
 fn what_is_not_a_certificate_is_refused() {
-    let good = Certificate::benchmark().unwrap();
-    let refused = |change: &dyn Fn(&mut Certificate)| {
+    let good = GridworldCertificate::benchmark().unwrap();
+    let refused = |change: &dyn Fn(&mut GridworldCertificate)| {
         let mut wrong = good.clone();
         change(&mut wrong);
         verify(&benchmark(), &from_start(0), &wrong, &Watch::default()).unwrap_err()
     };
-    let is_malformed = |error| matches!(error, BoundError::Certificate { .. });
+    let is_malformed = |error| matches!(error, BoundError::GridworldCertificate { .. });
     assert!(is_malformed(refused(&|c| c.values[3][0] = 1.0)));
     assert!(is_malformed(refused(&|c| c.values[3][4] = f64::NAN)));
     assert!(is_malformed(refused(&|c| c.values[63] = vec![-1.0, -1.0])));

@@ -11,7 +11,7 @@ use crate::survey::Case;
 /// A refutation, or a statement at a point, in fractions: with everything that
 /// a checker needs to recompute it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Certificate {
+pub struct ClaimCertificate {
     /// File name: the claim's id, with a number where it has several.
     pub name: String,
     /// The document, `"format": "pemdp-certificate/1"`.
@@ -25,13 +25,13 @@ fn strings(numbers: &[Rational]) -> Vec<String> {
     numbers.iter().map(ToString::to_string).collect()
 }
 
-fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> Certificate {
+fn certificate(name: &str, claim: &str, kind: &str, rest: Value) -> ClaimCertificate {
     let mut document = json!({"format": CERTIFICATE_FORMAT, "claim": claim, "kind": kind});
     if let (Value::Object(document), Value::Object(rest)) = (&mut document, exact(rest)) {
         document.extend(rest);
     }
     document["digest"] = digest(&document).into();
-    Certificate { name: name.to_owned(), document }
+    ClaimCertificate { name: name.to_owned(), document }
 }
 
 /// Decimals, which problems written by hand may have, as fractions.
@@ -71,7 +71,7 @@ pub fn gradient(
     problem: &Value,
     truth: &[Rational],
     formula: &[Rational],
-) -> Certificate {
+) -> ClaimCertificate {
     let rest = json!({"problem": problem, "gradient": strings(truth), "as_printed": strings(formula)});
     certificate(name, claim, "gradient", rest)
 }
@@ -85,7 +85,7 @@ pub fn regularised_gradient(
     basis: &[BigInt],
     truth: &[Rational],
     formula: &[Rational],
-) -> Certificate {
+) -> ClaimCertificate {
     let logarithms: Vec<String> = basis.iter().map(ToString::to_string).collect();
     let (truth, formula) = (strings(truth), strings(formula));
     let rest = json!({
@@ -100,7 +100,7 @@ pub fn regularised_gradient(
 /// A constant `L` such that `L I + H` and `L I - H` are positive semidefinite,
 /// `H` the Hessian of `J` at an instance without entropy, by the pivots of
 /// `L D L^T`. `None` where they are not.
-pub fn curvature(name: &str, claim: &str, family: &Family, constant: &Rational) -> Option<Certificate> {
+pub fn curvature(name: &str, claim: &str, family: &Family, constant: &Rational) -> Option<ClaimCertificate> {
     let n = family.n_parameters();
     let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
     let mut both = Vec::new();
@@ -127,7 +127,7 @@ pub fn bound_fails(
     suboptimality: &Rational,
     coverage: &Rational,
     gradient_norm_squared: &Rational,
-) -> Certificate {
+) -> ClaimCertificate {
     let rest = json!({
         "problem": problem,
         "comparator": comparator,
@@ -145,7 +145,7 @@ pub fn performance_difference(
     other: &Value,
     left: &Rational,
     right: &Rational,
-) -> Certificate {
+) -> ClaimCertificate {
     let sides =
         json!({"problem": problem, "other": other, "left": left.to_string(), "right": right.to_string()});
     certificate(name, "L1", "performance-difference", sides)
@@ -160,7 +160,7 @@ pub fn lipschitz(
     other: &[Rational],
     difference: &Rational,
     squared_bound: &Rational,
-) -> Certificate {
+) -> ClaimCertificate {
     let rest = json!({
         "problem": problem,
         "other": strings(other),
@@ -178,7 +178,7 @@ pub fn cycle(
     entropy: &Rational,
     rewards: [&Rational; 2],
     cycle: [&Rational; 2],
-) -> Certificate {
+) -> ClaimCertificate {
     let text = |pair: [&Rational; 2]| pair.map(ToString::to_string);
     let rest = json!({
         "gamma": gamma.to_string(),
@@ -214,7 +214,7 @@ pub struct Trap {
 }
 
 /// A start from which ascent with small steps stays below a better policy.
-pub fn trap(name: &str, claim: &str, trap: &Trap) -> Certificate {
+pub fn trap(name: &str, claim: &str, trap: &Trap) -> ClaimCertificate {
     let rest = json!({
         "problem": trap.problem,
         "state": trap.parameter.0,
@@ -238,7 +238,7 @@ pub fn stable_point(
     problems: [&Value; 2],
     values: [&Rational; 2],
     action_values: &[Vec<Rational>],
-) -> Certificate {
+) -> ClaimCertificate {
     let rest = json!({
         "problem": problems[0],
         "better": problems[1],

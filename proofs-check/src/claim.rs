@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::certificate::Certificate;
+use crate::certificate::ClaimCertificate;
 
 /// A statement about performative reinforcement learning with all that decides
 /// it.
@@ -134,7 +134,7 @@ pub struct Finding {
     /// where the statement fails; 0 for identities that hold.
     pub margin: Option<f64>,
     /// Evidence that others can check.
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<ClaimCertificate>,
     /// Measured facts, a sentence each.
     pub notes: Vec<String>,
     /// What there is to see.

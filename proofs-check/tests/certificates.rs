@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::{env, fs};
 
 use pemdp::arithmetic::{Field, Rational};
-use proofs_check::certificate::{self, CERTIFICATE_FORMAT, Certificate};
+use proofs_check::certificate::{self, CERTIFICATE_FORMAT, ClaimCertificate};
 use proofs_check::claims::CLAIMS;
 use proofs_check::family::Family;
 use proofs_check::suite::{Settings, Work, run};
@@ -20,7 +20,7 @@ fn q(n: i64, d: i64) -> Rational {
 }
 
 /// What a small run of all claims writes.
-fn written() -> Vec<Certificate> {
+fn written() -> Vec<ClaimCertificate> {
     let settings = Settings { seed: 0, work: Work::Instances(20), mutants: false };
     let report = run(CLAIMS, &settings, |_| {}, &AtomicBool::new(false));
     report.entries.into_iter().flat_map(|entry| entry.finding.certificates).collect()
@@ -38,7 +38,7 @@ fn responding() -> Family {
 }
 
 /// What a certificate is an example of: a kind, for a claim.
-fn kind(certificate: &Certificate) -> String {
+fn kind(certificate: &ClaimCertificate) -> String {
     let word = |key: &str| certificate.document[key].as_str().unwrap().to_owned();
     // Points of the same kind differ by their constants only.
     if word("kind") == "curvature" { word("kind") } else { word("kind") + &word("claim") }
@@ -46,9 +46,9 @@ fn kind(certificate: &Certificate) -> String {
 
 /// The smallest certificate of each kind, but none that a search found: those
 /// change with the search.
-fn samples() -> Vec<Certificate> {
-    let mut by_kind: BTreeMap<String, Certificate> = BTreeMap::new();
-    let size = |certificate: &Certificate| certificate.document.to_string().len();
+fn samples() -> Vec<ClaimCertificate> {
+    let mut by_kind: BTreeMap<String, ClaimCertificate> = BTreeMap::new();
+    let size = |certificate: &ClaimCertificate| certificate.document.to_string().len();
     for certificate in written() {
         let is_smaller =
             by_kind.get(&kind(&certificate)).is_none_or(|other| size(&certificate) < size(other));
@@ -127,7 +127,7 @@ fn decimals_become_fractions_and_nothing_changes_unnoticed() {
 #[test]
 fn the_samples_are_what_the_crate_writes() {
     let samples = samples();
-    let path = |certificate: &Certificate| directory().join(format!("{}.json", certificate.name));
+    let path = |certificate: &ClaimCertificate| directory().join(format!("{}.json", certificate.name));
     if env::var_os("UPDATE_SAMPLES").is_some() {
         fs::remove_dir_all(directory()).unwrap();
         fs::create_dir(directory()).unwrap();

@@ -26,9 +26,9 @@ const LARGE: usize = 256;
 const SPARSE: usize = 8;
 
 /// An LU factorisation of `I - gamma P` in doubles.
-pub struct Lu(Kind);
+pub struct Lu(Factors);
 
-enum Kind {
+enum Factors {
     Dense {
         lu: DMatrix<f64>,
         rows: PermutationSequence<Dyn>,
@@ -49,10 +49,10 @@ impl Factorisation<f64> for Lu {
             let identity = (0..n).map(|s| Triplet::new(s, s, 1.0));
             let entries: Vec<_> = off.chain(identity).collect(); // repeated entries are added up
             let matrix = SparseColMat::try_new_from_triplets(n, n, &entries).map_err(|_| singular.clone())?;
-            return Ok(Self(Kind::Sparse(matrix.sp_lu().map_err(|_| singular)?)));
+            return Ok(Self(Factors::Sparse(matrix.sp_lu().map_err(|_| singular)?)));
         }
         if let Some(skyline) = Skyline::new(chain, gamma) {
-            return Ok(Self(Kind::Skyline(skyline)));
+            return Ok(Self(Factors::Skyline(skyline)));
         }
         let mut matrix = DMatrix::identity(n, n);
         for s in 0..n {
@@ -61,27 +61,27 @@ impl Factorisation<f64> for Lu {
             }
         }
         let (lu, rows) = in_blocks(matrix).ok_or(singular)?;
-        Ok(Self(Kind::Dense { lu, rows }))
+        Ok(Self(Factors::Dense { lu, rows }))
     }
 
     fn solve(&self, b: &[f64]) -> Vec<f64> {
         match &self.0 {
-            Kind::Dense { lu, rows } => {
+            Factors::Dense { lu, rows } => {
                 let mut x = DVector::from_column_slice(b);
                 rows.permute_rows(&mut x);
                 lu.solve_lower_triangular_with_diag_mut(&mut x, 1.0);
                 lu.solve_upper_triangular_mut(&mut x);
                 x.as_slice().to_vec()
             }
-            Kind::Skyline(lu) => lu.solve(b),
+            Factors::Skyline(lu) => lu.solve(b),
             #[cfg(feature = "sparse")]
-            Kind::Sparse(lu) => in_place(b, |x| lu.solve_in_place_with_conj(faer::Conj::No, x)),
+            Factors::Sparse(lu) => in_place(b, |x| lu.solve_in_place_with_conj(faer::Conj::No, x)),
         }
     }
 
     fn solve_transposed(&self, b: &[f64]) -> Vec<f64> {
         match &self.0 {
-            Kind::Dense { lu, rows } => {
+            Factors::Dense { lu, rows } => {
                 // (Q L U)^T x = b: U^T y = b, L^T z = y, x = Q z.
                 let mut x = DVector::from_column_slice(b);
                 lu.tr_solve_upper_triangular_mut(&mut x);
@@ -89,9 +89,9 @@ impl Factorisation<f64> for Lu {
                 rows.inv_permute_rows(&mut x);
                 x.as_slice().to_vec()
             }
-            Kind::Skyline(lu) => lu.solve_transposed(b),
+            Factors::Skyline(lu) => lu.solve_transposed(b),
             #[cfg(feature = "sparse")]
-            Kind::Sparse(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
+            Factors::Sparse(lu) => in_place(b, |x| lu.solve_transpose_in_place_with_conj(faer::Conj::No, x)),
         }
     }
 }
@@ -216,7 +216,7 @@ mod tests {
                 assert_relative_eq!(back_transposed[i], b[i], epsilon = 1e-12);
             }
             #[cfg(feature = "sparse")]
-            assert_eq!(matches!(lu.0, Kind::Sparse(_)), sparse && n >= LARGE, "{n} states");
+            assert_eq!(matches!(lu.0, Factors::Sparse(_)), sparse && n >= LARGE, "{n} states");
         }
     }
 

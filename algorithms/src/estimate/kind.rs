@@ -11,7 +11,7 @@ use super::{
 /// An estimator from episodes by its name in settings, that of [`Form::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum EstimatorKind {
     /// [`Score`], with exact values.
     Score,
     /// [`Return`] without a baseline.
@@ -34,7 +34,7 @@ pub enum Kind {
     UndiscountedTransition,
 }
 
-impl Kind {
+impl EstimatorKind {
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Score,

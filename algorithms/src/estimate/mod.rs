@@ -32,7 +32,7 @@ mod two_point;
 pub use deployed::{Deployed, EstimatedTerms, Functional};
 pub use episode::{Horizon, Sampler, Step};
 pub use form::{Baseline, Form, OneStepLate, Printed, Return, Score, StepWeights, Td, Undiscounted};
-pub use kind::Kind;
+pub use kind::EstimatorKind;
 pub use moments::{Enumeration, Moments, enumerate, moments};
 pub use truncation::{Truncation, TruncationBound};
 pub(crate) use two_point::normal;

@@ -53,7 +53,7 @@ impl Bounder<'_> {
     pub(super) fn bellman(&mut self, cell: &Cell, reward: Reward, sign: f64, s: usize, w: &[f64]) -> f64 {
         let model = self.model;
         let (n, width) = (model.n_states, model.n_actions);
-        let reward_sign = if matches!(reward, Reward::Model) { sign } else { 0.0 };
+        let reward_sign = if matches!(reward, Reward::AffineModel) { sign } else { 0.0 };
         for a in 0..width {
             let best = &mut self.candidates[a * n..(a + 1) * n];
             let (value, r) = model.largest_row(cell, s * width + a, reward_sign, w, best);

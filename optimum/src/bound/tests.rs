@@ -66,7 +66,7 @@ fn value(problem: &Problem, x: &[f64]) -> f64 {
     problem.model::<f64>().unwrap().perform(&policy).unwrap().evaluation.value
 }
 
-fn random_point(rng: &mut ChaCha8Rng, model: &Model) -> Vec<f64> {
+fn random_point(rng: &mut ChaCha8Rng, model: &AffineModel) -> Vec<f64> {
     let scale = if rng.random_bool(0.5) { 1.0 } else { 4.0 };
     let mut x: Vec<f64> = (0..model.root.lower.len()).map(|_| rng.random_range(-scale..scale)).collect();
     project(model, &mut x);
@@ -74,7 +74,7 @@ fn random_point(rng: &mut ChaCha8Rng, model: &Model) -> Vec<f64> {
 }
 
 /// A cell of the domain around a point, of random size.
-fn cell_around(rng: &mut ChaCha8Rng, model: &Model, x: &[f64]) -> Cell {
+fn cell_around(rng: &mut ChaCha8Rng, model: &AffineModel, x: &[f64]) -> Cell {
     let size = 10f64.powf(rng.random_range(-3.0..0.5));
     let mut cell = model.root.clone();
     for i in 0..x.len() {
@@ -85,7 +85,7 @@ fn cell_around(rng: &mut ChaCha8Rng, model: &Model, x: &[f64]) -> Cell {
 }
 
 /// A point of a cell near some point of it and a random one.
-fn point_in(rng: &mut ChaCha8Rng, model: &Model, cell: &Cell, x: &[f64]) -> Vec<f64> {
+fn point_in(rng: &mut ChaCha8Rng, model: &AffineModel, cell: &Cell, x: &[f64]) -> Vec<f64> {
     let other = random_point(rng, model);
     // How far from x to the other stays in the cell.
     let mut far = 1.0;
@@ -171,7 +171,7 @@ fn is_caught_at_a_point(mutant: Mutant) -> bool {
     })
 }
 
-fn run(model: &Model, settings: &OptimumSettings) -> Found {
+fn run(model: &AffineModel, settings: &OptimumSettings) -> Found {
     Search::new(model, settings).run(&FOREVER, &mut |_| {})
 }
 
@@ -211,7 +211,7 @@ fn searches_bound_the_optimum_and_a_dropped_cell_is_noticed() {
 }
 
 /// `P` and `r` of the states, by their definition; also beyond the simplex.
-fn induced(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>) {
+fn induced(model: &AffineModel, x: &[f64]) -> (DMatrix<f64>, DVector<f64>) {
     let (n, width) = (model.n_states, model.n_actions);
     let (mut p, mut r) = (DMatrix::zeros(n, n), DVector::zeros(n));
     for i in 0..n * width {
@@ -232,7 +232,7 @@ fn induced(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>) {
 }
 
 /// `(I - gamma P)^-1`, `V` and `J` of a point.
-fn solved(model: &Model, x: &[f64]) -> (DMatrix<f64>, DVector<f64>, f64) {
+fn solved(model: &AffineModel, x: &[f64]) -> (DMatrix<f64>, DVector<f64>, f64) {
     let (p, r) = induced(model, x);
     let n = model.n_states;
     let resolvent = (DMatrix::identity(n, n) - p * model.gamma.approximate()).try_inverse().unwrap();
@@ -252,7 +252,7 @@ fn moved(x: &[f64], references: &[usize], i: usize, by: f64) -> Vec<f64> {
 
 /// The slopes of `r + gamma P V` at fixed `V`, at `s K + i`: rows are quadratic, so
 /// that central differences are exact.
-fn slopes_at(model: &Model, references: &[usize], x: &[f64]) -> Vec<f64> {
+fn slopes_at(model: &AffineModel, references: &[usize], x: &[f64]) -> Vec<f64> {
     let values = solved(model, x).1;
     let mut slopes = vec![0.0; model.n_states * x.len()];
     for i in (0..x.len()).filter(|i| !references.contains(i)) {
@@ -270,7 +270,7 @@ fn slopes_at(model: &Model, references: &[usize], x: &[f64]) -> Vec<f64> {
 
 /// A model whose rows move, a point inside of its domain and boxes around it of a
 /// half width for each state.
-fn moving(seed: u64, n: usize, width: usize) -> (Model, Vec<f64>, Vec<f64>) {
+fn moving(seed: u64, n: usize, width: usize) -> (AffineModel, Vec<f64>, Vec<f64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let problem = affine(&mut rng, n, width, 0.5, true);
     let mut model = build::model(&problem).unwrap();
@@ -303,14 +303,14 @@ fn is_near(x: f64, y: f64, error: f64) -> bool {
     (x - y).abs() <= error
 }
 
-fn point_references(model: &Model, x: &[f64]) -> Vec<usize> {
+fn point_references(model: &AffineModel, x: &[f64]) -> Vec<usize> {
     let mut bounder = Bounder::new(model, &FOREVER);
     bounder.centre(&at(x));
     bounder.references
 }
 
 /// What [`Bounder::bound`] encloses before it bounds, around any point of a cell.
-fn enclosed<'a>(model: &'a Model, x: &[f64], cell: &Cell) -> (Bounder<'a>, Cell, Interval) {
+fn enclosed<'a>(model: &'a AffineModel, x: &[f64], cell: &Cell) -> (Bounder<'a>, Cell, Interval) {
     let mut bounder = Bounder::new(model, &FOREVER);
     let centre = bounder.centre(&at(x));
     let value = bounder.enclose_centre(&centre);

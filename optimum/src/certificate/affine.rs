@@ -37,7 +37,7 @@ const MORE_BITS: [i32; 3] = [0, 4, 8];
 /// An environment that is affine in the policy. The coordinates are the
 /// probabilities of all actions but the last one of each state; the free ones are
 /// those on which anything depends.
-struct Model {
+struct ReducedModel {
     n_states: usize,
     n_actions: usize,
     gamma: Interval,
@@ -121,7 +121,7 @@ impl Eq for Pending {}
 /// # Errors
 /// [`CertificateError`] where there is none of the size asked for.
 pub(super) fn proof(problem: &Problem, target: Target) -> Result<Proof, CertificateError> {
-    let model = Model::new(problem)?;
+    let model = ReducedModel::new(problem)?;
     let n = model.free.len();
     let root = Cell { lower: vec![0.0; n], upper: vec![1.0; n] };
     let mut tree = Tree { nodes: Vec::new(), open: BinaryHeap::new() };
@@ -180,7 +180,7 @@ impl Tree {
         node
     }
 
-    fn written(&self, node: usize, model: &Model) -> Value {
+    fn written(&self, node: usize, model: &ReducedModel) -> Value {
         match &self.nodes[node] {
             Node::Open | Node::Empty => Value::Null,
             Node::Leaf(proved) => proved.written(model),
@@ -195,7 +195,7 @@ impl Tree {
 }
 
 impl Proved {
-    fn written(&self, model: &Model) -> Value {
+    fn written(&self, model: &ReducedModel) -> Value {
         let integer = |x: f64| json!((x * f64::from(self.bits).exp2()) as i64);
         let all = (0..model.n_states * model.n_actions).filter(|i| i % model.n_actions + 1 < model.n_actions);
         let slope = |s: usize, i: usize| {
@@ -220,7 +220,7 @@ fn halves(cell: &Cell, k: usize) -> [Cell; 2] {
     [below, above]
 }
 
-impl Model {
+impl ReducedModel {
     fn new(problem: &Problem) -> Result<Self, CertificateError> {
         let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
         let parts = match problem.structure() {

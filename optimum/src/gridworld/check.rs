@@ -2,8 +2,8 @@
 //! `docs/theory/gridworld-bound.md`, sections 3 and 4.
 
 use super::BoundError;
-use super::exponential::{exp_down, exp_up};
-use super::model::{Model, neighbours};
+use super::model::{GridworldModel, neighbours};
+use super::tabled_exponential::{exp_down, exp_up};
 use pemdp::environments::gridworld::{N_STATES, TERMINAL};
 
 /// Steps of promises that are first examined together.
@@ -87,7 +87,7 @@ pub(super) struct Effort {
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(model: &Model, steps: &'a Steps, state: usize) -> Self {
+    pub(super) fn new(model: &GridworldModel, steps: &'a Steps, state: usize) -> Self {
         let neighbours: Vec<Neighbour> = neighbours(state)
             .into_iter()
             .map(|(cell, moves)| {

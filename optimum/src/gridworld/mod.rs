@@ -7,11 +7,11 @@
 //! by branch and bound, [`search`] finds one by value iteration.
 
 mod check;
-mod exponential;
 mod model;
 mod optimum;
 mod search;
 mod stationarity;
+mod tabled_exponential;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use check::{Check, Effort, Steps, initial_mean};
-use model::Model;
+use model::GridworldModel;
 pub(super) use optimum::gridworld_optimum;
 use pemdp::arithmetic::Interval;
 use pemdp::environments::gridworld::{Gridworld, N_STATES, TERMINAL};
@@ -45,7 +45,7 @@ pub enum BoundError {
     },
     /// A certificate that is not one.
     #[error("certificate, state {state}: {what}")]
-    Certificate {
+    GridworldCertificate {
         /// The first state where it fails.
         state: usize,
         /// What is wrong.
@@ -75,7 +75,7 @@ pub enum BoundError {
 /// `refinement` steps, on the straight line at their upper ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Certificate {
+pub struct GridworldCertificate {
     /// Steps between two promises.
     pub refinement: usize,
     /// The values, nondecreasing in the promise.
@@ -111,7 +111,7 @@ impl Watch<'_> {
     }
 }
 
-impl Certificate {
+impl GridworldCertificate {
     /// The certificate of the benchmark: `beta` 5, `gamma` 0.9, two followers
     /// with `eps` 0.5.
     ///
@@ -122,8 +122,8 @@ impl Certificate {
     }
 
     /// The step functions, checked for shape and order.
-    fn steps(&self, model: &Model) -> Result<Steps, BoundError> {
-        let error = |state, what| Err(BoundError::Certificate { state, what });
+    fn steps(&self, model: &GridworldModel) -> Result<Steps, BoundError> {
+        let error = |state, what| Err(BoundError::GridworldCertificate { state, what });
         if self.values.len() != N_STATES {
             return error(self.values.len(), "one list of values a state expected");
         }
@@ -178,13 +178,13 @@ impl Certificate {
 pub fn verify(
     world: &Gridworld<Interval>,
     initial: &[f64],
-    certificate: &Certificate,
+    certificate: &GridworldCertificate,
     watch: &Watch,
 ) -> Result<GridworldBound, BoundError> {
     if initial.len() != N_STATES || !initial.iter().all(|&p| (0.0..=1.0).contains(&p)) {
         return Err(BoundError::Initial);
     }
-    let model = Model::new(world)?;
+    let model = GridworldModel::new(world)?;
     let steps = certificate.steps(&model)?;
     let efforts = prove(&model, &steps, watch);
     let mut total = Effort::default();
@@ -203,7 +203,7 @@ pub fn verify(
 }
 
 /// The proof of each state other than the terminal one, or where it failed.
-fn prove(model: &Model, steps: &Steps, watch: &Watch) -> Vec<Result<Effort, BoundError>> {
+fn prove(model: &GridworldModel, steps: &Steps, watch: &Watch) -> Vec<Result<Effort, BoundError>> {
     let done = AtomicUsize::new(0);
     (0..TERMINAL)
         .into_par_iter()

@@ -16,7 +16,7 @@ const STILL: f64 = 1e-15;
 const LARGEST: f64 = 1e6;
 
 /// An instance and the range of its followers' mean values over all policies.
-pub(super) struct Model {
+pub(super) struct GridworldModel {
     pub(super) beta: f64,
     pub(super) gamma: Interval,
     pub(super) cost: Interval,
@@ -57,7 +57,7 @@ pub(super) enum Learner {
     Obliging,
 }
 
-impl Model {
+impl GridworldModel {
     pub(super) fn new(world: &Gridworld<Interval>) -> Result<Self, BoundError> {
         let (beta, gamma) = (world.beta().approximate(), *world.gamma());
         if !(beta >= 0.0 && world.beta().width() <= 1e-15 * beta && beta <= LARGEST) {
@@ -182,7 +182,7 @@ mod tests {
     fn instances_out_of_range_are_refused() {
         let refused = |beta: Interval, gamma: Interval, scale: f64| {
             let world = Gridworld::new(beta, gamma, vec![GRID.map(|x| x * scale)]).unwrap();
-            match Model::new(&world) {
+            match GridworldModel::new(&world) {
                 Err(BoundError::Instance { what, .. }) => Some(what),
                 _ => None,
             }

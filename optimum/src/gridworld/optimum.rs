@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::model::{Learner, follower_values};
-use super::{Certificate, SearchSettings, Watch, search, verify};
+use super::{GridworldCertificate, SearchSettings, Watch, search, verify};
 use crate::performative::{Found, Halt};
 use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::add_up;
@@ -117,7 +117,7 @@ fn upper_bound(world: &Gridworld<Interval>, initial: &[Interval], halt: &Halt<'_
     let uniform = [1.0 / N_STATES as f64; N_STATES];
     let proven = limit(halt, |stop| {
         let watch = Watch { interrupt: Some(stop), progress: None };
-        let known = Certificate::benchmark().ok().filter(|_| is_benchmark(world));
+        let known = GridworldCertificate::benchmark().ok().filter(|_| is_benchmark(world));
         known
             .and_then(|certificate| verify(world, &uniform, &certificate, &watch).ok())
             .or_else(|| search(world, &uniform, &COARSE, &watch).ok().map(|(_, proven)| proven))

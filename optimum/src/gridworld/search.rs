@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Model, neighbours};
-use super::{BoundError, Certificate, GridworldBound, Watch, prove, verify};
+use super::model::{GridworldModel, neighbours};
+use super::{BoundError, GridworldBound, GridworldCertificate, Watch, prove, verify};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::gridworld::{GRID, Gridworld, N_STATES, TERMINAL};
 
@@ -47,12 +47,13 @@ pub fn search(
     initial: &[f64],
     settings: &SearchSettings,
     watch: &Watch,
-) -> Result<(Certificate, GridworldBound), BoundError> {
-    let model = Model::new(world)?;
+) -> Result<(GridworldCertificate, GridworldBound), BoundError> {
+    let model = GridworldModel::new(world)?;
     let mut programme = Programme::new(&model, settings);
     for attempt in 0.. {
         programme.iterate(watch)?;
-        let certificate = Certificate { refinement: settings.refinement, values: programme.rounded() };
+        let certificate =
+            GridworldCertificate { refinement: settings.refinement, values: programme.rounded() };
         let steps = certificate.steps(&model)?;
         let mut failed = BTreeMap::new();
         for effort in prove(&model, &steps, watch) {
@@ -106,7 +107,7 @@ struct Programme {
 }
 
 impl Programme {
-    fn new(model: &Model, settings: &SearchSettings) -> Self {
+    fn new(model: &GridworldModel, settings: &SearchSettings) -> Self {
         let count = settings.promises.max(2);
         let promises: Vec<Vec<f64>> = (0..N_STATES)
             .map(|s| {

@@ -341,7 +341,7 @@ fn moves_on_the_line(trap: &Trap) -> Option<bool> {
 const ROUNDING: f64 = 1e-9;
 
 /// The certificate of a line that was found.
-fn found(line: &Line) -> Option<certificate::Certificate> {
+fn found(line: &Line) -> Option<certificate::ClaimCertificate> {
     let landscape = landscape(&line.0, 0).ok()?;
     let (trap, _) = trap(line.to_json(), &landscape, &line.0.weights[0])?;
     is_trap(&trap, &landscape, &smoothness(&line.0)).then(|| certificate::trap("T3-found", "T3", &trap))

@@ -217,7 +217,7 @@ fn bandit() -> Pair {
     Pair { family, other: vec![q(999_999, 1), q(1, 1)] }
 }
 
-fn bound_fails(name: &str, pair: &Pair) -> Option<certificate::Certificate> {
+fn bound_fails(name: &str, pair: &Pair) -> Option<certificate::ClaimCertificate> {
     let parts = parts::<Rational>(pair)?;
     Some(certificate::bound_fails(
         name,

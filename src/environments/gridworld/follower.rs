@@ -47,7 +47,11 @@ enum Choice<T> {
 impl<T: Transcendental> Follower<T> {
     /// Policy iteration with exact solves, from a policy that is greedy for
     /// values swept from `start`.
-    pub(super) fn solve(index: usize, model: &Model<'_, T>, start: &[f64]) -> Result<Self, ResponseError> {
+    pub(super) fn solve(
+        index: usize,
+        model: &DecisionProblem<'_, T>,
+        start: &[f64],
+    ) -> Result<Self, ResponseError> {
         let (gamma, terminal) = (model.gamma, model.terminal);
         let mut choice = model.greedy_start(start);
         for _ in 0..ITERATIONS {
@@ -91,7 +95,11 @@ impl<T: Transcendental> Follower<T> {
     }
 
     /// The follower with the derivative of another choice.
-    pub(super) fn choosing(self, model: &Model<'_, T>, choice: Vec<usize>) -> Result<Self, ResponseError> {
+    pub(super) fn choosing(
+        self,
+        model: &DecisionProblem<'_, T>,
+        choice: Vec<usize>,
+    ) -> Result<Self, ResponseError> {
         let chain = Resolvent::new(model.chain(&choice)?, model.gamma.clone())?;
         Ok(Self { factorisation: T::Factorisation::new(chain)?, choice: Choice::Best(choice), ..self })
     }
@@ -102,7 +110,7 @@ impl<T: Transcendental> Follower<T> {
     pub(super) fn softened(
         self,
         index: usize,
-        model: &Model<'_, T>,
+        model: &DecisionProblem<'_, T>,
         temperature: &T,
     ) -> Result<Self, ResponseError> {
         let mut values = self.values;
@@ -205,7 +213,7 @@ fn is_tie<T: Field>(gap: &T) -> bool {
 }
 
 /// A follower's decision problem.
-pub(super) struct Model<'a, T> {
+pub(super) struct DecisionProblem<'a, T> {
     pub(super) grid: &'a Grid<T>,
     pub(super) gamma: &'a T,
     pub(super) terminal: Terminal,
@@ -222,7 +230,7 @@ struct Softened<T> {
     action_values: Vec<T>,
 }
 
-impl<T: Transcendental> Model<'_, T> {
+impl<T: Transcendental> DecisionProblem<'_, T> {
     fn next(&self, state: usize, action: usize) -> usize {
         self.terminal.next(state, action)
     }
@@ -399,7 +407,7 @@ mod tests {
     /// The best response, and the softened one at a temperature.
     fn pair<T: Transcendental>(policy: &Policy<T>, seed: u32, temperature: f64) -> [Follower<T>; 2] {
         let (grid, gamma) = (perturbed_grid(0.5, seed).map(T::from_f64), T::from_f64(GAMMA));
-        let model = Model { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy };
+        let model = DecisionProblem { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy };
         let hard = || Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
         [hard(), hard().softened(0, &model, &T::from_f64(temperature)).unwrap()]
     }

@@ -9,7 +9,7 @@ mod numpy;
 mod specification;
 mod ties;
 
-use follower::{Follower, Model};
+use follower::{DecisionProblem, Follower};
 pub use specification::{Followers, GridworldSpec};
 pub use ties::{Choices, Ties};
 
@@ -185,7 +185,8 @@ impl<T: Transcendental> Gridworld<T> {
         let mut start = vec![0.0; N_STATES];
         let mut solved = Vec::with_capacity(self.followers.len());
         for (index, grid) in self.followers.iter().enumerate() {
-            let model = Model { grid, gamma: &self.gamma, terminal: self.follower_terminal, policy };
+            let model =
+                DecisionProblem { grid, gamma: &self.gamma, terminal: self.follower_terminal, policy };
             let follower = Follower::solve(index, &model, &start)?;
             start = follower.values.iter().map(T::approximate).collect();
             let choices = self.choices.as_ref().and_then(|choices| choices.get(index));

@@ -9,7 +9,7 @@ const STEPS: usize = 24;
 const SIDE: usize = 8;
 
 /// Random nondecreasing functions over the true range of promises.
-fn random_steps(model: &Model, rng: &mut ChaCha8Rng) -> Steps {
+fn random_steps(model: &GridworldModel, rng: &mut ChaCha8Rng) -> Steps {
     let mut steps = Steps { promises: Vec::new(), values: Vec::new() };
     for s in 0..N_STATES {
         let count = if s == TERMINAL { 1 } else { STEPS };
@@ -49,7 +49,8 @@ fn boxes_bound_what_is_sampled_in_them() {
         let grids = vec![perturbed_grid(0.5, 0), perturbed_grid(0.5, 1)];
         let grid: Vec<f64> = (0..N_STATES).map(|s| 0.5 * (grids[0][s] + grids[1][s])).collect();
         let gamma = Interval::from_ratio(9, 10);
-        let model = Model::new(&Gridworld::new(Interval::point(beta), gamma, grids).unwrap()).unwrap();
+        let model =
+            GridworldModel::new(&Gridworld::new(Interval::point(beta), gamma, grids).unwrap()).unwrap();
         let mut steps = random_steps(&model, &mut rng);
         for _ in 0..120 {
             // In a corner two moves lead back to the cell.
@@ -467,7 +468,7 @@ fn proofs_go_through_all_promises_in_chunks() {
 fn checks_have_the_moves_of_their_model() {
     let grids = vec![perturbed_grid(0.5, 0), perturbed_grid(0.5, 1)];
     let gamma = Interval::from_ratio(9, 10);
-    let model = Model::new(&Gridworld::new(Interval::point(4.0), gamma, grids).unwrap()).unwrap();
+    let model = GridworldModel::new(&Gridworld::new(Interval::point(4.0), gamma, grids).unwrap()).unwrap();
     let state = N_STATES - SIDE;
     let is_of = |change: &dyn Fn(&mut Steps) -> f64| {
         let mut steps = random_steps(&model, &mut ChaCha8Rng::seed_from_u64(6));
