@@ -60,7 +60,7 @@ impl Factorisation<f64> for Lu {
                 matrix[(s, t)] -= gamma * p;
             }
         }
-        let (lu, rows) = in_blocks(matrix).ok_or(singular)?;
+        let (lu, rows) = if n < BLOCK { at_once(matrix) } else { in_blocks(matrix) }.ok_or(singular)?;
         Ok(Self(Factors::Dense { lu, rows }))
     }
 
@@ -96,8 +96,16 @@ impl Factorisation<f64> for Lu {
     }
 }
 
-/// `Q A = L U` in place, `L` below the diagonal of 1s: each block of columns is
-/// eliminated, and the rest less what it takes away. `None` where a pivot is 0.
+/// `Q A = L U`, `L` below the diagonal of 1s. `None` where a pivot is 0.
+fn at_once(matrix: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dyn>)> {
+    let n = matrix.nrows();
+    let (rows, lower, upper) = matrix.lu().unpack();
+    let is_singular = upper.diagonal().iter().any(|pivot| *pivot == 0.0);
+    (!is_singular).then(|| (lower - DMatrix::identity(n, n) + upper, rows))
+}
+
+/// The same in place: each block of columns is eliminated, and the rest is less what it
+/// takes away.
 fn in_blocks(mut a: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dyn>)> {
     let n = a.nrows();
     let mut rows = PermutationSequence::identity_generic(Dyn(n));

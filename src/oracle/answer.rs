@@ -435,13 +435,14 @@ impl Problem {
 
     /// What is known with the digits that it takes.
     fn known<A: Known>(&self) -> Result<A, OracleError> {
+        let cost = precision::Cost::of(self);
         let mut best = A::attempt::<Ball>(self);
         for bits in precision::LADDER {
             let is_decided = match &best {
                 Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.kinks, bits),
                 Err(error) => is_beyond_doubles(error),
             };
-            if is_decided || !precision::is_affordable(self, bits) {
+            if is_decided || !cost.is_affordable(bits) {
                 break;
             }
             let next = BigBall::with_precision(bits, || A::attempt::<BigBall>(self));

@@ -12,19 +12,32 @@ pub(super) const TIES: u64 = 1536;
 /// Nanoseconds that one attempt may take, about.
 const BUDGET: f64 = 2e9;
 
-/// Whether an attempt with so many bits ends in a second or two: elimination takes
-/// `S^3/3` products, each exponential and logarithm some hundreds.
-pub(super) fn is_affordable(problem: &Problem, bits: u64) -> bool {
-    let (n, width) = (problem.n_states() as f64, problem.n_actions() as f64);
-    let work = problem.environment().work(problem.given());
-    let of_policy = match problem.policy() {
-        PolicySpec::Probabilities { .. } if problem.entropy().is_zero() => 0.0,
-        _ => n * width,
-    };
-    let words = bits as f64 / 64.0;
-    // A product, as measured; and what an exponential takes of them.
-    let product = 120.0 + 6.0 * words.powf(1.6);
-    let exponential = 40.0 + 4.0 * (bits as f64).sqrt();
-    let products = work.systems * (n * n * n / 3.0 + 8.0 * n * n) + 8.0 * n * width * n;
-    (products + (work.exponentials + of_policy) * exponential) * product <= BUDGET
+/// What an attempt takes: elimination takes `S^3/3` products, each exponential and
+/// logarithm some hundreds.
+pub(super) struct Cost {
+    products: f64,
+    exponentials: f64,
+}
+
+impl Cost {
+    /// That of a problem.
+    pub(super) fn of(problem: &Problem) -> Self {
+        let (n, width) = (problem.n_states() as f64, problem.n_actions() as f64);
+        let work = problem.environment().work(problem.given());
+        let of_policy = match problem.policy() {
+            PolicySpec::Probabilities { .. } if problem.entropy().is_zero() => 0.0,
+            _ => n * width,
+        };
+        let products = work.systems * (n * n * n / 3.0 + 8.0 * n * n) + 8.0 * n * width * n;
+        Self { products, exponentials: work.exponentials + of_policy }
+    }
+
+    /// Whether an attempt with so many bits ends in a second or two.
+    pub(super) fn is_affordable(&self, bits: u64) -> bool {
+        let words = bits as f64 / 64.0;
+        // A product, as measured; and what an exponential takes of them.
+        let product = 120.0 + 6.0 * words.powf(1.6);
+        let exponential = 40.0 + 4.0 * (bits as f64).sqrt();
+        (self.products + self.exponentials * exponential) * product <= BUDGET
+    }
 }
