@@ -38,23 +38,27 @@ const UNDERFLOW: f64 = f64::MIN_POSITIVE / (1u64 << 38) as f64;
 /// An upper bound of a sum of at most 16 products and quotients of nonnegative
 /// doubles, from its value rounded to nearest. Never 0: terms may have
 /// underflowed.
+#[inline]
 fn rounded_up(x: f64) -> f64 {
     x * (1.0 + 1.0 / (1u64 << 47) as f64) + UNDERFLOW
 }
 
 /// An upper bound of a sum of at most 16 nonnegative doubles, from its value
 /// rounded to nearest: sums do not underflow, so 0 is 0.
+#[inline]
 fn sum_rounded_up(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { rounded_up(x) }
 }
 
 /// `2^exponent` for `|exponent| <= 1022`.
+#[inline]
 fn power_of_two(exponent: i32) -> f64 {
     f64::from_bits(((1023 + i64::from(exponent)) as u64) << 52)
 }
 
 impl Ball {
     /// The ball that holds `x` alone.
+    #[inline]
     pub const fn point(x: f64) -> Self {
         Self { high: x, low: 0.0, radius: 0.0 }
     }
@@ -63,48 +67,57 @@ impl Ball {
     const UNBOUNDED: Self = Self { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
     /// The double nearest to the centre; 0 without a sign.
+    #[inline]
     pub fn midpoint(&self) -> f64 {
         self.high + 0.0
     }
 
     /// A bound of the distance from [`Ball::midpoint`] to any member.
+    #[inline]
     pub fn error_bound(&self) -> f64 {
         if self.low == 0.0 { self.radius } else { sum_rounded_up(self.low.abs() + self.radius) }
     }
 
     /// Whether the centre and the radius are finite.
+    #[inline]
     pub fn is_finite(&self) -> bool {
         self.high.is_finite() && self.low.is_finite() && self.radius.is_finite()
     }
 
     /// A lower bound of every member.
+    #[inline]
     pub fn lower(&self) -> f64 {
         let bound = add_down(self.high, add_down(self.low, -self.radius));
         if bound.is_nan() { f64::NEG_INFINITY } else { bound }
     }
 
     /// An upper bound of every member.
+    #[inline]
     pub fn upper(&self) -> f64 {
         let bound = add_up(self.high, add_up(self.low, self.radius));
         if bound.is_nan() { f64::INFINITY } else { bound }
     }
 
     /// The smallest absolute value of a member, rounded down.
+    #[inline]
     fn mignitude(&self) -> f64 {
         self.lower().max(-self.upper()).max(0.0)
     }
 
     /// The ball whose members lie between the two bounds.
+    #[inline]
     fn between(lower: f64, upper: f64) -> Self {
         let middle = 0.5 * lower + 0.5 * upper;
         let radius = add_up(middle, -lower).max(add_up(upper, -middle));
         if middle.is_finite() { Self { high: middle, low: 0.0, radius } } else { Self::UNBOUNDED }
     }
 
+    #[inline]
     fn is_exact_double(&self) -> bool {
         self.low == 0.0 && self.radius == 0.0
     }
 
+    #[inline]
     fn plus(&self, other: &Self) -> Self {
         // Double-double addition; what its two roundings drop is summed exactly.
         let (sum, sum_error) = two_sum(self.high, other.high);
@@ -117,6 +130,7 @@ impl Ball {
         Self { high, low, radius }
     }
 
+    #[inline]
     fn times(&self, other: &Self) -> Self {
         if self.is_zero() || other.is_zero() {
             return Self::zero();
@@ -142,10 +156,12 @@ impl Ball {
     }
 
     /// `|high| + |low|`, rounded to nearest: for use inside [`rounded_up`].
+    #[inline]
     fn centre_size(&self) -> f64 {
         self.high.abs() + self.low.abs()
     }
 
+    #[inline]
     fn over(&self, other: &Self) -> Self {
         let divisor = other.mignitude();
         if divisor == 0.0 || !divisor.is_finite() {
@@ -167,11 +183,13 @@ impl Ball {
         Self { high, low, radius }
     }
 
+    #[inline]
     fn minus(&self, other: &Self) -> Self {
         self.plus(&-*other)
     }
 
     /// `self 2^exponent`; exact but for underflow.
+    #[inline]
     fn scaled(&self, exponent: i32) -> Self {
         let half = exponent / 2;
         let (a, b) = (power_of_two(half), power_of_two(exponent - half));
@@ -182,6 +200,7 @@ impl Ball {
     }
 
     /// The exponential of the centre.
+    #[inline]
     fn exp_of_centre(&self) -> Self {
         let centre = Self { radius: 0.0, ..*self };
         if centre.is_zero() {
@@ -215,6 +234,7 @@ impl Ball {
     }
 
     /// The logarithm of the centre, which is positive.
+    #[inline]
     fn ln_of_centre(&self) -> Self {
         let mut centre = Self { radius: 0.0, ..*self };
         let mut twos = 0;
@@ -270,21 +290,25 @@ operators!(Ball);
 
 impl Neg for Ball {
     type Output = Self;
+    #[inline]
     fn neg(self) -> Self {
         Self { high: -self.high, low: -self.low, radius: self.radius }
     }
 }
 
 impl Zero for Ball {
+    #[inline]
     fn zero() -> Self {
         Self::point(0.0)
     }
+    #[inline]
     fn is_zero(&self) -> bool {
         self.high == 0.0 && self.is_exact_double()
     }
 }
 
 impl One for Ball {
+    #[inline]
     fn one() -> Self {
         Self::point(1.0)
     }
@@ -295,6 +319,7 @@ impl Field for Ball {
     const UNKNOWN_ERROR: f64 = 0.0;
     type Factorisation = Enclosed<Self>;
 
+    #[inline]
     fn from_f64(x: f64) -> Self {
         Self::point(x)
     }
@@ -311,6 +336,7 @@ impl Field for Ball {
         Self { high, low, radius }
     }
 
+    #[inline]
     fn from_integer(n: i64) -> Self {
         // Two halves, each of which is a double.
         let high = (n >> 32) as f64 * 4_294_967_296.0;
@@ -319,10 +345,12 @@ impl Field for Ball {
         Self { high, low, radius: 0.0 }
     }
 
+    #[inline]
     fn approximate(&self) -> f64 {
         self.high
     }
 
+    #[inline]
     fn sign(&self) -> Option<Ordering> {
         if self.lower() > 0.0 {
             Some(Ordering::Greater)
@@ -335,10 +363,12 @@ impl Field for Ball {
         }
     }
 
+    #[inline]
     fn widened(self, slack: f64) -> Self {
         if slack == 0.0 { self } else { Self { radius: rounded_up(self.radius + slack), ..self } }
     }
 
+    #[inline]
     fn magnitude(&self) -> f64 {
         self.upper().max(-self.lower())
     }
@@ -374,18 +404,22 @@ impl Enclosure for Ball {
     type Size = f64;
     type Approximate = Lu;
 
+    #[inline]
     fn centre(&self) -> Self {
         Self { radius: 0.0, ..*self }
     }
 
+    #[inline]
     fn size(&self) -> f64 {
         self.magnitude()
     }
 
+    #[inline]
     fn least(&self) -> f64 {
         self.lower().max(0.0)
     }
 
+    #[inline]
     fn widened_by(self, slack: f64) -> Self {
         self.widened(slack)
     }

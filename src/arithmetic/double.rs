@@ -12,6 +12,7 @@ impl Field for f64 {
     const UNKNOWN_ERROR: f64 = 1e-12;
     type Factorisation = Lu;
 
+    #[inline]
     fn from_f64(x: f64) -> Self {
         x
     }
@@ -20,18 +21,22 @@ impl Field for f64 {
         q.to_f64().unwrap_or(f64::NAN)
     }
 
+    #[inline]
     fn approximate(&self) -> f64 {
         *self
     }
 
+    #[inline]
     fn sign(&self) -> Option<Ordering> {
         self.partial_cmp(&0.0)
     }
 
+    #[inline]
     fn widened(self, _slack: f64) -> Self {
         self
     }
 
+    #[inline]
     fn magnitude(&self) -> f64 {
         self.abs()
     }

@@ -29,11 +29,13 @@ pub struct Interval {
 
 impl Interval {
     /// The interval from `lower` to `upper`; `None` unless `lower <= upper`.
+    #[inline]
     pub fn new(lower: f64, upper: f64) -> Option<Self> {
         (lower <= upper).then_some(Self { lower, upper })
     }
 
     /// The interval that holds `x` alone.
+    #[inline]
     pub const fn point(x: f64) -> Self {
         Self { lower: x, upper: x }
     }
@@ -42,38 +44,46 @@ impl Interval {
     pub const ENTIRE: Self = Self { lower: f64::NEG_INFINITY, upper: f64::INFINITY };
 
     /// The lower end.
+    #[inline]
     pub fn lower(&self) -> f64 {
         self.lower
     }
 
     /// The upper end.
+    #[inline]
     pub fn upper(&self) -> f64 {
         self.upper
     }
 
     /// Whether `x` is a member.
+    #[inline]
     pub fn contains(&self, x: f64) -> bool {
         self.lower <= x && x <= self.upper
     }
 
     /// An upper bound of `upper - lower`.
+    #[inline]
     pub fn width(&self) -> f64 {
         add_up(self.upper, -self.lower)
     }
 
     /// From possibly unordered or undefined bounds: undefined ones are infinite.
+    #[inline]
     fn from_bounds(lower: f64, upper: f64) -> Self {
         if lower <= upper { Self { lower, upper } } else { Self::ENTIRE }
     }
 
+    #[inline]
     fn plus(&self, other: &Self) -> Self {
         Self::from_bounds(add_down(self.lower, other.lower), add_up(self.upper, other.upper))
     }
 
+    #[inline]
     fn minus(&self, other: &Self) -> Self {
         Self::from_bounds(add_down(self.lower, -other.upper), add_up(self.upper, -other.lower))
     }
 
+    #[inline]
     fn times(&self, other: &Self) -> Self {
         let (a, b, c, d) = (self.lower, self.upper, other.lower, other.upper);
         if a >= 0.0 && c >= 0.0 {
@@ -85,6 +95,7 @@ impl Interval {
         Self::from_bounds(lower, upper)
     }
 
+    #[inline]
     fn over(&self, other: &Self) -> Self {
         if other.lower <= 0.0 && other.upper >= 0.0 {
             return Self::ENTIRE;
@@ -101,21 +112,25 @@ operators!(Interval);
 
 impl Neg for Interval {
     type Output = Self;
+    #[inline]
     fn neg(self) -> Self {
         Self { lower: -self.upper, upper: -self.lower }
     }
 }
 
 impl Zero for Interval {
+    #[inline]
     fn zero() -> Self {
         Self::point(0.0)
     }
+    #[inline]
     fn is_zero(&self) -> bool {
         self.lower == 0.0 && self.upper == 0.0
     }
 }
 
 impl One for Interval {
+    #[inline]
     fn one() -> Self {
         Self::point(1.0)
     }
@@ -126,6 +141,7 @@ impl Field for Interval {
     const UNKNOWN_ERROR: f64 = 0.0;
     type Factorisation = Enclosed<Self>;
 
+    #[inline]
     fn from_f64(x: f64) -> Self {
         Self::point(x)
     }
@@ -143,10 +159,12 @@ impl Field for Interval {
         }
     }
 
+    #[inline]
     fn approximate(&self) -> f64 {
         if self.lower == self.upper { self.lower } else { 0.5 * self.lower + 0.5 * self.upper }
     }
 
+    #[inline]
     fn sign(&self) -> Option<Ordering> {
         if self.lower > 0.0 {
             Some(Ordering::Greater)
@@ -159,10 +177,12 @@ impl Field for Interval {
         }
     }
 
+    #[inline]
     fn widened(self, slack: f64) -> Self {
         Self::from_bounds(add_down(self.lower, -slack), add_up(self.upper, slack))
     }
 
+    #[inline]
     fn magnitude(&self) -> f64 {
         self.lower.abs().max(self.upper.abs())
     }
@@ -187,18 +207,22 @@ impl Enclosure for Interval {
     type Size = f64;
     type Approximate = Lu;
 
+    #[inline]
     fn centre(&self) -> Self {
         Self::point(self.approximate())
     }
 
+    #[inline]
     fn size(&self) -> f64 {
         self.magnitude()
     }
 
+    #[inline]
     fn least(&self) -> f64 {
         self.lower().max(0.0)
     }
 
+    #[inline]
     fn widened_by(self, slack: f64) -> Self {
         self.widened(slack)
     }

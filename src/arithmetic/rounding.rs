@@ -10,6 +10,7 @@
 const UNDERFLOW_GUARD: f64 = 1e-280;
 
 /// `a + b` rounded and its exact error (Knuth); exact unless it overflows.
+#[inline]
 pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
@@ -19,39 +20,46 @@ pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
 
 /// `a * b` rounded and its error, exact where `|a b|` is at least 1e-280 and
 /// finite.
+#[inline]
 pub(crate) fn two_product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
 }
 
 /// Whether `two_product` with this product has an exact error term.
+#[inline]
 pub(crate) fn error_is_exact(product: f64) -> bool {
     product.abs() >= UNDERFLOW_GUARD && product.is_finite()
 }
 
 /// The largest double known to be at most the exact value `rounded + error`.
+#[inline]
 fn down(rounded: f64, error: f64) -> f64 {
     // Not `error < 0.0`: an error that is not a finite number is stepped over too.
     if (0.0..f64::INFINITY).contains(&error) { rounded } else { rounded.next_down() }
 }
 
 /// The double below, but not below 0 where the exact value is positive.
+#[inline]
 fn down_on_its_side(rounded: f64, is_positive: bool) -> f64 {
     if is_positive { rounded.next_down().max(0.0) } else { rounded.next_down() }
 }
 
 /// A lower bound of `a + b`.
+#[inline]
 pub fn add_down(a: f64, b: f64) -> f64 {
     let (sum, error) = two_sum(a, b);
     if a.is_finite() && b.is_finite() { down(sum, error) } else { a + b }
 }
 
 /// An upper bound of `a + b`.
+#[inline]
 pub fn add_up(a: f64, b: f64) -> f64 {
     -add_down(-a, -b)
 }
 
 /// A lower bound of `a b`; 0 times anything is 0.
+#[inline]
 pub fn mul_down(a: f64, b: f64) -> f64 {
     if a == 0.0 || b == 0.0 {
         return 0.0;
@@ -67,11 +75,13 @@ pub fn mul_down(a: f64, b: f64) -> f64 {
 }
 
 /// An upper bound of `a b`.
+#[inline]
 pub fn mul_up(a: f64, b: f64) -> f64 {
     -mul_down(-a, b)
 }
 
 /// A lower bound of `a / b` for `b != 0`.
+#[inline]
 pub fn div_down(a: f64, b: f64) -> f64 {
     if a == 0.0 {
         return 0.0;
@@ -90,6 +100,7 @@ pub fn div_down(a: f64, b: f64) -> f64 {
 }
 
 /// An upper bound of `a / b` for `b != 0`.
+#[inline]
 pub fn div_up(a: f64, b: f64) -> f64 {
     -div_down(-a, b)
 }
