@@ -89,7 +89,8 @@ impl Instance {
     /// `2 Rbar (1/2 + gamma B^2/4) / (1-gamma)^2`, `B` the spread of `psi`.
     fn smoothness(self, problem: &Problem) -> Option<f64> {
         let (range, spread) = match problem.structure() {
-            Structure::Affine(parts) if !parts.responds() => {
+            Structure::Affine(affine) => {
+                let parts = affine.parts().ok().filter(|parts| !parts.responds())?;
                 (width(parts.rewards.iter().map(Field::approximate)), 0.0)
             }
             Structure::LocalFamily(family) => {
@@ -396,7 +397,8 @@ mod tests {
     fn the_constant_is_that_of_the_theory() {
         let problem = INSTANCES[0].problem(0).unwrap();
         // Without a response: Rbar/(1-gamma)^2.
-        let Structure::Affine(parts) = problem.structure() else { panic!() };
+        let Structure::Affine(affine) = problem.structure() else { panic!() };
+        let parts = affine.parts().unwrap();
         let constant = INSTANCES[0].smoothness(&problem).unwrap();
         assert!((constant - 50.0 * width(parts.rewards.iter().map(Field::approximate))).abs() < 1e-9);
         assert_eq!(INSTANCES[1].smoothness(&INSTANCES[1].problem(0).unwrap()), None);

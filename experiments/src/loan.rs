@@ -71,7 +71,7 @@ impl Settings {
         let lift = |x: f64| T::from_f64(x);
         let loan =
             Loan { form, q0: lift(self.q0), c: lift(self.c), gain: lift(self.gain), loss: lift(self.loss) };
-        let initial = (0..form.n_states()).map(|s| lift(if s == 0 { 1.0 } else { 0.0 })).collect();
+        let initial = form.initial().into_iter().map(lift).collect();
         let gamma = lift(self.gamma);
         Ok(PerformativeMdp { response: Box::new(loan.to_affine()?), initial, gamma, entropy: T::zero() })
     }

@@ -25,7 +25,7 @@ pub(super) fn model(problem: &Problem) -> Result<AffineModel, OptimumError> {
         return Err(OptimumError::Size { n_states, n_actions });
     }
     match problem.structure() {
-        Structure::Affine(parts) => affine_model(&parts, problem),
+        Structure::Affine(affine) => affine_model(&affine.parts()?, problem),
         _ => Err(OptimumError::NotBounded { kind: problem.environment().kind() }),
     }
 }

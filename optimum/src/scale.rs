@@ -6,8 +6,8 @@ use num_traits::{One, Signed, Zero};
 use super::{OptimumSettings, Progress};
 use pemdp::arithmetic::rounding::{div_down, mul_down, mul_up};
 use pemdp::arithmetic::{BigBall, Field, Interval, Rational};
-use pemdp::environments::Structure;
-use pemdp::problem::{Numeral, Problem};
+use pemdp::environments::{AffineStructure, Structure};
+use pemdp::problem::{Numeral, Problem, largest};
 
 /// How the rewards of a problem are scaled.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,10 +95,9 @@ fn top(x: &Rational) -> i64 {
 /// A bound of `|r|` over the domain; none where it is 0, or rewards are not scaled.
 fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
     let size = |x: &Numeral| x.exact().abs();
-    let largest = |entries: &[Numeral]| entries.iter().map(size).max().unwrap_or_else(Rational::zero);
     let reward = match problem.structure() {
-        Structure::Fixed(fixed) => largest(&fixed.rewards),
-        Structure::Affine(parts) => parts.largest_reward,
+        Structure::Fixed(fixed) => fixed.largest_reward(),
+        Structure::Affine(affine) => affine.largest_reward(),
         Structure::LocalFamily(family) => {
             let base = largest(&family.reward_base);
             let slope = &family.slope;

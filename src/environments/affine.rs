@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use num_traits::{Signed, Zero};
 
 use super::fixed::rows;
-use super::{AffineParts, Given, Specification, Structure};
+use super::{AffineParts, AffineStructure, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::{exact_sum, lift, shown_rational};
+use crate::problem::numeral::{exact_sum, largest, lift, shown_rational};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
@@ -35,9 +35,6 @@ pub struct Affine<T> {
     transition_slopes: Vec<([usize; 5], T)>,
     reward_slopes: Vec<([usize; 4], T)>,
 }
-
-/// `P`, `r`, slopes of `P` and of `r`.
-type Numbers<T> = (Vec<T>, Vec<T>, Vec<([usize; 5], T)>, Vec<([usize; 4], T)>);
 
 impl<T: Field> Affine<T> {
     /// An affine environment from its base (rows in the order `s A + a`) and
@@ -77,13 +74,6 @@ impl<T: Field> Affine<T> {
         Ok(Self { n_actions, base, rewards, transition_slopes, reward_slopes })
     }
 
-    /// Constant parts and slopes, `P` dense: `(P, r, slopes of P, slopes of r)`.
-    pub(super) fn into_parts(self) -> Numbers<T> {
-        let width = self.base.width();
-        let entries = (0..self.base.len() * width).map(|k| self.base.entry(k / width, k % width)).collect();
-        (entries, self.rewards, self.transition_slopes, self.reward_slopes)
-    }
-
     /// The rows that a policy induces: the base plus the slopes, which are
     /// sorted by row.
     fn rows(&self, policy: &Policy<T>) -> Result<Rows<T>, ShapeError> {
@@ -98,6 +88,20 @@ impl<T: Field> Affine<T> {
             row
         });
         Rows::sparse(self.base.width(), rows)
+    }
+}
+
+impl Affine<Rational> {
+    /// Its numbers, `P` dense.
+    pub(super) fn into_parts(self) -> AffineParts {
+        let width = self.base.width();
+        let entries = 0..self.base.len() * width;
+        AffineParts {
+            transitions: entries.map(|k| self.base.entry(k / width, k % width)).collect(),
+            transition_slopes: self.transition_slopes,
+            rewards: self.rewards,
+            reward_slopes: self.reward_slopes,
+        }
     }
 }
 
@@ -196,9 +200,7 @@ impl Specification for AffineSpec {
 
     fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
         let (n, width) = (checker.n_states(), checker.n_actions());
-        checker.each(TRANSITIONS, &self.transitions, &[n, width, n], |index, x| {
-            checker.number(TRANSITIONS, index, x)
-        })?;
+        checker.numbers(TRANSITIONS, &self.transitions, &[n, width, n])?;
         checker.table("environment.rewards", &self.rewards)?;
         checker.sparse("environment.reward_slopes", &self.reward_slopes, [n, width, n, width])?;
         checker.sparse(SLOPES, &self.transition_slopes, [n, width, n, n, width])?;
@@ -220,19 +222,7 @@ impl Specification for AffineSpec {
     }
 
     fn structure(&self, _given: Given<'_>) -> Structure<'_> {
-        fn exact<const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], Rational)> {
-            entries.iter().map(|(index, m)| (*index, m.exact())).collect()
-        }
-        let rewards: Vec<Rational> = lift(&self.rewards);
-        let reward_slopes = exact(&self.reward_slopes);
-        let largest_reward = largest_reward(&rewards, &reward_slopes);
-        Structure::Affine(AffineParts {
-            transitions: lift(&self.transitions),
-            transition_slopes: exact(&self.transition_slopes),
-            rewards,
-            reward_slopes,
-            largest_reward,
-        })
+        Structure::Affine(self)
     }
 
     fn scale_rewards(&mut self, factor: &Rational) {
@@ -255,20 +245,32 @@ fn lift_sums<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec
     sorted.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
 }
 
-/// A bound of `|r|` over all policies.
-fn largest_reward(rewards: &[Rational], slopes: &[([usize; 4], Rational)]) -> Rational {
-    // Slopes of the same entry may cancel.
-    let mut sums: BTreeMap<[usize; 4], Rational> = BTreeMap::new();
-    for (entry, n) in slopes {
-        *sums.entry(*entry).or_insert_with(Rational::zero) += n;
+impl AffineStructure for AffineSpec {
+    fn parts(&self) -> Result<AffineParts, ModelError> {
+        fn exact<const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], Rational)> {
+            entries.iter().map(|(index, m)| (*index, m.exact())).collect()
+        }
+        Ok(AffineParts {
+            transitions: lift(&self.transitions),
+            transition_slopes: exact(&self.transition_slopes),
+            rewards: lift(&self.rewards),
+            reward_slopes: exact(&self.reward_slopes),
+        })
     }
-    // Each state's probabilities sum to 1; the largest row has no more than all.
-    let mut rows: BTreeMap<[usize; 2], Rational> = BTreeMap::new();
-    for ([s, a, ..], n) in sums {
-        *rows.entry([s, a]).or_insert_with(Rational::zero) += n.abs();
+
+    fn largest_reward(&self) -> Rational {
+        // Slopes of the same entry may cancel.
+        let mut sums: BTreeMap<[usize; 4], Rational> = BTreeMap::new();
+        for (entry, n) in &self.reward_slopes {
+            *sums.entry(*entry).or_insert_with(Rational::zero) += n.exact();
+        }
+        // Each state's probabilities sum to 1; the largest row has no more than all.
+        let mut rows: BTreeMap<[usize; 2], Rational> = BTreeMap::new();
+        for ([s, a, ..], n) in sums {
+            *rows.entry([s, a]).or_insert_with(Rational::zero) += n.abs();
+        }
+        largest(&self.rewards) + rows.into_values().max().unwrap_or_else(Rational::zero)
     }
-    let base = rewards.iter().map(Signed::abs).max().unwrap_or_else(Rational::zero);
-    base + rows.into_values().max().unwrap_or_else(Rational::zero)
 }
 
 impl AffineSpec {

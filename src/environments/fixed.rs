@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use num_traits::{Signed, Zero};
-
-use super::{AffineParts, Explicit, Given, Specification, Structure};
+use super::{AffineParts, AffineStructure, Explicit, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::{Kernel, ModelError};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::lift;
+use crate::problem::numeral::{largest, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
@@ -26,17 +24,19 @@ pub struct FixedSpec {
     pub rewards: Vec<Numeral>,
 }
 
-impl FixedSpec {
-    /// The same as an affine environment without slopes.
-    pub fn affine(&self) -> AffineParts {
-        let rewards: Vec<Rational> = lift(&self.rewards);
-        AffineParts {
+/// Without slopes.
+impl AffineStructure for FixedSpec {
+    fn parts(&self) -> Result<AffineParts, ModelError> {
+        Ok(AffineParts {
             transitions: lift(&self.transitions),
             transition_slopes: Vec::new(),
-            largest_reward: rewards.iter().map(Signed::abs).max().unwrap_or_else(Rational::zero),
-            rewards,
+            rewards: lift(&self.rewards),
             reward_slopes: Vec::new(),
-        }
+        })
+    }
+
+    fn largest_reward(&self) -> Rational {
+        largest(&self.rewards)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use num_traits::Signed;
 
-use super::{Affine, AffineParts, Given, Specification, Structure};
+use super::{Affine, AffineParts, AffineStructure, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::ModelError;
@@ -32,6 +32,11 @@ impl LoanForm {
             Self::Bandit => 1,
             Self::Mdp => 4,
         }
+    }
+
+    /// The initial distribution: the only state, or the applicant's.
+    pub fn initial(self) -> Vec<f64> {
+        (0..self.n_states()).map(|s| if s == 0 { 1.0 } else { 0.0 }).collect()
     }
 }
 
@@ -149,10 +154,8 @@ impl Specification for LoanSpec {
         checker.number("environment.loss", &[], &self.loss)
     }
 
-    /// The only state, or the applicant's.
     fn initial(&self) -> Option<Vec<Numeral>> {
-        let first = |s| if s == 0 { Numeral::from(1.0) } else { Numeral::ZERO };
-        Some((0..self.form.n_states()).map(first).collect())
+        Some(self.form.initial().into_iter().map(Numeral::from).collect())
     }
 
     fn rational_response<T: Field>(
@@ -163,16 +166,7 @@ impl Specification for LoanSpec {
     }
 
     fn structure(&self, _given: Given<'_>) -> Structure<'_> {
-        let Ok(affine) = self.lifted::<Rational>().to_affine() else { return Structure::Opaque };
-        let (transitions, rewards, transition_slopes, reward_slopes) = affine.into_parts();
-        let largest_reward = self.gain.exact().abs().max(self.loss.exact().abs());
-        Structure::Affine(AffineParts {
-            transitions,
-            transition_slopes,
-            rewards,
-            reward_slopes,
-            largest_reward,
-        })
+        Structure::Affine(self)
     }
 
     fn scale_rewards(&mut self, factor: &Rational) {
@@ -182,5 +176,16 @@ impl Specification for LoanSpec {
     fn summary(&self, show: &dyn Fn(&Numeral) -> String) -> String {
         let [q0, c, gain, loss] = [&self.q0, &self.c, &self.gain, &self.loss].map(show);
         format!("q0 {q0}, c {c}, gain {gain}, loss {loss}")
+    }
+}
+
+/// The constant parts and slopes of either form.
+impl AffineStructure for LoanSpec {
+    fn parts(&self) -> Result<AffineParts, ModelError> {
+        Ok(self.lifted::<Rational>().to_affine()?.into_parts())
+    }
+
+    fn largest_reward(&self) -> Rational {
+        self.gain.exact().abs().max(self.loss.exact().abs())
     }
 }

@@ -24,7 +24,7 @@ pub use exponential_family::{
 pub use fixed::FixedSpec;
 pub use gridworld::{Followers, Gridworld, GridworldSpec};
 pub use loan::{Loan, LoanForm, LoanSpec};
-pub use structure::{AffineParts, Structure};
+pub use structure::{AffineParts, AffineStructure, Structure};
 
 use std::fmt::Debug;
 

@@ -1,21 +1,23 @@
 //! What is known of an environment's dependence on the policy.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 
 use num_traits::Zero;
 
 use super::{ExplicitSpec, ExponentialFamilySpec, FixedSpec, GridworldSpec};
 use crate::arithmetic::Rational;
+use crate::mdp::ModelError;
 
 /// What is known of an environment's dependence on the policy: what bounds and closed
 /// forms can start from. Whoever asks goes by this, never by the environment's name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Structure<'a> {
     /// `P` and `r` do not respond.
     Fixed(Cow<'a, FixedSpec>),
     /// `P` and `r` are affine in the probabilities of the policy.
-    Affine(AffineParts),
+    Affine(&'a dyn AffineStructure),
     /// Each row of `P` and entry of `r` depends on its own parameter `theta[s,a]`, as in
     /// an exponential family.
     LocalFamily(Cow<'a, ExponentialFamilySpec>),
@@ -28,6 +30,18 @@ pub enum Structure<'a> {
     Point(Cow<'a, ExplicitSpec>),
     /// Nothing is known.
     Opaque,
+}
+
+/// An environment that is affine in the probabilities of the policy.
+pub trait AffineStructure: Debug {
+    /// Its numbers.
+    ///
+    /// # Errors
+    /// [`ModelError`] for parts that do not fit, which checked data never have.
+    fn parts(&self) -> Result<AffineParts, ModelError>;
+
+    /// A bound of `|r(s,a)|` over all policies.
+    fn largest_reward(&self) -> Rational;
 }
 
 impl AffineParts {
@@ -49,6 +63,4 @@ pub struct AffineParts {
     pub rewards: Vec<Rational>,
     /// `([s, a, s2, a2], n)` adds `n pi(a2|s2)` to `r(s,a)`.
     pub reward_slopes: Vec<([usize; 4], Rational)>,
-    /// A bound of `|r(s,a)|` over all policies.
-    pub largest_reward: Rational,
 }

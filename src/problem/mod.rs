@@ -19,7 +19,7 @@ pub(crate) mod writer;
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};
-pub use numeral::{Numeral, NumeralError, Reading, exact_sum};
+pub use numeral::{Numeral, NumeralError, Reading, exact_sum, largest};
 pub use policy::PolicySpec;
 
 use num_traits::{One, Zero};

@@ -362,6 +362,11 @@ pub(crate) fn lift<T: Field>(numerals: &[Numeral]) -> Vec<T> {
     numerals.iter().map(Numeral::lift).collect()
 }
 
+/// The largest absolute value; 0 of none.
+pub fn largest(numerals: &[Numeral]) -> Rational {
+    numerals.iter().map(|x| x.exact().abs()).max().unwrap_or_else(Rational::zero)
+}
+
 /// The exact sum, not in lowest terms: cancelling would cost more than it
 /// saves, and comparisons do not need it. Adding in pairs keeps the operands
 /// balanced, so that unrelated denominators do not make the cost quadratic.

@@ -17,7 +17,7 @@ use crate::build;
 use crate::cell::Cell;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::best_response::best_response;
-use pemdp::environments::Structure;
+use pemdp::environments::{AffineStructure, Structure};
 use pemdp::mdp::{Kernel, Mdp};
 use pemdp::problem::Problem;
 
@@ -224,10 +224,11 @@ impl ReducedModel {
     fn new(problem: &Problem) -> Result<Self, CertificateError> {
         let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
         let parts = match problem.structure() {
-            Structure::Affine(parts) => parts,
-            Structure::Fixed(fixed) => fixed.affine(),
-            _ => return Err(CertificateError::NotCovered { kind: problem.environment().kind() }),
+            Structure::Affine(affine) => affine.parts().ok(),
+            Structure::Fixed(fixed) => fixed.parts().ok(),
+            _ => None,
         };
+        let parts = parts.ok_or(CertificateError::NotCovered { kind: problem.environment().kind() })?;
         let mut kernel: Vec<Exact> = parts.transitions.iter().map(Exact::constant).collect();
         let mut rewards: Vec<Exact> = parts.rewards.iter().map(Exact::constant).collect();
         for ([s, a, t, s2, a2], m) in &parts.transition_slopes {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::model::{Learner, follower_values};
 use super::{GridworldCertificate, SearchSettings, Watch, search, verify};
+use crate::build;
 use crate::performative::{Found, Halt};
 use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::add_up;
@@ -47,7 +48,7 @@ pub(crate) fn gridworld_optimum(
         return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
     };
     let world = given.world::<Interval>(problem.gamma())?;
-    let initial = problem.model::<Interval>()?.initial;
+    let initial = build::initial(problem);
     let mut finder = Finder { problem, settings, halt, best: Vec::new(), value: f64::NEG_INFINITY };
     finder.look_at_known(is_benchmark(&world))?;
     let bound = upper_bound(&world, &initial, halt);

@@ -6,6 +6,7 @@ use super::LandscapeError;
 use crate::polynomial::Polynomial;
 use pemdp::arithmetic::Rational;
 use pemdp::environments::{Base, Structure};
+use pemdp::performative::PerformanceError;
 use pemdp::problem::Problem;
 
 /// The product of the denominators `c_s(w)` that clear the rows of
@@ -32,7 +33,8 @@ pub(super) fn cleared_by(
     let none = |why| Err(LandscapeError::NoLandscape { what: problem.environment().kind(), why });
     let referring = match problem.structure() {
         Structure::Fixed(_) => 0,
-        Structure::Affine(parts) => {
+        Structure::Affine(affine) => {
+            let parts = affine.parts().map_err(PerformanceError::from)?;
             let transitions = parts.transition_slopes.iter().map(|([s, _, _, s2, _], m)| (*s, *s2, m));
             let rewards = parts.reward_slopes.iter().map(|([s, _, s2, _], n)| (*s, *s2, n));
             let mut refers = vec![false; n_states];
