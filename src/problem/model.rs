@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::Problem;
 use super::numeral::lift;
-use crate::arithmetic::{Ball, BigBall, Dual, Field, Interval, Rational, Transcendental};
+use crate::arithmetic::{Ball, BigBall, Dual, Field, Rational, Transcendental};
 use crate::environments::{EnvironmentSpec, Given};
 use crate::mdp::ModelError;
 use crate::performative::PerformativeMdp;
@@ -54,7 +54,7 @@ macro_rules! arithmetics {
     )+};
 }
 
-arithmetics!(f64, Interval, Ball, BigBall, Dual<f64>);
+arithmetics!(f64, Ball, BigBall, Dual<f64>);
 
 impl Problem {
     /// What does not respond, around an environment.
