@@ -2,8 +2,7 @@
 //!
 //! Proofs: `docs/theory/planning.md`.
 
-use crate::evaluate::EvaluationError;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, EvaluationError, evaluate};
 use crate::mdp::Mdp;
 use crate::policy::Policy;
 

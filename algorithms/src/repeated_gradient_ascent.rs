@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::retraining::Deployment;
+use super::retraining::Deployer;
 use super::run::{Run, rewards};
 use super::settings::{Check, Setting, SettingError, from_map, to_json};
 use super::trajectory::Stop;
@@ -73,7 +73,7 @@ impl Algorithm for RepeatedGradientAscent {
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        let deployment = Deployment::new(ENTRY.name, task)?;
+        let deployment = Deployer::new(ENTRY.name, task)?;
         let mut policy = deployment.start()?;
         let mut occupancy: Option<Vec<f64>> = None;
         for iteration in 0.. {

@@ -109,7 +109,7 @@ impl Retraining {
 
     /// Deploys, observes and retrains, one iterate for each policy.
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
-        let deployment = Deployment::new(self.algorithm, task)?;
+        let deployment = Deployer::new(self.algorithm, task)?;
         let entropy = match self.regulariser {
             Regulariser::Entropy => self.lambda,
             _ => task.environment.entropy,
@@ -217,14 +217,14 @@ impl Retraining {
 }
 
 /// Turns best responses into policies that an environment responds to.
-pub(super) struct Deployment<'a> {
+pub(super) struct Deployer<'a> {
     algorithm: &'static str,
     start: &'a Policy<f64>,
     /// Whether the environment responds to `log pi` and not to `pi`.
     to_logarithms: bool,
 }
 
-impl<'a> Deployment<'a> {
+impl<'a> Deployer<'a> {
     /// # Errors
     /// [`AlgorithmError::NotApplicable`] where best responses mean nothing.
     pub(super) fn new(algorithm: &'static str, task: &'a Task) -> Result<Self, AlgorithmError> {

@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use rand::{RngExt, SeedableRng};
+use pemdp_algorithms::estimate::normal;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// How long and how finely to search.
@@ -106,13 +107,6 @@ pub fn minimise(objective: impl Fn(&[f64]) -> f64, origin: &[f64], search: Searc
         deviation *= ((step_path.norm() / expected - 1.0) * step_rate / damping).exp();
     }
     best
-}
-
-/// A standard normal number, by Box and Muller.
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (x, y): (f64, f64) = (rng.random(), rng.random());
-    // 1 - x is in (0, 1], where the logarithm is finite.
-    (-2.0 * (1.0 - x).ln()).sqrt() * (std::f64::consts::TAU * y).cos()
 }
 
 #[cfg(test)]

@@ -406,9 +406,7 @@ impl Specification for ExponentialFamilySpec {
             return Err(InputError::new("policy.kind", problem));
         }
         let (n, width) = (checker.n_states(), checker.n_actions());
-        checker.each("environment.psi", &self.psi, &[n], |index, x| {
-            checker.number("environment.psi", index, x)
-        })?;
+        checker.numbers("environment.psi", &self.psi, &[n])?;
         let row = |path: &str, i: usize| format!("{path}[{}][{}]", i / width, i % width);
         match &self.base {
             Base::Logits(None) => {}

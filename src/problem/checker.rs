@@ -112,8 +112,15 @@ impl<'a> Checker<'a> {
     /// # Errors
     /// Another number of entries, and what [`Checker::number`] refuses.
     pub fn table(&self, path: &str, entries: &[Numeral]) -> Checked<()> {
-        self.length(path, entries.len(), self.n_states * self.n_actions)?;
-        self.each(path, entries, &[self.n_states, self.n_actions], |index, x| self.number(path, index, x))
+        self.numbers(path, entries, &[self.n_states, self.n_actions])
+    }
+
+    /// Numbers of this shape.
+    ///
+    /// # Errors
+    /// As [`Checker::table`].
+    pub fn numbers(&self, path: &str, entries: &[Numeral], shape: &[usize]) -> Checked<()> {
+        self.each(path, entries, shape, |index, x| self.number(path, index, x))
     }
 
     /// Calls `check` with each entry of an array of this shape, and its index.

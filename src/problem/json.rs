@@ -121,9 +121,10 @@ impl<'a> Node<'a> {
 
     /// The beginning of the value at a path such as `environment.rewards[1][0]`.
     pub(super) fn quoted_at(&self, path: &str) -> Option<String> {
-        let Some(rest) = path.strip_prefix('.').or(Some(path)).filter(|rest| !rest.is_empty()) else {
+        let rest = path.strip_prefix('.').unwrap_or(path);
+        if rest.is_empty() {
             return Some(self.quoted());
-        };
+        }
         if let Some((index, rest)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             return self.array().ok()?.nth(index.parse().ok()?)?.quoted_at(rest);
         }

@@ -107,15 +107,13 @@ impl PolicySpec {
                     return Err(InputError::new("policy.theta", problem));
                 }
                 let shape = [checker.n_states(), checker.n_actions(), theta.len()];
-                checker.each("policy.theta", theta, &shape[2..], |index, x| {
-                    checker.number("policy.theta", index, x)
-                })?;
-                checker.each(path, features, &shape, |index, x| checker.number(path, index, x))
+                checker.numbers("policy.theta", theta, &shape[2..])?;
+                checker.numbers(path, features, &shape)
             }
             Self::Weights { values } => {
-                checker.table(path, values)?;
                 let shape = [checker.n_states(), checker.n_actions()];
                 checker.each(path, values, &shape, |index, weight| {
+                    checker.number(path, index, weight)?;
                     let is_positive = weight.sign().is_gt();
                     if is_positive {
                         Ok(())

@@ -35,8 +35,7 @@ pub use form::{Baseline, Form, OneStepLate, Printed, Return, Score, StepWeights,
 pub use kind::EstimatorKind;
 pub use moments::{Enumeration, Moments, enumerate, moments};
 pub use truncation::{Truncation, TruncationBound};
-pub(crate) use two_point::normal;
-pub use two_point::{SampledValue, TwoPoint, sampled_value};
+pub use two_point::{SampledValue, TwoPoint, normal, sampled_value};
 
 use rand::Rng;
 use thiserror::Error;

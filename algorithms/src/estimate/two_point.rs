@@ -106,7 +106,7 @@ fn unit_vector(n: usize, rng: &mut impl Rng) -> Vec<f64> {
 }
 
 /// A standard normal number, by Box and Muller.
-pub(crate) fn normal(rng: &mut impl Rng) -> f64 {
+pub fn normal(rng: &mut impl Rng) -> f64 {
     let (x, y): (f64, f64) = (rng.random(), rng.random());
     // 1 - x is in (0, 1], where the logarithm is finite.
     (-2.0 * (1.0 - x).ln()).sqrt() * (std::f64::consts::TAU * y).cos()

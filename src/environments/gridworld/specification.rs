@@ -131,19 +131,17 @@ impl Specification for GridworldSpec {
             unexpected("environment.beta", &[], &self.beta, "a number from 0 to 1e6")?;
         }
         let count = self.followers.count();
+        let path =
+            if matches!(self.followers, Followers::Given(_)) { GRIDS } else { "environment.followers" };
+        if !(1..=LARGEST_COUNT).contains(&count) {
+            return Err(InputError::new(
+                path,
+                format!("gives {count} followers, expected 1 to {LARGEST_COUNT}"),
+            ));
+        }
         match &self.followers {
-            Followers::Seeded { eps, .. } => {
-                checker.probability("environment.eps", &[], eps)?;
-                if !(1..=LARGEST_COUNT).contains(&count) {
-                    let problem = format!("is {count}, expected an integer from 1 to {LARGEST_COUNT}");
-                    return Err(InputError::new("environment.followers", problem));
-                }
-            }
+            Followers::Seeded { eps, .. } => checker.probability("environment.eps", &[], eps)?,
             Followers::Given(grids) => {
-                if !(1..=LARGEST_COUNT).contains(&count) {
-                    let problem = format!("has length {count}, expected 1 to {LARGEST_COUNT} grids");
-                    return Err(InputError::new(GRIDS, problem));
-                }
                 for (f, grid) in grids.iter().enumerate() {
                     checker.each(GRIDS, grid, &[SIDE, SIDE], |cell, x| {
                         let within = x.is_finite() && x.approximate().is_finite();
