@@ -12,6 +12,7 @@ use faer::sparse::linalg::solvers::Lu as FaerSparseLu;
 use faer::sparse::{SparseColMat, Triplet};
 use nalgebra::{DMatrix, DVector, Dyn, PermutationSequence};
 
+use super::product::dot;
 use super::skyline::Skyline;
 use super::{Approximate, Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
@@ -167,10 +168,10 @@ fn approximate<T: Field>(b: &[T]) -> Vec<f64> {
 /// Back substitution with the transpose of the unit lower triangle of `lu`,
 /// which nalgebra has only for a stored diagonal.
 fn solve_unit_lower_transposed(lu: &DMatrix<f64>, x: &mut [f64]) {
-    for i in (0..x.len()).rev() {
-        for j in i + 1..x.len() {
-            x[i] -= lu[(j, i)] * x[j];
-        }
+    let n = x.len();
+    for i in (0..n).rev() {
+        let below = &lu.as_slice()[i * n + i + 1..(i + 1) * n];
+        x[i] -= dot(below, &x[i + 1..]);
     }
 }
 

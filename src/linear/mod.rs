@@ -10,6 +10,7 @@ mod elimination;
 mod enclosed;
 mod lu;
 mod padic;
+mod product;
 mod rows;
 mod skyline;
 

@@ -8,9 +8,12 @@
 use std::collections::VecDeque;
 
 use super::Rows;
+use super::product::dot;
 
 /// Fewer states are factorised dense.
 const LARGE: usize = 128;
+/// The same where more than one entry in this many is stored.
+const SPARSE: usize = 8;
 /// Elimination in the envelope has to take so much less than a dense one, which is
 /// quicker a step.
 const WORTH: f64 = 20.0;
@@ -31,7 +34,7 @@ impl Skyline {
     /// a pivot is 0.
     pub fn new(chain: &Rows<f64>, gamma: f64) -> Option<Self> {
         let n = chain.len();
-        if n < LARGE || !chain.is_sparse() {
+        if n < LARGE || !chain.is_sparse() || chain.n_stored() * SPARSE > n * n {
             return None;
         }
         let neighbours = neighbours(chain);
@@ -127,10 +130,6 @@ fn subtract(x: &mut [f64], i: usize, column: &[f64]) {
     for (x, entry) in x[i - column.len()..i].iter_mut().zip(column) {
         *x -= factor * entry;
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The states that each state is joined to by a transition in either direction.
@@ -230,6 +229,8 @@ mod tests {
         assert!(Skyline::new(&grid(11), 0.9).is_none());
         let dense = Rows::dense(200, vec![1.0 / 200.0; 200 * 200]).unwrap();
         assert!(Skyline::new(&dense, 0.9).is_none());
+        let full = |s: usize| (0..200).map(move |t| (t, if t == s { 0.5 } else { 0.5 / 199.0 }));
+        assert!(Skyline::new(&Rows::sparse(200, (0..200).map(full)).unwrap(), 0.9).is_none());
         let scattered =
             |s: usize| [((s * 71 + 5) % 200, 0.25), ((s * s + 13) % 200, 0.25), ((s * 37 + 1) % 200, 0.5)];
         assert!(Skyline::new(&Rows::sparse(200, (0..200).map(scattered)).unwrap(), 0.9).is_none());
