@@ -2,7 +2,8 @@
 //! fractions: `cargo run --example evaluate`.
 
 use pemdp::environments::{LoanForm, LoanSpec};
-use pemdp::problem::{Numeral, Parts, PolicySpec, Problem, Reading};
+use pemdp::policy::Weights;
+use pemdp::problem::{Numeral, Parts, Problem, Reading};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A lender approves half of all; the more it approves, the fewer repay.
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gamma: "9/10".parse()?,
         initial: None, // the loan has its own
         entropy: Numeral::ZERO,
-        policy: PolicySpec::Weights { values: vec!["1".parse()?, "1".parse()?] },
+        policy: Weights { values: vec!["1".parse()?, "1".parse()?] }.into(),
         environment: loan.into(),
     };
     let problem = Problem::new(parts, Reading::Exact)?;

@@ -40,7 +40,7 @@ struct Congestion;
 
 impl<T: Field> Pullback<T> for Congestion {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
-        let of_first = -(cotangent.reward)(0, 0);
+        let of_first = -cotangent.reward[0].clone();
         PulledBack {
             transition: PolicyCotangent::None,
             reward: PolicyCotangent::Probabilities(vec![of_first, T::zero()]),

@@ -62,10 +62,7 @@ pub fn performative_gradient<T: Field>(
     entropy: &T,
 ) -> Result<GradientTerms<T>, EvaluationError> {
     let discounted: Vec<T> = evaluation.state_values.iter().map(|v| v.clone() * mdp.gamma()).collect();
-    let pulled = pullback.pull(&Cotangent {
-        transition: &|s, a, t| evaluation.occupancy(s, a).clone() * &discounted[t],
-        reward: &|s, a| evaluation.occupancy(s, a).clone(),
-    });
+    let pulled = pullback.pull(&Cotangent::performative(&evaluation.occupancy, &discounted));
     Ok(GradientTerms {
         policy: policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values)?,
         transition: pulled.transition.to_parameters(policy)?,

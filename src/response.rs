@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
-use crate::linear::{ShapeError, SolveError};
+use crate::linear::{Rows, ShapeError, SolveError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 
@@ -76,8 +76,7 @@ pub struct Induced<'a, T> {
 /// The transposed derivative of a response at one policy.
 pub trait Pullback<T: Field> {
     /// Cotangents of the policy from cotangents of `P` and `r`:
-    /// `sum_{s,a,t} cotangent.transition(s,a,t) dP[s,a,t]` and
-    /// `sum_{s,a} cotangent.reward(s,a) dr[s,a]`, kept apart.
+    /// `sum_{s,a,t} c[s,a,t] dP[s,a,t]` and `sum_{s,a} c[s,a] dr[s,a]`, kept apart.
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T>;
 
     /// The same with the values of responding agents held fixed, where the
@@ -88,13 +87,42 @@ pub trait Pullback<T: Field> {
     }
 }
 
-/// Cotangents of `P[s,a,t]` and `r[s,a]`, as functions: for the performative
-/// gradient they are `gamma d[s,a] V[t]` and `d[s,a]`.
+/// Cotangents of `P[s,a,t]` and of `r[s,a]`.
 pub struct Cotangent<'a, T> {
     /// Of `P[s,a,t]`.
-    pub transition: &'a dyn Fn(usize, usize, usize) -> T,
-    /// Of `r[s,a]`.
-    pub reward: &'a dyn Fn(usize, usize) -> T,
+    pub transition: TransitionCotangent<'a, T>,
+    /// Of `r[s,a]` at `s A + a`.
+    pub reward: &'a [T],
+}
+
+/// A cotangent of `P[s,a,t]`, as what it is made of: never S x A x S numbers.
+#[derive(Clone, Copy)]
+pub enum TransitionCotangent<'a, T> {
+    /// `visits[s,a] values[t]`: one factor of each row for all next states.
+    Product {
+        /// At `s A + a`.
+        visits: &'a [T],
+        /// At `t`.
+        values: &'a [T],
+    },
+    /// The stored entries of row `s A + a`; 0 elsewhere.
+    Stored(&'a Rows<T>),
+}
+
+impl<'a, T: Field> Cotangent<'a, T> {
+    /// That of the performative gradient: `d[s,a] (gamma V)[t]` and `d[s,a]`.
+    pub fn performative(occupancy: &'a [T], discounted_values: &'a [T]) -> Self {
+        let transition = TransitionCotangent::Product { visits: occupancy, values: discounted_values };
+        Self { transition, reward: occupancy }
+    }
+
+    /// The cotangent of `P[s,a,t]`, by pair `s A + a`.
+    pub fn transition(&self, pair: usize, target: usize) -> T {
+        match self.transition {
+            TransitionCotangent::Product { visits, values } => visits[pair].clone() * &values[target],
+            TransitionCotangent::Stored(rows) => rows.entry(pair, target),
+        }
+    }
 }
 
 /// Cotangents of the policy through `P` and through `r`.

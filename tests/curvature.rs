@@ -9,7 +9,7 @@ use common::{read, smooth_policy};
 use pemdp::arithmetic::Dual;
 use pemdp::curvature::{Spectrum, hessian, hessian_product};
 use pemdp::oracle::examples;
-use pemdp::policy::Policy;
+use pemdp::policy::{Parametrisation, Policy, Softmax};
 use pemdp::problem::{Problem, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +25,7 @@ fn nested(problem: &Problem, policy: &Policy<f64>, u: &[f64], v: &[f64]) -> f64 
 
 /// `(grad J(theta + h v) - grad J(theta - h v))/(2h)` for a softmax policy.
 fn difference(problem: &Problem, policy: &Policy<f64>, v: &[f64]) -> Vec<f64> {
-    let pemdp::policy::Parametrisation::Softmax { logits } = policy.parametrisation() else { panic!() };
+    let Parametrisation::Softmax(Softmax { logits }) = policy.parametrisation() else { panic!() };
     let model = problem.model::<f64>().unwrap();
     let h = 1e-5;
     let gradient = |step: f64| {
@@ -50,7 +50,7 @@ fn check(problem: &Problem, rng: &mut ChaCha8Rng) {
     let expected = nested(problem, &policy, &u, &v);
     assert!((form - expected).abs() <= 1e-10 * size, "u H v = {form}, nested {expected}");
 
-    if let pemdp::policy::Parametrisation::Softmax { .. } = policy.parametrisation() {
+    if let Parametrisation::Softmax(_) = policy.parametrisation() {
         for (h, quotient) in product.iter().zip(difference(problem, &policy, &v)) {
             assert!((h - quotient).abs() <= 1e-6 * size, "{h}, by differences {quotient}");
         }

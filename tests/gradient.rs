@@ -10,6 +10,7 @@ use common::{read, smooth_policy, table};
 use pemdp::arithmetic::{Ball, Dual, Field, Transcendental};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
+use pemdp::policy::{LogLinear, Probabilities, Softmax, Weights};
 use pemdp::problem::{PolicySpec, Problem};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -24,17 +25,19 @@ fn moved<T: Transcendental>(problem: &Problem, k: usize, step: &T) -> Policy<T> 
         values
     };
     let policy = match &problem.policy() {
-        PolicySpec::Softmax { logits } => Policy::softmax(n_states, n_actions, plus(logits)).unwrap(),
-        PolicySpec::LogLinear { features, theta } => {
+        PolicySpec::Softmax(Softmax { logits }) => {
+            Policy::softmax(n_states, n_actions, plus(logits)).unwrap()
+        }
+        PolicySpec::LogLinear(LogLinear { features, theta }) => {
             Policy::log_linear(n_states, n_actions, lift(features), plus(theta)).unwrap()
         }
-        PolicySpec::Weights { values } => {
+        PolicySpec::Weights(Weights { values }) => {
             // theta = log w
             let mut weights = lift(values);
             weights[k] = weights[k].clone() * step.exp();
             Policy::weights(n_states, n_actions, weights).unwrap()
         }
-        PolicySpec::Probabilities { values } => {
+        PolicySpec::Probabilities(Probabilities { values }) => {
             Policy::probabilities(n_states, n_actions, plus(values)).unwrap()
         }
         other => panic!("{other:?}"),
@@ -60,7 +63,7 @@ fn check(name: &str, json: &str) {
     // Doubles: truncation M h^2/6 and rounding u J/h balance at h = u^(1/3);
     // balls: the same with a unit of 1e-30. Off the simplex a policy may leave
     // it by the tolerance of its rows only, so steps there stay below it.
-    let constrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
+    let constrained = problem.policy().is_unconstrained();
     let (step, tolerance) = if constrained { (5e-10, 1e-4) } else { (6e-6, 1e-6) };
     for (k, exact) in gradient.iter().enumerate() {
         let exact = exact.as_ref().unwrap();
@@ -168,7 +171,7 @@ fn hessians_agree_between_nested_duals_and_differentiated_gradients() {
     let mut rng = ChaCha8Rng::seed_from_u64(22);
     for _ in 0..10 {
         let problem = read(&problem(&mut rng, "exponential-family", "softmax", 0.25));
-        let PolicySpec::Softmax { logits } = &problem.policy() else { panic!("softmax") };
+        let PolicySpec::Softmax(Softmax { logits }) = &problem.policy() else { panic!("softmax") };
         let n = logits.len();
         let (i, j) = (rng.random_range(0..n), rng.random_range(0..n));
         let logits: Vec<f64> = logits.iter().map(|x| x.lift()).collect();

@@ -12,7 +12,8 @@ use pemdp::environments::{
     FixedSpec, Followers, GridworldSpec, LoanForm, LoanSpec,
 };
 use pemdp::oracle::examples::EXAMPLES;
-use pemdp::problem::{Numeral, Parts, PolicySpec, Problem, Reading};
+use pemdp::policy::{LogLinear, Probabilities, Softmax, Weights};
+use pemdp::problem::{Numeral, Parts, Problem, Reading};
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -65,7 +66,7 @@ fn parts(n_states: usize, environment: impl Into<EnvironmentSpec>) -> Parts {
         gamma: Numeral::from(0.5),
         initial: Some(numbers(&initial)),
         entropy: Numeral::ZERO,
-        policy: PolicySpec::Softmax { logits: vec![Numeral::ZERO; n_states * width] },
+        policy: Softmax { logits: vec![Numeral::ZERO; n_states * width] }.into(),
         environment,
     }
 }
@@ -202,11 +203,11 @@ fn numbers_that_are_none_are_refused_wherever_they_stand() {
         let two = || vec![Numeral::from(1.0), bad()];
         let features = two();
         for (policy, path) in [
-            (PolicySpec::Softmax { logits: two() }, "policy.logits[0][1]"),
-            (PolicySpec::Weights { values: two() }, "policy.values[0][1]"),
-            (PolicySpec::Probabilities { values: two() }, "policy.values[0][1]"),
-            (PolicySpec::LogLinear { features, theta: numbers(&[1.0]) }, "policy.features[0][1][0]"),
-            (PolicySpec::LogLinear { features: numbers(&[1.0, 1.0]), theta: vec![bad()] }, "policy.theta[0]"),
+            (Softmax { logits: two() }.into(), "policy.logits[0][1]"),
+            (Weights { values: two() }.into(), "policy.values[0][1]"),
+            (Probabilities { values: two() }.into(), "policy.values[0][1]"),
+            (LogLinear { features, theta: numbers(&[1.0]) }.into(), "policy.features[0][1][0]"),
+            (LogLinear { features: numbers(&[1.0, 1.0]), theta: vec![bad()] }.into(), "policy.theta[0]"),
         ] {
             assert_eq!(refused(Parts { policy, ..whole() }).0, path);
         }
@@ -269,10 +270,10 @@ fn shapes_and_indices_are_checked() {
     assert_eq!(refused(Parts { initial: Some(numbers(&[0.5, 0.5])), ..whole() }).0, "initial");
     let theta = vec![];
     assert_eq!(
-        refused(Parts { policy: PolicySpec::LogLinear { features: vec![], theta }, ..whole() }).0,
+        refused(Parts { policy: LogLinear { features: vec![], theta }.into(), ..whole() }).0,
         "policy.theta"
     );
     let problem = Problem::new(whole(), Reading::Doubles).unwrap();
-    assert!(problem.deploying(PolicySpec::Weights { values: numbers(&[1.0]) }).is_err());
-    assert!(problem.deploying(PolicySpec::Weights { values: numbers(&[1.0, -1.0]) }).is_err());
+    assert!(problem.deploying(Weights { values: numbers(&[1.0]) }.into()).is_err());
+    assert!(problem.deploying(Weights { values: numbers(&[1.0, -1.0]) }.into()).is_err());
 }

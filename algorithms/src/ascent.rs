@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::EstimatedTerms;
 use pemdp::evaluate::Evaluation;
 use pemdp::gradient::GradientTerms;
-use pemdp::policy::{Parametrisation, Policy};
+use pemdp::policy::Policy;
 
 /// How a gradient becomes a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,8 +116,8 @@ pub(super) fn natural_direction(
         }
         Some(information.cholesky()?.solve(&DVector::from_column_slice(gradient)).as_slice().to_vec())
     };
-    if let Parametrisation::LogLinear { features, theta } = policy.parametrisation() {
-        let k = theta.len();
+    if let Some(features) = policy.features() {
+        let k = policy.n_parameters();
         let mut information = DMatrix::zeros(k, k);
         for s in 0..n_states {
             let rows =

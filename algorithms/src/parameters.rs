@@ -3,7 +3,7 @@
 use super::AlgorithmError;
 use pemdp::arithmetic::Transcendental;
 use pemdp::mdp::ModelError;
-use pemdp::policy::{Parametrisation, Policy};
+use pemdp::policy::Policy;
 
 /// A parametrised family of policies and a point in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,28 +34,24 @@ impl Parameters {
     /// ```
     pub fn of(algorithm: &'static str, policy: &Policy<f64>) -> Result<Self, AlgorithmError> {
         let (n_states, n_actions) = (policy.n_states(), policy.n_actions());
-        let (features, theta) = match policy.parametrisation() {
-            Parametrisation::Softmax { logits } => (None, logits.clone()),
-            Parametrisation::LogLinear { features, theta } => (Some(features.clone()), theta.clone()),
-            Parametrisation::Weights { values } => (None, values.iter().map(|w| w.ln()).collect()),
-            Parametrisation::Probabilities => {
-                let mut theta = Vec::with_capacity(n_states * n_actions);
-                for s in 0..n_states {
-                    for a in 0..n_actions {
-                        let pi = *policy.probability(s, a);
-                        if pi <= 0.0 {
-                            let why = format!(
-                                "pi(a={a}|s={s}) is {pi}, expected above 0: its softmax parameters are infinite"
-                            );
-                            return Err(AlgorithmError::NotApplicable { algorithm, why });
-                        }
-                        theta.push(pi.ln());
-                    }
+        if policy.is_normalised_by_construction() {
+            let features = policy.features().map(<[f64]>::to_vec);
+            return Ok(Self { n_states, n_actions, features, theta: policy.parameters() });
+        }
+        let mut theta = Vec::with_capacity(n_states * n_actions);
+        for s in 0..n_states {
+            for a in 0..n_actions {
+                let pi = *policy.probability(s, a);
+                if pi <= 0.0 {
+                    let why = format!(
+                        "pi(a={a}|s={s}) is {pi}, expected above 0: its softmax parameters are infinite"
+                    );
+                    return Err(AlgorithmError::NotApplicable { algorithm, why });
                 }
-                (None, theta)
+                theta.push(pi.ln());
             }
-        };
-        Ok(Self { n_states, n_actions, features, theta })
+        }
+        Ok(Self { n_states, n_actions, features: None, theta })
     }
 
     /// The policy of parameters `theta`, in any arithmetic.

@@ -6,7 +6,7 @@ use anyhow::Context;
 use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use pemdp::environments::{EnvironmentSpec, Structure};
 use pemdp::oracle::{Answer, Covers, ExactAnswer, KinkReport};
-use pemdp::problem::{PolicySpec, Problem};
+use pemdp::problem::Problem;
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
@@ -141,7 +141,7 @@ pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String>
     } else {
         sections.push(by_state(answer));
         sections.push(by_state_and_action(problem, answer, &probabilities));
-        if matches!(problem.policy(), PolicySpec::LogLinear { .. }) {
+        if problem.policy().features().is_some() {
             sections.push(by_parameter(answer));
         }
     }
@@ -314,7 +314,7 @@ fn printed_theorem(problem: &Problem, answer: &Shown) -> String {
     let (Some(truth), Some(printed)) = (doubles(&answer.gradient), printed_gradient(answer)) else {
         return format!("{title}\n{note}An entry of the gradient is infinite: no comparison.\n");
     };
-    let is_unconstrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
+    let is_unconstrained = problem.policy().is_unconstrained();
     let form = |entries: &[f64]| {
         if is_unconstrained { centred(entries, problem.n_actions()) } else { entries.to_vec() }
     };
@@ -400,7 +400,7 @@ fn short(entry: Option<&Number>) -> String {
 
 fn by_state_and_action(problem: &Problem, answer: &Shown, probabilities: &[Number]) -> String {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    let has_entries = !matches!(problem.policy(), PolicySpec::LogLinear { .. });
+    let has_entries = problem.policy().features().is_none();
     let row = |i: usize| {
         let (s, a) = (i / n_actions, i % n_actions);
         let mut row = vec![

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::ExperimentError;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::policy::Policy;
-use pemdp::problem::{PolicySpec, Problem, Reading};
+use pemdp::problem::{Numeral, Problem, Reading};
 use pemdp_algorithms::{Check, SettingError};
 use pemdp_optimum::{OptimumSettings, performative_optimum};
 
@@ -162,7 +162,9 @@ impl RandomProblem {
 
 /// An enclosure of the value of a policy; everything where it is no double.
 pub(super) fn enclosed_value(problem: &Problem, policy: &Policy<f64>) -> Interval {
-    let Ok(deployed) = problem.deploying(PolicySpec::of(policy)) else { return Interval::ENTIRE };
+    let Ok(deployed) = problem.deploying(policy.parametrisation().map(|&x| Numeral::from(x))) else {
+        return Interval::ENTIRE;
+    };
     match deployed.bounded_value() {
         Ok(found) => Interval::point(found.value).widened(found.error_bound),
         Err(_) => Interval::ENTIRE,

@@ -17,6 +17,7 @@ use pemdp::evaluate::evaluate;
 use pemdp::mdp::Mdp;
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::Policy;
+use pemdp::policy::Weights;
 use pemdp::problem::{PolicySpec, Problem, RationalError};
 
 /// The largest degree of numerator and denominator: there a landscape takes some
@@ -189,7 +190,7 @@ impl Landscape {
         }
         let (model, policy) = problem.rational_model()?;
         let weights = match &problem.policy() {
-            PolicySpec::Weights { values } => values.iter().map(|w| w.lift()).collect(),
+            PolicySpec::Weights(Weights { values }) => values.iter().map(|w| w.lift()).collect(),
             _ => (0..n_states * n_actions)
                 .map(|i| policy.probability(i / n_actions, i % n_actions).clone())
                 .collect::<Vec<Rational>>(),

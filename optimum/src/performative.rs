@@ -21,6 +21,7 @@ use pemdp::environments::Structure;
 use pemdp::mdp::ModelError;
 use pemdp::oracle::OracleError;
 use pemdp::performative::PerformanceError;
+use pemdp::policy::{Probabilities, Softmax};
 use pemdp::problem::{Numeral, PolicySpec, Problem};
 
 /// Why there is no optimum.
@@ -270,14 +271,14 @@ pub fn performative_optimum_with(
     if matches!(problem.structure(), Structure::LocalFamily(_)) {
         if found.attained {
             let logits = found.parameters.iter().copied().map(Numeral::from).collect();
-            let value = value_of(&scaled, PolicySpec::Softmax { logits }).unwrap_or(f64::NEG_INFINITY);
+            let value = value_of(&scaled, Softmax { logits }.into()).unwrap_or(f64::NEG_INFINITY);
             found.value = found.value.max(value);
         }
     } else {
         make_printable(&mut found.policy, problem.n_actions());
         found.parameters.clone_from(&found.policy);
         let values = found.policy.iter().copied().map(Numeral::from).collect();
-        found.value = value_of(&scaled, PolicySpec::Probabilities { values })?;
+        found.value = value_of(&scaled, Probabilities { values }.into())?;
     }
     let (value, upper) = (scale.undone_down(found.value), scale.undone_up(found.upper));
     if !(value.is_finite() && upper.is_finite()) {

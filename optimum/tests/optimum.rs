@@ -14,7 +14,8 @@ use pemdp::arithmetic::{Field, Rational};
 use pemdp::environments::Structure;
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
-use pemdp::problem::{Numeral, PolicySpec, Problem, Reading};
+use pemdp::policy::Probabilities;
+use pemdp::problem::{Numeral, Problem, Reading};
 use pemdp_optimum::{
     Landscape, OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, performative_optimum,
     performative_optimum_with,
@@ -74,7 +75,7 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
         }
         // The value is one that the policy as printed has at least.
         let values = found.policy.iter().copied().map(Numeral::from).collect();
-        let printed = problem.deploying(PolicySpec::Probabilities { values }).unwrap();
+        let printed = problem.deploying(Probabilities { values }.into()).unwrap();
         // Rows of doubles that do not quite sum to 1 have no fractions.
         let reached = match printed.exact_answer() {
             Ok(exact) => exact.value.parse::<Rational>().unwrap(),

@@ -4,7 +4,7 @@ use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Dual, Field, Rational, Transcendental};
 use pemdp::environments::RationalFamily;
 use pemdp::performative::{PerformanceError, PerformativeMdp};
-use pemdp::policy::{Parametrisation, Policy};
+use pemdp::policy::{Parametrisation, Policy, Weights};
 use pemdp::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError,
 };
@@ -222,7 +222,6 @@ struct Logistic<T> {
 /// cotangents along `dr/dtheta`.
 struct LogisticPullback<'a, T> {
     tilted: Box<dyn Pullback<T> + 'a>,
-    n_actions: usize,
     slopes: Vec<T>,
 }
 
@@ -237,7 +236,7 @@ impl<T: Field> Response<T> for Logistic<T> {
 
     fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
         let mut induced = self.tilted.induce(policy)?;
-        let Parametrisation::Weights { values } = policy.parametrisation() else {
+        let Parametrisation::Weights(Weights { values }) = policy.parametrisation() else {
             return Ok(induced); // refused by the family before
         };
         let mut slopes = Vec::with_capacity(values.len());
@@ -247,8 +246,7 @@ impl<T: Field> Response<T> for Logistic<T> {
             slopes.push(part.clone() / &total);
             *reward += part;
         }
-        let n_actions = self.tilted.n_actions();
-        induced.pullback = Box::new(LogisticPullback { tilted: induced.pullback, n_actions, slopes });
+        induced.pullback = Box::new(LogisticPullback { tilted: induced.pullback, slopes });
         Ok(induced)
     }
 
@@ -261,11 +259,12 @@ impl<T: Field> Response<T> for Logistic<T> {
 
 impl<T: Field> Pullback<T> for LogisticPullback<'_, T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
-        let reward =
-            |(i, slope): (usize, &T)| (cotangent.reward)(i / self.n_actions, i % self.n_actions) * slope;
+        let reward = |(weight, slope): (&T, &T)| weight.clone() * slope;
         PulledBack {
             transition: self.tilted.pull(cotangent).transition,
-            reward: PolicyCotangent::Parameters(self.slopes.iter().enumerate().map(reward).collect()),
+            reward: PolicyCotangent::Parameters(
+                cotangent.reward.iter().zip(&self.slopes).map(reward).collect(),
+            ),
         }
     }
 }

@@ -9,6 +9,7 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
+use pemdp::policy::{Probabilities, Weights};
 use pemdp::problem::{PolicySpec, Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use proofs_check::claim::Effort;
@@ -31,7 +32,9 @@ fn kinds(landscape: &Landscape) -> Vec<Extremum> {
 fn directly(problem: &Problem, (state, action): (usize, usize), w: &Rational) -> (Rational, Rational) {
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let (model, _) = problem.rational_model().unwrap();
-    let (PolicySpec::Weights { values } | PolicySpec::Probabilities { values }) = &problem.policy() else {
+    let (PolicySpec::Weights(Weights { values }) | PolicySpec::Probabilities(Probabilities { values })) =
+        &problem.policy()
+    else {
         panic!("a rational problem")
     };
     let mut weights: Vec<Rational> = values.iter().map(|w| w.lift()).collect();

@@ -43,6 +43,11 @@ impl<T: Field> Dual<T> {
         Self { value, derivative: T::one() }
     }
 
+    /// Numbers with a derivative each.
+    pub fn all(values: &[T], derivatives: &[T]) -> Vec<Self> {
+        values.iter().zip(derivatives).map(|(x, v)| Self::new(x.clone(), v.clone())).collect()
+    }
+
     fn plus(&self, other: &Self) -> Self {
         Self {
             value: self.value.clone() + &other.value,

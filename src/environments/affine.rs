@@ -139,11 +139,11 @@ impl<T: Field> Pullback<T> for AffinePullback<'_, T> {
         let n_actions = self.0.n_actions;
         let mut transition = vec![T::zero(); self.0.base.len()];
         for ([s, a, t, s2, a2], m) in &self.0.transition_slopes {
-            transition[s2 * n_actions + a2] += (cotangent.transition)(*s, *a, *t) * m;
+            transition[s2 * n_actions + a2] += cotangent.transition(s * n_actions + a, *t) * m;
         }
         let mut reward = vec![T::zero(); self.0.base.len()];
         for ([s, a, s2, a2], n) in &self.0.reward_slopes {
-            reward[s2 * n_actions + a2] += (cotangent.reward)(*s, *a) * n;
+            reward[s2 * n_actions + a2] += cotangent.reward[s * n_actions + a].clone() * n;
         }
         PulledBack {
             transition: PolicyCotangent::Probabilities(transition),

@@ -83,7 +83,7 @@ struct CoinPullback<T> {
 
 impl<T: Field> Pullback<T> for CoinPullback<T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
-        let up = ((cotangent.reward)(0, 0) + (cotangent.reward)(0, 1)) * &self.slope;
+        let up = (cotangent.reward[0].clone() + &cotangent.reward[1]) * &self.slope;
         PulledBack {
             transition: PolicyCotangent::None,
             reward: PolicyCotangent::Probabilities(vec![up.clone(), -up]),

@@ -125,13 +125,14 @@ impl<T: Field> Pullback<T> for ExplicitPullback<'_, T> {
             // Fixed: whatever the policy is.
             return PulledBack { transition: PolicyCotangent::None, reward: PolicyCotangent::None };
         }
+        let n_actions = self.environment.kernel.n_actions();
         let mut transition = vec![T::zero(); self.n_parameters];
         for ([s, a, t, k], dp) in &self.environment.transition_jacobian {
-            transition[*k] += (cotangent.transition)(*s, *a, *t) * dp;
+            transition[*k] += cotangent.transition(s * n_actions + a, *t) * dp;
         }
         let mut reward = vec![T::zero(); self.n_parameters];
         for ([s, a, k], dr) in &self.environment.reward_jacobian {
-            reward[*k] += (cotangent.reward)(*s, *a) * dr;
+            reward[*k] += cotangent.reward[s * n_actions + a].clone() * dr;
         }
         PulledBack {
             transition: PolicyCotangent::Parameters(transition),

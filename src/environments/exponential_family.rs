@@ -8,7 +8,7 @@ use super::{Given, Specification, Structure, Work};
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::linear::{Rows, Size};
 use crate::mdp::{Kernel, ModelError};
-use crate::policy::{Parametrisation, Policy, shifted_exponentials};
+use crate::policy::{Parametrisation, Policy, Weights, shifted_exponentials};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
 use crate::problem::numeral::{lift, shown_rational};
@@ -109,11 +109,10 @@ impl<T: Transcendental> Response<T> for ExponentialFamily<T> {
 
     fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
         check_shape(self, policy)?;
-        let theta: Vec<T> = match policy.parametrisation() {
-            Parametrisation::Softmax { logits } => logits.clone(),
-            Parametrisation::Weights { values } => values.iter().map(T::ln).collect(),
-            _ => return Err(no_local_parameters(policy, self.shape)),
-        };
+        if !(policy.is_normalised_by_construction() && policy.features().is_none()) {
+            return Err(no_local_parameters(policy, self.shape));
+        }
+        let theta = policy.parameters();
         let rows = theta.iter().enumerate().map(|(i, theta)| {
             let logits = self.logits(i, theta);
             let (_, weights, total) = shifted_exponentials(logits.iter().map(|(_, x)| x));
@@ -232,7 +231,7 @@ impl<T: Field> Response<T> for RationalFamily<T> {
 
     fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
         check_shape(self, policy)?;
-        let Parametrisation::Weights { values } = policy.parametrisation() else {
+        let Parametrisation::Weights(Weights { values }) = policy.parametrisation() else {
             return Err(no_local_parameters(policy, self.shape));
         };
         let n = self.shape.0;
@@ -286,15 +285,14 @@ struct TiltPullback<'a, T> {
 impl<T: Field> Pullback<T> for TiltPullback<'_, T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
         let n_actions = self.kernel.n_actions();
-        let index = |i: usize| (i / n_actions, i % n_actions);
         let tilt = |i: usize| {
-            let (s, a) = index(i);
+            let (s, a) = (i / n_actions, i % n_actions);
             let mean = self.kernel.row(s, a).fold(T::zero(), |sum, (t, p)| sum + p.clone() * &self.psi[t]);
             self.kernel.row(s, a).fold(T::zero(), |sum, (t, p)| {
-                sum + (self.psi[t].clone() - &mean) * p * (cotangent.transition)(s, a, t)
+                sum + (self.psi[t].clone() - &mean) * p * cotangent.transition(i, t)
             })
         };
-        let reward = |i: usize| (cotangent.reward)(index(i).0, index(i).1) * &self.slopes[i];
+        let reward = |i: usize| cotangent.reward[i].clone() * &self.slopes[i];
         let n = self.slopes.len();
         PulledBack {
             transition: PolicyCotangent::Parameters((0..n).map(tilt).collect()),
@@ -400,7 +398,7 @@ impl Specification for ExponentialFamilySpec {
 
     fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
         let policy = checker.policy();
-        if !matches!(policy, PolicySpec::Softmax { .. } | PolicySpec::Weights { .. }) {
+        if !matches!(policy, PolicySpec::Softmax(_) | PolicySpec::Weights(_)) {
             let expected = "\"softmax\" or \"weights\" for the environment exponential-family";
             let problem = format!("is \"{}\", expected {expected}", policy.kind());
             return Err(InputError::new("policy.kind", problem));
@@ -513,16 +511,11 @@ impl Specification for ExponentialFamilySpec {
         Work { systems: 1.0, exponentials: n * width * n }
     }
 
-    /// Whether the reward is exactly at an end of its clip. With `weights` the parameter
-    /// is a logarithm, which is rational at `w = 1` only.
+    /// Whether the reward is exactly at an end of its clip.
     fn has_exact_kink(&self, policy: &PolicySpec, state: usize, action: usize, given: Given<'_>) -> bool {
         let Some(clip) = &self.clip else { return false };
         let i = state * given.n_actions + action;
-        let theta = match policy {
-            PolicySpec::Softmax { logits } => logits[i].exact(),
-            PolicySpec::Weights { values } if values[i] == Numeral::from(1.0) => Rational::zero(),
-            _ => return false,
-        };
+        let Some(theta) = policy.exact_logit(i) else { return false };
         let reward = self.reward_base[i].exact() + self.slope.exact() * theta;
         reward == clip.exact() || reward == -clip.exact()
     }

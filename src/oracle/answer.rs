@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::error::OracleError;
 use super::precision;
+use super::quantity::Quantity;
 use crate::arithmetic::rounding::add_up;
-use crate::arithmetic::{Ball, BigBall, Fraction};
+use crate::arithmetic::{Ball, BigBall, Field, Fraction};
 use crate::evaluate::Evaluation;
 use crate::mdp::{Mdp, ModelError};
 use crate::performative::Performance;
@@ -150,8 +151,24 @@ fn table<N: Clone>(flat: &[N], width: usize) -> Vec<Vec<N>> {
 }
 
 impl<N: Clone> AnswerOf<N> {
+    /// The entries of a quantity, flat, the last index fastest; none where one is infinite.
+    pub fn entries(&self, quantity: Quantity) -> Vec<Option<N>> {
+        let all = |entries: &[N]| entries.iter().cloned().map(Some).collect();
+        match quantity {
+            Quantity::Value => vec![Some(self.value.clone())],
+            Quantity::StateValues => all(&self.state_values),
+            Quantity::ActionValues => self.action_values.concat(),
+            Quantity::Occupancy => all(&self.occupancy.concat()),
+            Quantity::Gradient => self.gradient.clone(),
+            Quantity::PolicyTerm => self.gradient_terms.policy.clone(),
+            Quantity::TransitionTerm => all(&self.gradient_terms.transition),
+            Quantity::RewardTerm => all(&self.gradient_terms.reward),
+            Quantity::EntropyTerm => all(&self.gradient_terms.entropy),
+        }
+    }
+
     /// The answer with every number converted.
-    fn converted<T: crate::arithmetic::Field>(
+    fn converted<T: Field>(
         performance: &Performance<'_, T>,
         convert: impl Fn(&T) -> N,
         bounds: Bounds<N>,
@@ -177,6 +194,19 @@ impl<N: Clone> AnswerOf<N> {
             error_bounds: bounds,
             smooth: performance.kinks.is_empty(),
             kink: performance.kinks.iter().map(KinkReport::from).collect(),
+        }
+    }
+}
+
+impl<N> Bounds<N> {
+    /// That of a quantity; terms have that of the gradient.
+    pub fn of(&self, quantity: Quantity) -> &N {
+        match quantity {
+            Quantity::Value => &self.value,
+            Quantity::StateValues => &self.state_values,
+            Quantity::ActionValues => &self.action_values,
+            Quantity::Occupancy => &self.occupancy,
+            _ => &self.gradient,
         }
     }
 }
@@ -272,7 +302,7 @@ impl Known for BoundedValue {
         let (model, policy) = (problem.model::<T>()?, problem.deployed_policy::<T>()?);
         let deployment = model.deploy(&policy)?;
         let evaluation = deployment.evaluate(&model.entropy)?;
-        let bounded = Bounded::new("value", &[Some(&evaluation.value)], &|_| vec![])?;
+        let bounded = Bounded::new(Quantity::Value, &[Some(&evaluation.value)], 1)?;
         let (largest, horizon) = made_of(&deployment.mdp, &evaluation);
         Ok(Attempt {
             answer: Self { value: evaluation.value.midpoint(), error_bound: bounded.bound },
@@ -302,23 +332,15 @@ impl Known for Answer {
         let (model, policy) = (problem.model::<T>()?, problem.deployed_policy::<T>()?);
         let performance = model.perform(&policy)?;
         let evaluation = &performance.evaluation;
-        let terms = &performance.gradient;
-        let total = terms.total();
-        let gradient: Vec<Option<&T>> = (total.iter().chain(&terms.policy).map(Option::as_ref))
-            .chain([&terms.transition, &terms.reward, &terms.entropy].into_iter().flatten().map(Some))
-            .collect();
+        let total = performance.gradient.total();
         let width = performance.mdp.n_actions();
-        let by_action = |i: usize| vec![i / width, i % width];
-        let n_parameters = total.len();
-        let bounded = |quantity, entries: &[Option<&T>], index: &dyn Fn(usize) -> Vec<usize>| {
-            Bounded::new(quantity, entries, index)
-        };
-        let value = bounded("value", &[Some(&evaluation.value)], &|_| vec![])?;
-        let state_values = bounded("state_values", &defined(&evaluation.state_values), &|s| vec![s])?;
-        let action_values: Vec<Option<&T>> = evaluation.action_values.iter().map(Option::as_ref).collect();
-        let action_values = bounded("action_values", &action_values, &by_action)?;
-        let occupancy = bounded("occupancy", &defined(&evaluation.occupancy), &by_action)?;
-        let gradient = bounded("gradient", &gradient, &|k| vec![k % n_parameters])?;
+        let bounded = |quantity| Bounded::new(quantity, &entries(&performance, &total, quantity), width);
+        let value = bounded(Quantity::Value)?;
+        let state_values = bounded(Quantity::StateValues)?;
+        let action_values = bounded(Quantity::ActionValues)?;
+        let occupancy = bounded(Quantity::Occupancy)?;
+        let terms = Quantity::TERMS.into_iter().map(bounded);
+        let gradient = terms.fold(bounded(Quantity::Gradient), |all, term| Ok(all?.and(&term?)))?;
 
         // What values are made of: rewards over the horizon.
         let (reward, horizon) = made_of(&performance.mdp, evaluation);
@@ -342,8 +364,30 @@ impl Known for Answer {
     }
 }
 
-fn defined<T>(entries: &[T]) -> Vec<Option<&T>> {
-    entries.iter().map(Some).collect()
+/// The entries of a quantity, with the gradient that the terms add up to.
+fn entries<'a, T: Field>(
+    performance: &'a Performance<'_, T>,
+    total: &'a [Option<T>],
+    quantity: Quantity,
+) -> Vec<Option<&'a T>> {
+    fn all<T>(entries: &[T]) -> Vec<Option<&T>> {
+        entries.iter().map(Some).collect()
+    }
+    fn optional<T>(entries: &[Option<T>]) -> Vec<Option<&T>> {
+        entries.iter().map(Option::as_ref).collect()
+    }
+    let (evaluation, terms) = (&performance.evaluation, &performance.gradient);
+    match quantity {
+        Quantity::Value => vec![Some(&evaluation.value)],
+        Quantity::StateValues => all(&evaluation.state_values),
+        Quantity::ActionValues => optional(&evaluation.action_values),
+        Quantity::Occupancy => all(&evaluation.occupancy),
+        Quantity::Gradient => optional(total),
+        Quantity::PolicyTerm => optional(&terms.policy),
+        Quantity::TransitionTerm => all(&terms.transition),
+        Quantity::RewardTerm => all(&terms.reward),
+        Quantity::EntropyTerm => all(&terms.entropy),
+    }
 }
 
 /// The bounds of a quantity.
@@ -359,9 +403,9 @@ struct Bounded {
 
 impl Bounded {
     fn new<T: Enclosed>(
-        quantity: &'static str,
+        quantity: Quantity,
         entries: &[Option<&T>],
-        index: &dyn Fn(usize) -> Vec<usize>,
+        n_actions: usize,
     ) -> Result<Self, OracleError> {
         let mut result = Self { bound: 0.0, sum: 0.0, largest: 0.0, entries: entries.len() };
         for (i, entry) in entries.iter().enumerate() {
@@ -370,7 +414,7 @@ impl Bounded {
             if !(size.is_finite() && bound.is_finite()) {
                 return Err(OracleError::NotFinite {
                     quantity,
-                    index: index(i),
+                    index: quantity.index(i, n_actions),
                     about: ball.beyond_doubles(),
                 });
             }
@@ -379,6 +423,16 @@ impl Bounded {
             result.largest = result.largest.max(size);
         }
         Ok(result)
+    }
+
+    /// Those of both.
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            bound: self.bound.max(other.bound),
+            sum: add_up(self.sum, other.sum),
+            largest: self.largest.max(other.largest),
+            entries: self.entries + other.entries,
+        }
     }
 
     /// Whether a bound is as small as it need be for entries made of numbers of a size.

@@ -1,21 +1,16 @@
 //! A problem evaluated in doubles, for known mistakes to start from.
 
 use super::error::OracleError;
+use super::quantity::{Entries, Quantities, Quantity, defined};
 use crate::evaluate::Evaluation;
 use crate::performative::{Performance, PerformativeMdp};
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::response::{Cotangent, PulledBack};
+use crate::response::Cotangent;
 
-/// An answer in flat arrays: the truth, or what a mistake makes of it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Prediction {
-    pub(super) value: f64,
-    pub(super) state_values: Vec<f64>,
-    pub(super) action_values: Vec<Option<f64>>,
-    pub(super) occupancy: Vec<f64>,
-    pub(super) gradient: Vec<Option<f64>>,
-}
+/// The entries of an answer: the truth, or what a mistake makes of it; none of a
+/// quantity that is not predicted.
+pub(super) type Prediction = Quantities<Option<Entries>>;
 
 /// A problem evaluated in doubles, for the mistakes to start from.
 pub(super) struct Case<'a> {
@@ -52,27 +47,30 @@ impl<'a> Case<'a> {
         self.model.entropy
     }
 
-    /// The true `gamma d[s,a] V[t]` and `d[s,a]`, pulled back with other
-    /// cotangents in their place.
-    pub(super) fn pull(
-        &self,
-        transition: impl Fn(usize, usize, usize) -> f64,
-        reward: impl Fn(usize, usize) -> f64,
-    ) -> PulledBack<f64> {
-        self.performance.pullback.pull(&Cotangent { transition: &transition, reward: &reward })
+    /// The transition term with `visits[s,a] values[t]` in place of `gamma d[s,a] V[t]`.
+    pub(super) fn transition_term(&self, visits: &[f64], values: &[f64]) -> Option<Vec<f64>> {
+        let cotangent = Cotangent::performative(visits, values);
+        self.performance.pullback.pull(&cotangent).transition.to_parameters(self.policy).ok()
     }
 
-    /// The transition term with `transition` in place of `gamma d[s,a] V[t]`.
-    pub(super) fn transition_term(
-        &self,
-        transition: impl Fn(usize, usize, usize) -> f64,
-    ) -> Option<Vec<f64>> {
-        self.pull(transition, |_, _| 0.0).transition.to_parameters(self.policy).ok()
+    /// The reward term with `visits[s,a]` in place of `d[s,a]`.
+    pub(super) fn reward_term(&self, visits: &[f64]) -> Option<Vec<f64>> {
+        let cotangent = Cotangent::performative(visits, &self.evaluation().state_values);
+        self.performance.pullback.pull(&cotangent).reward.to_parameters(self.policy).ok()
     }
 
-    /// The reward term with `reward` in place of `d[s,a]`.
-    pub(super) fn reward_term(&self, reward: impl Fn(usize, usize) -> f64) -> Option<Vec<f64>> {
-        self.pull(|_, _, _| 0.0, reward).reward.to_parameters(self.policy).ok()
+    /// `gamma x`.
+    pub(super) fn discounted(&self, values: &[f64]) -> Vec<f64> {
+        values.iter().map(|x| self.model.gamma * x).collect()
+    }
+
+    /// `visits[s] pi(a|s)` at `s A + a`.
+    pub(super) fn by_action(&self, visits: &[f64]) -> Vec<f64> {
+        let n_actions = self.policy.n_actions();
+        let of_state = |(s, d): (usize, &f64)| -> Vec<f64> {
+            (0..n_actions).map(|a| d * self.policy.probability(s, a)).collect()
+        };
+        visits.iter().enumerate().flat_map(of_state).collect()
     }
 
     /// The truth but for the gradient, which is the sum of these parts.
@@ -82,18 +80,20 @@ impl<'a> Case<'a> {
 }
 
 /// The sum of gradient terms.
-pub(super) fn sum(policy: &[Option<f64>], rest: &[&[f64]]) -> Vec<Option<f64>> {
+pub(super) fn sum(policy: &[Option<f64>], rest: &[&[f64]]) -> Entries {
     let total =
         |(i, policy): (usize, &Option<f64>)| policy.map(|p| rest.iter().fold(p, |sum, term| sum + term[i]));
     policy.iter().enumerate().map(total).collect()
 }
 
-pub(super) fn prediction(evaluation: &Evaluation<f64>, gradient: Vec<Option<f64>>) -> Prediction {
-    Prediction {
-        value: evaluation.value,
-        state_values: evaluation.state_values.clone(),
-        action_values: evaluation.action_values.clone(),
-        occupancy: evaluation.occupancy.clone(),
-        gradient,
-    }
+/// What is predicted where these are the values and occupancies.
+pub(super) fn prediction(evaluation: &Evaluation<f64>, gradient: Entries) -> Prediction {
+    Quantities::from_fn(|quantity| match quantity {
+        Quantity::Value => Some(vec![Some(evaluation.value)]),
+        Quantity::StateValues => Some(defined(&evaluation.state_values)),
+        Quantity::ActionValues => Some(evaluation.action_values.clone()),
+        Quantity::Occupancy => Some(defined(&evaluation.occupancy)),
+        Quantity::Gradient => Some(gradient.clone()),
+        _ => None,
+    })
 }

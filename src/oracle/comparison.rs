@@ -5,14 +5,12 @@ use serde::Serialize;
 
 use super::answer::{Answer, KinkReport};
 use super::case::Prediction;
-use super::claimed::{
-    ACTION_VALUES, BOUNDED, BOUNDS, Claimed, GRADIENT, OCCUPANCY, QUANTITIES, STATE_VALUES, TERMS, VALUE,
-    defined,
-};
+use super::claimed::Claimed;
 use super::mistakes::Mistake;
+use super::quantity::{Entries, Quantities, Quantity};
 use crate::environments::Structure;
 use crate::linear::Size;
-use crate::problem::{Numeral, PolicySpec, Problem};
+use crate::problem::{Numeral, Problem};
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
 /// quantity, never below the oracle's own error bound nor below what doubles round
@@ -60,29 +58,6 @@ pub enum Entry {
     Text(String),
 }
 
-impl Prediction {
-    fn of_answer(answer: &Answer) -> Self {
-        Self {
-            value: answer.value,
-            state_values: answer.state_values.clone(),
-            action_values: answer.action_values.concat(),
-            occupancy: answer.occupancy.concat(),
-            gradient: answer.gradient.clone(),
-        }
-    }
-
-    /// The entries of one of the first quantities.
-    fn entries(&self, which: usize) -> Vec<Option<f64>> {
-        match which {
-            VALUE => vec![Some(self.value)],
-            1 => defined(&self.state_values),
-            2 => self.action_values.clone(),
-            OCCUPANCY => defined(&self.occupancy),
-            _ => self.gradient.clone(),
-        }
-    }
-}
-
 /// Whether two entries agree; null agrees with null only.
 fn agree(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
     match (a, b) {
@@ -112,8 +87,8 @@ pub(super) struct Comparison<'a> {
     /// The answer evaluated in doubles, where doubles hold it.
     rounded: Option<Prediction>,
     /// The entries of each quantity.
-    truth: [Vec<Option<f64>>; QUANTITIES.len()],
-    tolerances: [Vec<f64>; QUANTITIES.len()],
+    truth: Quantities<Entries>,
+    tolerances: Quantities<Vec<f64>>,
     /// The rows of a gradient that are compared up to their mean, by their width.
     free_mean: Option<usize>,
 }
@@ -125,33 +100,18 @@ impl<'a> Comparison<'a> {
         rounded: Option<Prediction>,
         tolerance: Tolerance,
     ) -> Self {
-        let first = Prediction::of_answer(answer);
-        let terms = &answer.gradient_terms;
-        let truth = std::array::from_fn(|which| match which {
-            5 => terms.policy.clone(),
-            6 => defined(&terms.transition),
-            7 => defined(&terms.reward),
-            8 => defined(&terms.entropy),
-            _ => first.entries(which),
-        });
-        let is_unconstrained = matches!(problem.policy(), PolicySpec::Probabilities { .. });
-        let free_mean = is_unconstrained.then(|| problem.n_actions());
+        let truth = Quantities::from_fn(|quantity| answer.entries(quantity));
+        let free_mean = problem.policy().is_unconstrained().then(|| problem.n_actions());
         let mut comparison =
             Self { problem, answer, rounded, truth, tolerances: Default::default(), free_mean };
-        for which in 0..QUANTITIES.len() {
-            let entries = comparison.normal_form(which, comparison.truth[which].clone());
+        comparison.tolerances = Quantities::from_fn(|quantity| {
+            let entries = comparison.normal_form(quantity, &comparison.truth[quantity]);
             let asked = tolerance.atol + tolerance.rtol * largest(&entries);
-            let own = comparison.bound(which.min(GRADIENT));
-            let rounding = comparison.rounding(which).into_iter();
-            comparison.tolerances[which] = rounding.map(|rounding| asked.max(own).max(rounding)).collect();
-        }
+            let own = *answer.error_bounds.of(quantity);
+            let rounding = comparison.rounding(quantity).into_iter();
+            rounding.map(|rounding| asked.max(own).max(rounding)).collect()
+        });
         comparison
-    }
-
-    /// The oracle's own error bound.
-    fn bound(&self, which: usize) -> f64 {
-        let bounds = &self.answer.error_bounds;
-        [bounds.value, bounds.state_values, bounds.action_values, bounds.occupancy, bounds.gradient][which]
     }
 
     /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`.
@@ -168,8 +128,8 @@ impl<'a> Comparison<'a> {
     /// ten-thousandth of the largest entry of a term.
     ///
     /// Nothing where doubles do not hold the problem.
-    fn rounding(&self, which: usize) -> Vec<f64> {
-        let entries = self.truth[which].len();
+    fn rounding(&self, quantity: Quantity) -> Vec<f64> {
+        let entries = self.truth[quantity].len();
         let Some(rounded) = &self.rounded else { return vec![0.0; entries] };
         let actions = self.problem.n_actions();
         let occupancy = &self.answer.occupancy;
@@ -179,7 +139,7 @@ impl<'a> Comparison<'a> {
         let of_state = |((v, q), pi): ((&f64, &[Option<f64>]), &[f64])| {
             pi.iter().zip(q).filter_map(weighted).fold(v.abs(), f64::max)
         };
-        let states = self.answer.state_values.iter().zip(self.truth[ACTION_VALUES].chunks(actions));
+        let states = self.answer.state_values.iter().zip(self.truth[Quantity::ActionValues].chunks(actions));
         let sizes: Vec<f64> = states.zip(taken.chunks(actions)).map(of_state).collect();
         let largest_value = sizes.iter().copied().fold(0.0, f64::max);
         let visited = || {
@@ -187,15 +147,17 @@ impl<'a> Comparison<'a> {
             sizes.iter().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
         };
         let share = (1e-15 * horizon).min(1e-9);
-        let scale = match which {
-            VALUE => visited(),
-            STATE_VALUES => largest_value,
-            ACTION_VALUES => largest_value.max(largest(&self.truth[ACTION_VALUES])),
-            OCCUPANCY => horizon,
+        let scale = match quantity {
+            Quantity::Value => visited(),
+            Quantity::StateValues => largest_value,
+            Quantity::ActionValues => largest_value.max(largest(&self.truth[Quantity::ActionValues])),
+            Quantity::Occupancy => horizon,
             _ => {
-                let terms = TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
-                let rounded = self.normal_form(GRADIENT, rounded.gradient.clone());
-                let truth = self.normal_form(GRADIENT, self.truth[GRADIENT].clone());
+                let terms =
+                    Quantity::TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
+                let gradient = rounded[Quantity::Gradient].as_deref().unwrap_or_default();
+                let rounded = self.normal_form(Quantity::Gradient, gradient);
+                let truth = self.normal_form(Quantity::Gradient, &self.truth[Quantity::Gradient]);
                 let errors: Vec<f64> = (rounded.iter().zip(&truth))
                     .map(|(x, y)| x.zip(*y).map_or(0.0, |(x, y)| (x - y).abs()))
                     .collect();
@@ -230,11 +192,12 @@ impl<'a> Comparison<'a> {
             let of = |(row, d): (&[f64], &f64), a: usize| 2.0 * d * row[a] * others(row, a).min(1.0);
             rows().flat_map(|row| (0..actions).map(move |a| of(row, a))).collect()
         };
-        let mut sensitivities: Vec<f64> = match self.problem.policy() {
-            PolicySpec::Softmax { .. } | PolicySpec::Weights { .. } => own(),
-            PolicySpec::Probabilities { .. } => rows().flat_map(|(row, d)| row.iter().map(|_| *d)).collect(),
-            PolicySpec::LogLinear { features, theta } => {
-                let n = theta.len();
+        let given = self.problem.policy();
+        let mut sensitivities: Vec<f64> = match given.features() {
+            None if given.is_unconstrained() => rows().flat_map(|(row, d)| row.iter().map(|_| *d)).collect(),
+            None => own(),
+            Some(features) => {
+                let n = given.n_parameters();
                 let features: Vec<f64> = features.iter().map(Numeral::approximate).collect();
                 let at = |k: usize, (s, (row, d)): (usize, (&[f64], &f64))| -> f64 {
                     let feature = |a: usize| features[(s * actions + a) * n + k];
@@ -266,9 +229,10 @@ impl<'a> Comparison<'a> {
 
     /// The gradient without what is not identified: where the parameters are the
     /// entries of `pi`, each state's mean. A state with an infinite entry has none.
-    fn normal_form(&self, which: usize, mut entries: Vec<Option<f64>>) -> Vec<Option<f64>> {
-        let Some(width) = self.free_mean.filter(|_| which >= GRADIENT) else { return entries };
-        let known = self.truth[GRADIENT].chunks(width).map(|row| row.iter().all(Option::is_some));
+    fn normal_form(&self, quantity: Quantity, entries: &[Option<f64>]) -> Entries {
+        let mut entries = entries.to_vec();
+        let Some(width) = self.free_mean.filter(|_| quantity.is_of_gradient()) else { return entries };
+        let known = self.truth[Quantity::Gradient].chunks(width).map(|row| row.iter().all(Option::is_some));
         for (row, is_known) in entries.chunks_mut(width).zip(known) {
             if is_known && row.iter().all(Option::is_some) {
                 let mean = row.iter().flatten().sum::<f64>() / width as f64;
@@ -278,28 +242,27 @@ impl<'a> Comparison<'a> {
         entries
     }
 
-    fn agrees(&self, which: usize, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
-        let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
-        let (a, b) = (form(a), form(b));
+    fn agrees(&self, quantity: Quantity, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
+        let (a, b) = (self.normal_form(quantity, a), self.normal_form(quantity, b));
         a.len() == b.len()
             && a.iter()
                 .zip(&b)
-                .zip(&self.tolerances[which])
+                .zip(&self.tolerances[quantity])
                 .all(|((a, b), tolerance)| agree(*a, *b, *tolerance))
     }
 
     pub(super) fn differences(&self, claimed: &Claimed) -> Vec<Difference> {
         let mut differences = Vec::new();
-        for (which, quantity) in QUANTITIES.iter().enumerate() {
-            let Some(got) = &claimed.quantities[which] else { continue };
-            let got = self.normal_form(which, got.clone());
-            let expected = self.normal_form(which, self.truth[which].clone());
+        for quantity in Quantity::ALL {
+            let Some(got) = &claimed.quantities[quantity] else { continue };
+            let got = self.normal_form(quantity, got);
+            let expected = self.normal_form(quantity, &self.truth[quantity]);
             for (i, (expected, got)) in expected.into_iter().zip(got).enumerate() {
-                let tolerance = self.tolerances[which][i];
+                let tolerance = self.tolerances[quantity][i];
                 if !agree(expected, got, tolerance) {
                     differences.push(Difference {
-                        quantity: quantity.name,
-                        index: quantity.index(self.problem, i),
+                        quantity: quantity.name(),
+                        index: quantity.index(i, self.problem.n_actions()),
                         expected: expected.map(Entry::Number),
                         got: got.map(Entry::Number),
                         error: expected.zip(got).map(|(expected, got)| (expected - got).abs()),
@@ -308,26 +271,27 @@ impl<'a> Comparison<'a> {
                 }
             }
         }
-        differences.extend((0..BOUNDED).filter_map(|which| self.broken_bound(which, claimed)));
+        differences
+            .extend(Quantity::MAIN.into_iter().filter_map(|quantity| self.broken_bound(quantity, claimed)));
         differences.extend(self.other_differences(claimed));
         differences
     }
 
     /// A claimed error bound that is smaller than the error of what it bounds, which is
     /// right otherwise.
-    fn broken_bound(&self, which: usize, claimed: &Claimed) -> Option<Difference> {
-        let (bound, got) = (claimed.bounds[which]?, claimed.quantities[which].as_ref()?);
-        let form = |entries: &[Option<f64>]| self.normal_form(which, entries.to_vec());
-        let (got, truth) = (form(got), form(&self.truth[which]));
-        if !self.agrees(which, &got, &truth) {
+    fn broken_bound(&self, quantity: Quantity, claimed: &Claimed) -> Option<Difference> {
+        let (bound, got) = (claimed.bounds[quantity]?, claimed.quantities[quantity].as_ref()?);
+        let got = self.normal_form(quantity, got);
+        let truth = self.normal_form(quantity, &self.truth[quantity]);
+        if !self.agrees(quantity, &got, &truth) {
             return None; // its entries are reported
         }
         let errors = got.iter().zip(&truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
         // Less its mean an entry may be twice as far.
-        let times = if which == GRADIENT && self.free_mean.is_some() { 2.0 } else { 1.0 };
-        let (bound, own) = (times * bound, times * self.bound(which));
+        let times = if quantity == Quantity::Gradient && self.free_mean.is_some() { 2.0 } else { 1.0 };
+        let (bound, own) = (times * bound, times * self.answer.error_bounds.of(quantity));
         // That of the occupancy is for the 1-norm, all others for the largest entry.
-        let error = if which == OCCUPANCY {
+        let error = if quantity == Quantity::Occupancy {
             errors.map(f64::abs).sum::<f64>()
         } else {
             errors.fold(0.0, |m: f64, x| m.max(x.abs()))
@@ -335,7 +299,7 @@ impl<'a> Comparison<'a> {
         // The sum is rounded, too.
         let tolerance = own * (1.0 + 1e-9);
         (error - bound > tolerance).then(|| Difference {
-            quantity: BOUNDS[which],
+            quantity: quantity.bound_name(),
             index: vec![],
             expected: Some(Entry::Number(error)),
             got: Some(Entry::Number(bound)),
@@ -382,36 +346,44 @@ impl<'a> Comparison<'a> {
     /// wrong have to add up to the gradient that is predicted.
     pub(super) fn explains(&self, mistake: &Mistake, prediction: &Prediction, claimed: &Claimed) -> bool {
         let mut told_apart = false;
-        for which in 0..BOUNDED {
-            let Some(got) = &claimed.quantities[which] else { continue };
-            let (predicted, truth) = (prediction.entries(which), &self.truth[which]);
+        for quantity in Quantity::MAIN {
+            let (Some(got), Some(predicted)) = (&claimed.quantities[quantity], &prediction[quantity]) else {
+                continue;
+            };
+            let truth = &self.truth[quantity];
             // What differs from the truth by no more than doubles round is no mistake.
-            let rounded = self.rounded.as_ref().map(|rounded| rounded.entries(which));
-            let is_mistaken = !self.agrees(which, &predicted, truth)
-                && rounded.is_none_or(|rounded| !self.agrees(which, &predicted, &rounded));
-            let as_predicted = self.agrees(which, got, &predicted);
-            let is_right = self.agrees(which, got, truth);
-            if !as_predicted && (mistake.touches.contains(&QUANTITIES[which].name) || !is_right) {
+            let rounded = self.rounded.as_ref().and_then(|rounded| rounded[quantity].as_ref());
+            let is_mistaken = !self.agrees(quantity, predicted, truth)
+                && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, rounded));
+            let as_predicted = self.agrees(quantity, got, predicted);
+            let is_right = self.agrees(quantity, got, truth);
+            if !as_predicted && (mistake.touches.contains(&quantity) || !is_right) {
                 return false;
             }
             told_apart |= as_predicted && !is_right && is_mistaken;
         }
-        let is_right = |which: usize| {
-            claimed.quantities[which].as_ref().is_none_or(|got| self.agrees(which, got, &self.truth[which]))
+        let is_right = |term: Quantity| {
+            claimed.quantities[term].as_ref().is_none_or(|got| self.agrees(term, got, &self.truth[term]))
         };
         let adds_up = || {
-            let terms: Option<Vec<&Vec<Option<f64>>>> =
-                TERMS.iter().map(|&which| claimed.quantities[which].as_ref()).collect();
-            let sum = |terms: Vec<&Vec<Option<f64>>>| -> Vec<Option<f64>> {
+            let terms: Option<Vec<&Entries>> =
+                Quantity::TERMS.into_iter().map(|term| claimed.quantities[term].as_ref()).collect();
+            let sum = |terms: Vec<&Entries>| -> Entries {
                 (0..self.problem.n_parameters()).map(|k| terms.iter().map(|term| term[k]).sum()).collect()
             };
-            terms.is_some_and(|terms| self.agrees(GRADIENT, &sum(terms), &prediction.gradient))
+            let gradient = prediction[Quantity::Gradient].as_ref();
+            terms
+                .zip(gradient)
+                .is_some_and(|(terms, gradient)| self.agrees(Quantity::Gradient, &sum(terms), gradient))
         };
-        told_apart && (TERMS.into_iter().all(is_right) || adds_up())
+        told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())
     }
 
     /// Whether two predictions coincide in every quantity.
     pub(super) fn coincide(&self, a: &Prediction, b: &Prediction) -> bool {
-        (0..BOUNDED).all(|which| self.agrees(which, &a.entries(which), &b.entries(which)))
+        Quantity::MAIN.into_iter().all(|quantity| match (&a[quantity], &b[quantity]) {
+            (Some(a), Some(b)) => self.agrees(quantity, a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::quantity::Quantity;
 use crate::mdp::ModelError;
 use crate::performative::PerformanceError;
 use crate::problem::{InputError, RationalError};
@@ -20,10 +21,10 @@ pub enum OracleError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A number of the answer is beyond doubles, or nothing could be proven of it.
-    #[error("{}", not_finite(quantity, index, about))]
+    #[error("{}", not_finite(*quantity, index, about))]
     NotFinite {
         /// Which quantity.
-        quantity: &'static str,
+        quantity: Quantity,
         /// Which entry.
         index: Vec<usize>,
         /// What it is about where it is beyond doubles.
@@ -48,7 +49,8 @@ impl From<RationalError> for OracleError {
     }
 }
 
-fn not_finite(quantity: &str, index: &[usize], about: &Option<String>) -> String {
+fn not_finite(quantity: Quantity, index: &[usize], about: &Option<String>) -> String {
+    let quantity = quantity.name();
     let index: String = index.iter().map(|i| format!("[{i}]")).collect();
     match about {
         Some(size) => {

@@ -6,6 +6,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::case::{Case, Prediction, prediction, sum};
 use super::error::OracleError;
+use super::quantity::{Quantity, defined};
 use crate::environments::Structure;
 use crate::environments::gridworld::Terminal;
 use crate::evaluate::evaluate;
@@ -21,15 +22,15 @@ pub struct Mistake {
     /// What is computed in place of the truth, in a line; in full in `docs/mistakes.md`.
     pub about: &'static str,
     /// Which quantities of an answer it changes.
-    pub touches: &'static [&'static str],
+    pub touches: &'static [Quantity],
     /// What would be computed, in every reading of the mistake that is in use;
     /// none where the mistake is not defined.
     predict: fn(&Case<'_>) -> Option<Vec<Prediction>>,
 }
 
-const GRADIENT: &[&str] = &["gradient"];
-const GRADIENT_AND_OCCUPANCY: &[&str] = &["gradient", "occupancy"];
-const VALUE_AND_GRADIENT: &[&str] = &["value", "gradient"];
+const GRADIENT: &[Quantity] = &[Quantity::Gradient];
+const GRADIENT_AND_OCCUPANCY: &[Quantity] = &[Quantity::Gradient, Quantity::Occupancy];
+const VALUE_AND_GRADIENT: &[Quantity] = &[Quantity::Value, Quantity::Gradient];
 
 /// Every known mistake.
 pub const KNOWN_MISTAKES: &[Mistake] = &[
@@ -189,8 +190,12 @@ pub fn mistaken_answers(problem: &Problem) -> Result<Vec<Mistaken>, OracleError>
         Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; size])?.with_logarithms();
     let case = Case::new(problem, &model, &policy, Some(&previous))?;
     let mistaken = |mistake: &Mistake| {
-        let predictions = mistake.predictions(&case).into_iter();
-        Mistaken { id: mistake.id, readings: predictions.map(|p| (p.value, p.gradient)).collect() }
+        let reading = |mut prediction: Prediction| {
+            let value = prediction[Quantity::Value].as_ref()?.first().copied().flatten()?;
+            Some((value, prediction[Quantity::Gradient].take()?))
+        };
+        let readings = mistake.predictions(&case).into_iter().filter_map(reading).collect();
+        Mistaken { id: mistake.id, readings }
     };
     Ok(KNOWN_MISTAKES.iter().map(mistaken).collect())
 }
@@ -204,9 +209,13 @@ fn no_transition_term(case: &Case<'_>) -> Option<Vec<Prediction>> {
 fn advantage_weighted_transition_score(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
-    let transition = case.transition_term(|s, a, _| {
-        evaluation.advantage(s, a).map_or(0.0, |advantage| evaluation.occupancy(s, a) * advantage)
-    })?;
+    let (n_states, n_actions) = (case.policy.n_states(), case.policy.n_actions());
+    let weight = |i: usize| {
+        let advantage = evaluation.advantage(i / n_actions, i % n_actions);
+        advantage.map_or(0.0, |advantage| evaluation.occupancy[i] * advantage)
+    };
+    let weights: Vec<f64> = (0..n_states * n_actions).map(weight).collect();
+    let transition = case.transition_term(&weights, &vec![1.0; n_states])?;
     Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
@@ -219,8 +228,7 @@ fn transition_score_one_step_late(case: &Case<'_>) -> Option<Vec<Prediction>> {
         (0..policy.n_actions()).map(weighted).sum()
     };
     let later: Vec<f64> = (0..policy.n_states()).map(mean_advantage).collect();
-    let gamma = case.model.gamma;
-    let transition = case.transition_term(|s, a, t| gamma * evaluation.occupancy(s, a) * later[t])?;
+    let transition = case.transition_term(&evaluation.occupancy, &case.discounted(&later))?;
     Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
@@ -238,12 +246,9 @@ fn no_performative_terms(case: &Case<'_>) -> Option<Vec<Prediction>> {
 fn response_values_frozen(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
-    let gamma = case.model.gamma;
-    let frozen = case.performance.pullback.pull_with_frozen_values(&Cotangent {
-        transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
-        reward: &|s, a| *evaluation.occupancy(s, a),
-    });
-    let frozen = frozen?;
+    let discounted = case.discounted(&evaluation.state_values);
+    let cotangent = Cotangent::performative(&evaluation.occupancy, &discounted);
+    let frozen = case.performance.pullback.pull_with_frozen_values(&cotangent)?;
     let transition = frozen.transition.to_parameters(case.policy).ok()?;
     let reward = frozen.reward.to_parameters(case.policy).ok()?;
     Some(vec![case.with_gradient(&terms.policy, &[&transition, &reward, &terms.entropy])])
@@ -253,18 +258,15 @@ fn response_values_frozen(case: &Case<'_>) -> Option<Vec<Prediction>> {
 fn transition_term_undiscounted(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let visits = undiscounted_visits(case, |s| case.model.response.responds(s).transitions)?;
     let terms = &case.performance.gradient;
-    let (evaluation, gamma) = (case.evaluation(), case.model.gamma);
-    let transition = case.transition_term(|s, a, t| {
-        gamma * visits[s] * case.policy.probability(s, a) * evaluation.state_values[t]
-    })?;
+    let discounted = case.discounted(&case.evaluation().state_values);
+    let transition = case.transition_term(&case.by_action(&visits), &discounted)?;
     Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
 fn transition_term_no_gamma(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
     let evaluation = case.evaluation();
-    let transition =
-        case.transition_term(|s, a, t| evaluation.occupancy(s, a) * evaluation.state_values[t])?;
+    let transition = case.transition_term(&evaluation.occupancy, &evaluation.state_values)?;
     Some(vec![case.with_gradient(&terms.policy, &[&transition, &terms.reward, &terms.entropy])])
 }
 
@@ -273,8 +275,9 @@ fn normalised_occupancy(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let scale = 1.0 - case.model.gamma;
     let gradient = case.performance.gradient.total();
     let mut prediction = prediction(case.evaluation(), gradient);
-    prediction.gradient.iter_mut().flatten().for_each(|g| *g *= scale);
-    prediction.occupancy.iter_mut().for_each(|d| *d *= scale);
+    for quantity in GRADIENT_AND_OCCUPANCY {
+        prediction[*quantity].iter_mut().flatten().flatten().for_each(|x| *x *= scale);
+    }
     Some(vec![prediction])
 }
 
@@ -290,13 +293,11 @@ fn undiscounted_occupancy(case: &Case<'_>) -> Option<Vec<Prediction>> {
         responds.transitions || responds.rewards || high - low > 1e-12 * scale
     };
     let visits = undiscounted_visits(case, contributes)?;
-    let gamma = case.model.gamma;
-    let by_action = |s: usize, a: usize| visits[s] * policy.probability(s, a);
-    let pulled = case.pull(|s, a, t| gamma * by_action(s, a) * evaluation.state_values[t], by_action);
+    let by_action = case.by_action(&visits);
+    let transition = case.transition_term(&by_action, &case.discounted(&evaluation.state_values))?;
+    let reward = case.reward_term(&by_action)?;
     let policy_part = policy_term(policy, &visits, &evaluation.action_values).ok()?;
     let entropy = entropy_term(policy, &visits, &case.lambda());
-    let transition = pulled.transition.to_parameters(policy).ok()?;
-    let reward = pulled.reward.to_parameters(policy).ok()?;
     Some(vec![case.with_gradient(&policy_part, &[&transition, &reward, &entropy])])
 }
 
@@ -321,12 +322,15 @@ fn entropy_in_reward_not_bootstrap(case: &Case<'_>) -> Option<Vec<Prediction>> {
     };
     let state_values: Vec<f64> = (0..policy.n_states()).map(state_value).collect();
     let value = case.model.initial.iter().zip(&state_values).map(|(rho, v)| rho * v).sum();
-    let gamma = case.model.gamma;
-    let transition = case.transition_term(|s, a, t| gamma * plain.occupancy(s, a) * plain.state_values[t])?;
+    let transition = case.transition_term(&plain.occupancy, &case.discounted(&plain.state_values))?;
     let policy_part = policy_term(policy, &plain.state_occupancy, &action_values).ok()?;
     let terms = &case.performance.gradient;
     let gradient = sum(&policy_part, &[&transition, &terms.reward, &terms.entropy]);
-    Some(vec![Prediction { value, state_values, action_values, occupancy: plain.occupancy, gradient }])
+    let mut wrong = prediction(&plain, gradient);
+    wrong[Quantity::Value] = Some(vec![Some(value)]);
+    wrong[Quantity::StateValues] = Some(defined(&state_values));
+    wrong[Quantity::ActionValues] = Some(action_values);
+    Some(vec![wrong])
 }
 
 /// Values with entropy inside `Q`, whose own step lacks it.
@@ -342,23 +346,19 @@ fn entropy_in_bootstrap_not_reward(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let action_values: Vec<Option<f64>> = (0..policy.n_states() * n_actions).map(action_value).collect();
     let terms = &case.performance.gradient;
     let policy_part = policy_term(policy, &evaluation.state_occupancy, &action_values).ok()?;
-    let wrong = case.with_gradient(&policy_part, &[&terms.transition, &terms.reward, &terms.entropy]);
-    Some(vec![Prediction { action_values, ..wrong }])
+    let mut wrong = case.with_gradient(&policy_part, &[&terms.transition, &terms.reward, &terms.entropy]);
+    wrong[Quantity::ActionValues] = Some(action_values);
+    Some(vec![wrong])
 }
 
 fn entropy_sign(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let entropy = -case.lambda();
     let evaluation = evaluate(&case.performance.mdp, case.policy, &entropy).ok()?;
-    let gamma = case.model.gamma;
-    let pulled = case.pull(
-        |s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
-        |s, a| *evaluation.occupancy(s, a),
-    );
     let gradient = sum(
         &policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values).ok()?,
         &[
-            &pulled.transition.to_parameters(case.policy).ok()?,
-            &pulled.reward.to_parameters(case.policy).ok()?,
+            &case.transition_term(&evaluation.occupancy, &case.discounted(&evaluation.state_values))?,
+            &case.reward_term(&evaluation.occupancy)?,
             &entropy_term(case.policy, &evaluation.state_occupancy, &entropy),
         ],
     );
@@ -368,7 +368,10 @@ fn entropy_sign(case: &Case<'_>) -> Option<Vec<Prediction>> {
 /// `d[s]` in place of `d[s,a]` in the reward term.
 fn reward_weighted_by_state(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let terms = &case.performance.gradient;
-    let reward = case.reward_term(|s, _| case.evaluation().state_occupancy[s])?;
+    let n_actions = case.policy.n_actions();
+    let visits = case.evaluation().state_occupancy.iter();
+    let of_state: Vec<f64> = visits.flat_map(|d| std::iter::repeat_n(*d, n_actions)).collect();
+    let reward = case.reward_term(&of_state)?;
     Some(vec![case.with_gradient(&terms.policy, &[&terms.transition, &reward, &terms.entropy])])
 }
 
@@ -409,11 +412,8 @@ fn stale_environment(case: &Case<'_>) -> Option<Vec<Prediction>> {
     let policy_part =
         policy_term(case.policy, &evaluation.state_occupancy, &evaluation.action_values).ok()?;
     let entropy = entropy_term(case.policy, &evaluation.state_occupancy, &lambda);
-    let gamma = case.model.gamma;
-    let pulled = stale.pullback.pull(&Cotangent {
-        transition: &|s, a, t| gamma * evaluation.occupancy(s, a) * evaluation.state_values[t],
-        reward: &|s, a| *evaluation.occupancy(s, a),
-    });
+    let discounted = case.discounted(&evaluation.state_values);
+    let pulled = stale.pullback.pull(&Cotangent::performative(&evaluation.occupancy, &discounted));
     let transition = pulled.transition.to_parameters(case.policy).ok()?;
     let reward = pulled.reward.to_parameters(case.policy).ok()?;
     Some(vec![
@@ -469,23 +469,27 @@ fn transposed_transitions(case: &Case<'_>) -> Option<Vec<Prediction>> {
     }
     let action_values: Vec<Option<f64>> =
         (0..n * n_actions).map(|i| Some(reward(i / n_actions, i % n_actions)? + gamma * next[i])).collect();
-    let by_action = |s: usize, a: usize| occupancy[s] * policy.probability(s, a);
-    let pulled = case.pull(|t, a, s| gamma * by_action(s, a) * values[t], by_action);
+    let by_action = case.by_action(occupancy.as_slice());
+    // The cotangent of `P[t,a,s]` is `gamma V[t] d[s,a]`: of rank one for each action.
+    let mut transition = vec![0.0; policy.n_parameters()];
+    for a in 0..n_actions {
+        let weight = |i: usize| if i % n_actions == a { gamma * values[i / n_actions] } else { 0.0 };
+        let weights: Vec<f64> = (0..n * n_actions).map(weight).collect();
+        let visits: Vec<f64> = by_action.iter().skip(a).step_by(n_actions).copied().collect();
+        let of_action = case.transition_term(&weights, &visits)?;
+        transition.iter_mut().zip(of_action).for_each(|(sum, x)| *sum += x);
+    }
     let gradient = sum(
         &policy_term(policy, occupancy.as_slice(), &action_values).ok()?,
-        &[
-            &pulled.transition.to_parameters(policy).ok()?,
-            &pulled.reward.to_parameters(policy).ok()?,
-            &entropy_term(policy, occupancy.as_slice(), &lambda),
-        ],
+        &[&transition, &case.reward_term(&by_action)?, &entropy_term(policy, occupancy.as_slice(), &lambda)],
     );
-    Some(vec![Prediction {
-        value: initial.dot(&values),
-        state_values: values.as_slice().to_vec(),
-        action_values,
-        occupancy: (0..n * n_actions).map(|i| by_action(i / n_actions, i % n_actions)).collect(),
-        gradient,
-    }])
+    let mut wrong = Prediction::default();
+    wrong[Quantity::Value] = Some(vec![Some(initial.dot(&values))]);
+    wrong[Quantity::StateValues] = Some(defined(values.as_slice()));
+    wrong[Quantity::ActionValues] = Some(action_values);
+    wrong[Quantity::Occupancy] = Some(defined(&by_action));
+    wrong[Quantity::Gradient] = Some(gradient);
+    Some(vec![wrong])
 }
 
 /// The expected number of visits to each state, without discount: where every

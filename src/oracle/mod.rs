@@ -11,6 +11,7 @@ mod error;
 pub mod examples;
 mod mistakes;
 mod precision;
+mod quantity;
 mod verify;
 
 pub use answer::{Answer, AnswerOf, BoundedValue, Bounds, Covers, ExactAnswer, KinkReport, Terms};
@@ -18,4 +19,5 @@ pub use claimed::Claimed;
 pub use comparison::{Difference, Entry, Tolerance};
 pub use error::OracleError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
+pub use quantity::Quantity;
 pub use verify::{Verdict, verify};

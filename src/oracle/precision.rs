@@ -1,6 +1,6 @@
 //! How many digits an answer may take.
 
-use crate::problem::{PolicySpec, Problem};
+use crate::problem::Problem;
 
 /// Bits of the centres of balls, one after the other until the bounds are small. The
 /// last ones hold any difference of doubles, and of products of two; and the longest
@@ -24,10 +24,8 @@ impl Cost {
     pub(super) fn of(problem: &Problem) -> Self {
         let (n, width) = (problem.n_states() as f64, problem.n_actions() as f64);
         let work = problem.environment().work(problem.given());
-        let of_policy = match problem.policy() {
-            PolicySpec::Probabilities { .. } if problem.entropy().is_zero() => 0.0,
-            _ => n * width,
-        };
+        let is_rational = problem.policy().is_rational() && problem.entropy().is_zero();
+        let of_policy = if is_rational { 0.0 } else { n * width };
         let products = work.systems * (n * n * n / 3.0 + 8.0 * n * n) + 8.0 * n * width * n;
         Self { products, exponentials: work.exponentials + of_policy }
     }

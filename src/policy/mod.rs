@@ -1,8 +1,20 @@
-//! Policies `pi(a|s)` and their parameters `theta`.
+//! Policies `pi(a|s)` and their parameters `theta`; a kind of them is a file.
+
+mod kinds;
+mod log_linear;
+mod probabilities;
+mod softmax;
+mod weights;
+
+pub use kinds::Parametrisation;
+pub use log_linear::LogLinear;
+pub use probabilities::Probabilities;
+pub use softmax::Softmax;
+pub use weights::Weights;
 
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::linear::ShapeError;
-use crate::mdp::{ModelError, check_distributions};
+use crate::mdp::ModelError;
 
 /// A stochastic policy together with the parameters that it came from.
 ///
@@ -19,80 +31,7 @@ pub struct Policy<T> {
     parametrisation: Parametrisation<T>,
 }
 
-/// What the parameters of a policy are.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Parametrisation<T> {
-    /// `pi(a|s)` proportional to `exp theta[s,a]`.
-    Softmax {
-        /// `theta[s,a]` at `s A + a`.
-        logits: Vec<T>,
-    },
-    /// `pi(a|s)` proportional to `exp(features[s,a] . theta)`.
-    LogLinear {
-        /// `features[s,a,k]` at `(s A + a) K + k`.
-        features: Vec<T>,
-        /// `theta[k]`.
-        theta: Vec<T>,
-    },
-    /// `pi(a|s)` proportional to `w[s,a]`; the parameters are `theta = log w`.
-    Weights {
-        /// `w[s,a]` at `s A + a`.
-        values: Vec<T>,
-    },
-    /// The parameters are the entries of `pi` themselves, unconstrained.
-    Probabilities,
-}
-
 impl<T: Field> Policy<T> {
-    /// The policy with weights `w[s,a] > 0`: `pi(a|s) = w[s,a] / sum_b w[s,b]`,
-    /// parameters `theta = log w`. Rational where the weights are.
-    ///
-    /// # Errors
-    /// [`ModelError`] for a shape that does not fit or a weight that is not
-    /// positive.
-    pub fn weights(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
-        check_shape("w", values.len(), n_states, n_actions)?;
-        if let Some(index) = values.iter().position(|w| !w.certainly_positive()) {
-            return Err(ModelError::NegativeEntry { what: "w", index, value: values[index].approximate() });
-        }
-        let mut probabilities = Vec::with_capacity(values.len());
-        for row in values.chunks(n_actions) {
-            let (scaled, total) = scaled_weights(row);
-            probabilities.extend(scaled.into_iter().map(|w| w / &total));
-        }
-        let parametrisation = Parametrisation::Weights { values };
-        Ok(Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation })
-    }
-
-    /// The policy with the given probabilities, which are its parameters.
-    ///
-    /// # Errors
-    /// [`ModelError`] for a shape that does not fit or a row that is not a
-    /// distribution.
-    pub fn probabilities(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
-        check_shape("pi", values.len(), n_states, n_actions)?;
-        check_distributions("pi", n_states, &values)?;
-        let parametrisation = Parametrisation::Probabilities;
-        Ok(Self { n_states, n_actions, probabilities: values, logarithms: Vec::new(), parametrisation })
-    }
-
-    /// The uniform policy, with its probabilities as parameters.
-    pub fn uniform(n_states: usize, n_actions: usize) -> Self {
-        let probabilities = vec![T::from_ratio(1, n_actions as i64); n_states * n_actions];
-        let parametrisation = Parametrisation::Probabilities;
-        Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation }
-    }
-
-    /// The policy that takes `choice[s] < n_actions` in state `s`, with its
-    /// probabilities as parameters.
-    pub fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
-        let indicator = |a: usize, taken: usize| if a == taken { T::one() } else { T::zero() };
-        let row = |&taken: &usize| (0..n_actions).map(move |a| indicator(a, taken));
-        let probabilities = choice.iter().flat_map(row).collect();
-        let parametrisation = Parametrisation::Probabilities;
-        Self { n_states: choice.len(), n_actions, probabilities, logarithms: Vec::new(), parametrisation }
-    }
-
     /// Number of states S.
     pub fn n_states(&self) -> usize {
         self.n_states
@@ -126,15 +65,18 @@ impl<T: Field> Policy<T> {
 
     /// Number of parameters: S A, or the number of features.
     pub fn n_parameters(&self) -> usize {
-        match &self.parametrisation {
-            Parametrisation::LogLinear { theta, .. } => theta.len(),
-            _ => self.probabilities.len(),
-        }
+        self.parametrisation.n_parameters()
     }
 
     /// Whether the rows sum to 1 whatever the parameters are.
     pub fn is_normalised_by_construction(&self) -> bool {
-        self.parametrisation != Parametrisation::Probabilities
+        self.parametrisation.is_normalised()
+    }
+
+    /// `features[s,a,k]` at `(s A + a) K + k` where the logits are `features[s,a] . theta`;
+    /// `None` where there is a parameter for each state and action.
+    pub fn features(&self) -> Option<&[T]> {
+        self.parametrisation.features()
     }
 
     /// The cotangent of the parameters from that of the probabilities:
@@ -146,20 +88,11 @@ impl<T: Field> Policy<T> {
     /// [`ShapeError`] where there is not one cotangent for each state and action.
     pub fn pullback(&self, cotangent: &[T]) -> Result<Vec<T>, ShapeError> {
         ShapeError::check("cotangents of the policy", cotangent.len(), self.probabilities.len())?;
-        Ok(match &self.parametrisation {
-            Parametrisation::Probabilities => cotangent.to_vec(),
-            Parametrisation::Softmax { .. } | Parametrisation::Weights { .. } => self.to_logits(cotangent),
-            Parametrisation::LogLinear { features, theta } => {
-                let logits = self.to_logits(cotangent);
-                let mut result = vec![T::zero(); theta.len()];
-                for (features, logit) in features.chunks(theta.len()).zip(&logits) {
-                    for (result, feature) in result.iter_mut().zip(features) {
-                        *result += feature.clone() * logit;
-                    }
-                }
-                result
-            }
-        })
+        if !self.is_normalised_by_construction() {
+            return Ok(cotangent.to_vec());
+        }
+        let of_logits = softmax_pullback(self.n_actions, &self.probabilities, cotangent);
+        Ok(self.parametrisation.logit_pullback(of_logits))
     }
 
     /// The policy at `theta + epsilon direction`, `epsilon^2 = 0`: derivatives of
@@ -184,27 +117,27 @@ impl<T: Field> Policy<T> {
         if direction.len() != expected {
             return Err(ModelError::Shape { what: "direction", seen: direction.len(), expected });
         }
-        let with = |values: &[T], slopes: &[T]| -> Vec<Dual<T>> {
-            values.iter().zip(slopes).map(|(x, v)| Dual::new(x.clone(), v.clone())).collect()
+        let (slopes, scores) = if self.is_normalised_by_construction() {
+            self.normalised_slopes(direction)
+        } else {
+            // A probability of 0 has no logarithm.
+            let score = |(v, pi): (&T, &T)| if pi.is_zero() { T::zero() } else { v.clone() / pi };
+            (direction.to_vec(), direction.iter().zip(&self.probabilities).map(score).collect())
         };
-        let (parametrisation, tilt) = match &self.parametrisation {
-            Parametrisation::Softmax { logits } => {
-                (Parametrisation::Softmax { logits: with(logits, direction) }, direction.to_vec())
-            }
-            Parametrisation::Weights { values } => {
-                let slopes: Vec<T> = values.iter().zip(direction).map(|(w, v)| w.clone() * v).collect();
-                (Parametrisation::Weights { values: with(values, &slopes) }, direction.to_vec())
-            }
-            Parametrisation::LogLinear { features, theta } => {
-                let product = |row: &[T]| T::sum_of_products(row.iter().zip(direction));
-                let tilt = features.chunks(theta.len()).map(product).collect();
-                let features = features.iter().cloned().map(Dual::constant).collect();
-                (Parametrisation::LogLinear { features, theta: with(theta, direction) }, tilt)
-            }
-            Parametrisation::Probabilities => return Ok(self.along_probabilities(direction)),
-        };
-        // d log pi(a|s) = v[s,a] - sum_b pi(b|s) v[s,b]
-        let scores: Vec<T> = tilt
+        let logarithm = |(log, v): (&Option<T>, &T)| log.clone().map(|log| Dual::new(log, v.clone()));
+        Ok(Policy {
+            n_states: self.n_states,
+            n_actions: self.n_actions,
+            probabilities: Dual::all(&self.probabilities, &slopes),
+            logarithms: self.logarithms.iter().zip(&scores).map(logarithm).collect(),
+            parametrisation: self.parametrisation.along(direction),
+        })
+    }
+
+    /// The slopes of `pi(a|s)` and of `log pi(a|s) = logits[s,a] - log sum_b exp logits[s,b]`.
+    fn normalised_slopes(&self, direction: &[T]) -> (Vec<T>, Vec<T>) {
+        let of_logits = self.parametrisation.logit_slopes(direction);
+        let scores: Vec<T> = of_logits
             .chunks(self.n_actions)
             .zip(self.probabilities.chunks(self.n_actions))
             .flat_map(|(v, pi)| {
@@ -212,33 +145,7 @@ impl<T: Field> Policy<T> {
                 v.iter().map(|v| v.clone() - &mean).collect::<Vec<_>>()
             })
             .collect();
-        let slopes: Vec<T> = self.probabilities.iter().zip(&scores).map(|(pi, v)| pi.clone() * v).collect();
-        let logarithm = |(log, v): (&Option<T>, &T)| log.clone().map(|log| Dual::new(log, v.clone()));
-        Ok(Policy {
-            n_states: self.n_states,
-            n_actions: self.n_actions,
-            probabilities: with(&self.probabilities, &slopes),
-            logarithms: self.logarithms.iter().zip(&scores).map(logarithm).collect(),
-            parametrisation,
-        })
-    }
-
-    fn along_probabilities(&self, direction: &[T]) -> Policy<Dual<T>> {
-        let moved = |(pi, v): (&T, &T)| Dual::new(pi.clone(), v.clone());
-        let logarithm =
-            |(log, (pi, v)): (&Option<T>, (&T, &T))| log.clone().map(|log| Dual::new(log, v.clone() / pi));
-        let moves = self.probabilities.iter().zip(direction);
-        Policy {
-            n_states: self.n_states,
-            n_actions: self.n_actions,
-            probabilities: moves.clone().map(moved).collect(),
-            logarithms: self.logarithms.iter().zip(moves).map(logarithm).collect(),
-            parametrisation: Parametrisation::Probabilities,
-        }
-    }
-
-    fn to_logits(&self, cotangent: &[T]) -> Vec<T> {
-        softmax_pullback(self.n_actions, &self.probabilities, cotangent)
+        (self.probabilities.iter().zip(&scores).map(|(pi, v)| pi.clone() * v).collect(), scores)
     }
 }
 
@@ -253,104 +160,20 @@ pub(crate) fn softmax_pullback<T: Field>(width: usize, probabilities: &[T], cota
 }
 
 impl<T: Transcendental> Policy<T> {
-    /// The softmax policy with logits `theta[s,a]` at `s A + a`. Logits of any
-    /// size: probabilities may underflow to 0, their logarithms stay finite.
-    ///
-    /// # Errors
-    /// [`ModelError`] for a shape that does not fit.
-    ///
-    /// ```
-    /// use pemdp::policy::Policy;
-    /// let policy = Policy::softmax(1, 2, vec![0.0, 3f64.ln()])?;
-    /// assert!((policy.probability(0, 1) - 0.75).abs() < 1e-15);
-    /// # Ok::<(), pemdp::mdp::ModelError>(())
-    /// ```
-    pub fn softmax(n_states: usize, n_actions: usize, logits: Vec<T>) -> Result<Self, ModelError> {
-        check_shape("theta", logits.len(), n_states, n_actions)?;
-        let (probabilities, logarithms) = softmax(n_actions, &logits);
-        let parametrisation = Parametrisation::Softmax { logits };
-        Ok(Self { n_states, n_actions, probabilities, logarithms, parametrisation })
-    }
-
-    /// The policy with `pi(a|s)` proportional to `exp(features[s,a] . theta)`,
-    /// `features` at `(s A + a) K + k`.
-    ///
-    /// # Errors
-    /// [`ModelError`] for a shape that does not fit.
-    pub fn log_linear(
-        n_states: usize,
-        n_actions: usize,
-        features: Vec<T>,
-        theta: Vec<T>,
-    ) -> Result<Self, ModelError> {
-        if theta.is_empty() {
-            return Err(ModelError::Empty { what: "K" });
-        }
-        check_shape("features", features.len(), n_states, n_actions * theta.len())?;
-        let product = |row: &[T]| row.iter().zip(&theta).fold(T::zero(), |sum, (f, t)| sum + f.clone() * t);
-        let logits: Vec<T> = features.chunks(theta.len()).map(product).collect();
-        let (probabilities, logarithms) = softmax(n_actions, &logits);
-        let parametrisation = Parametrisation::LogLinear { features, theta };
-        Ok(Self { n_states, n_actions, probabilities, logarithms, parametrisation })
-    }
-
     /// The parameters: logits, `theta`, logarithms of weights, or the probabilities.
     pub fn parameters(&self) -> Vec<T> {
-        match &self.parametrisation {
-            Parametrisation::Softmax { logits } => logits.clone(),
-            Parametrisation::LogLinear { theta, .. } => theta.clone(),
-            Parametrisation::Weights { values } => values.iter().map(T::ln).collect(),
-            Parametrisation::Probabilities => self.probabilities.clone(),
-        }
+        self.parametrisation.parameters()
     }
 
     /// The same policy with the logarithms of its probabilities, which an
     /// entropy bonus needs. Softmax and log-linear policies have them already.
     #[must_use]
     pub fn with_logarithms(mut self) -> Self {
-        if self.has_logarithms() {
-            return self;
+        if !self.has_logarithms() {
+            self.logarithms = self.parametrisation.logarithms(self.n_actions, &self.probabilities);
         }
-        self.logarithms = match &self.parametrisation {
-            Parametrisation::Weights { values } => {
-                // log w - log sum w stays finite where the quotient underflows.
-                let rows = values.chunks(self.n_actions);
-                let logarithm_row = |row: &[T]| {
-                    let (scaled, total) = scaled_weights(row);
-                    let total = total.ln();
-                    scaled.into_iter().map(|w| Some(w.ln() - &total)).collect::<Vec<_>>()
-                };
-                rows.flat_map(logarithm_row).collect()
-            }
-            _ => self.probabilities.iter().map(|pi| (!pi.is_zero()).then(|| pi.ln())).collect(),
-        };
         self
     }
-}
-
-/// Weights over a power of two near the largest, so that no sum overflows and no
-/// quotient of large ones underflows, and their sum.
-fn scaled_weights<T: Field>(row: &[T]) -> (Vec<T>, T) {
-    let largest = row.iter().map(|w| w.approximate()).fold(0.0, f64::max);
-    // 2^-e for the exponent e of the largest, within the normal doubles; 1 where there is none.
-    let exponent = if largest > 0.0 { (largest.to_bits() >> 52).clamp(1, 2045) } else { 1023 };
-    let scale = T::from_f64(f64::from_bits((2046 - exponent) << 52));
-    let scaled: Vec<T> = row.iter().map(|w| w.clone() * &scale).collect();
-    let total = scaled.iter().fold(T::zero(), |sum, w| sum + w);
-    (scaled, total)
-}
-
-/// Softmax of rows of `width` logits, and its logarithms.
-fn softmax<T: Transcendental>(width: usize, logits: &[T]) -> (Vec<T>, Vec<Option<T>>) {
-    let mut probabilities = Vec::with_capacity(logits.len());
-    let mut logarithms = Vec::with_capacity(logits.len());
-    for row in logits.chunks(width) {
-        let (shifted, weights, total) = shifted_exponentials(row.iter());
-        let log_total = total.ln();
-        probabilities.extend(weights.into_iter().map(|w| w / &total));
-        logarithms.extend(shifted.into_iter().map(|x| Some(x - &log_total)));
-    }
-    (probabilities, logarithms)
 }
 
 /// `x - m`, `exp(x - m)` and their sum, with `m` the largest `x`: no overflow.

@@ -3,9 +3,9 @@
 //! Everything is checked that can be checked without evaluating: shapes, ranges, that
 //! rows of probabilities are rows of probabilities. Nothing is renormalised.
 
+use super::PolicySpec;
 use super::input_error::{InputError, shown_double};
 use super::numeral::{Numeral, Reading, compensated_sum, exact_sum, shown_rational};
-use super::policy::PolicySpec;
 use crate::arithmetic::{Field, Rational};
 
 /// The result of a check.
@@ -19,7 +19,7 @@ pub struct Checker<'a> {
     n_states: usize,
     n_actions: usize,
     /// The largest sum of probabilities of a state's actions.
-    pub(super) largest_policy_row: f64,
+    largest_policy_row: f64,
     /// The largest sum of probabilities of a transition.
     largest_transition_row: f64,
 }
@@ -58,6 +58,11 @@ impl<'a> Checker<'a> {
     /// The largest product of a sum of a state's probabilities and one of a transition's.
     pub(super) fn largest_row(&self) -> Rational {
         Rational::from_f64(self.largest_policy_row) * Rational::from_f64(self.largest_transition_row)
+    }
+
+    /// Takes note of the largest sum of probabilities of a state's actions.
+    pub(crate) fn note_policy_rows(&mut self, largest: f64) {
+        self.largest_policy_row = largest;
     }
 
     /// Takes note of the sum of a row of transitions.

@@ -11,7 +11,6 @@ mod input_error;
 pub(crate) mod json;
 mod model;
 pub(crate) mod numeral;
-mod policy;
 #[cfg(feature = "json")]
 pub(crate) mod reader;
 pub(crate) mod writer;
@@ -19,17 +18,21 @@ pub(crate) mod writer;
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};
+pub(crate) use numeral::lift;
 pub use numeral::{Numeral, NumeralError, Reading, exact_sum, largest};
-pub use policy::PolicySpec;
 
 use num_traits::{One, Zero};
 
 use crate::arithmetic::{Field, Rational};
 use crate::environments::{EnvironmentSpec, Given, Structure};
+use crate::policy::Parametrisation;
 use numeral::shown_rational;
 
 /// The name of the format, the value of the key `format`.
 pub const FORMAT: &str = "pemdp-problem/1";
+
+/// A policy as given. Flat arrays have the last index fastest.
+pub type PolicySpec = Parametrisation<Numeral>;
 
 /// What a problem is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +58,8 @@ pub struct Parts {
 ///
 /// ```
 /// use pemdp::environments::{LoanForm, LoanSpec};
-/// use pemdp::problem::{Numeral, Parts, PolicySpec, Problem, Reading};
+/// use pemdp::policy::Probabilities;
+/// use pemdp::problem::{Numeral, Parts, Problem, Reading};
 /// let half = Numeral::from(0.5);
 /// let loan = LoanSpec {
 ///     form: LoanForm::Bandit,
@@ -71,7 +75,7 @@ pub struct Parts {
 ///         gamma: half,
 ///         initial: None,
 ///         entropy: Numeral::ZERO,
-///         policy: PolicySpec::Probabilities { values: vec![Numeral::from(0.25), Numeral::from(0.75)] },
+///         policy: Probabilities { values: vec![Numeral::from(0.25), Numeral::from(0.75)] }.into(),
 ///         environment: loan.into(),
 ///     },
 ///     Reading::Doubles,

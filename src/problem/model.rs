@@ -85,7 +85,7 @@ impl Problem {
     /// # Errors
     /// As [`Problem::model`].
     pub fn deployed_policy<T: Transcendental>(&self) -> Result<Policy<T>, ModelError> {
-        let policy = self.policy().lifted(self.n_states(), self.n_actions())?;
+        let policy = self.policy().policy(self.n_states(), self.n_actions())?;
         Ok(if self.entropy().is_zero() { policy } else { policy.with_logarithms() })
     }
 

@@ -4,11 +4,11 @@
 //! Nothing is renormalised. The work is linear in the size of the file, up to the
 //! sorting of sparse entries.
 
+use super::PolicySpec;
 use super::checker::Checked;
 use super::input_error::InputError;
 use super::json::Node;
 use super::numeral::{Numeral, Reading};
-use super::policy::PolicySpec;
 use super::{FORMAT, Parts, Problem};
 use crate::environments::EnvironmentSpec;
 
@@ -69,29 +69,16 @@ fn problem(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
 /// Reads the policy, which decides how many states and actions there are.
 fn policy(node: &Node<'_>, reading: Reading) -> Checked<(PolicySpec, Reader)> {
     let fields = node.fields()?;
-    let kind = fields.required("kind")?.choice(&PolicySpec::KINDS)?;
-    let key = PolicySpec::table_key(kind);
-    let keys = ["kind", key, "theta"];
-    fields.only(if kind == "log-linear" { &keys } else { &keys[..2] })?;
-    let table = fields.required(key)?;
+    let kind = fields.required("kind")?.choice(PolicySpec::KINDS)?;
+    PolicySpec::check_keys(kind, &fields)?;
+    let table = fields.required(PolicySpec::table_key(kind))?;
     let states = positive_length(&table, "state")?;
     let actions = match table.array()?.next() {
         Some(first) => positive_length(&first, "action")?,
         None => return Err(states.wrong(&table, 0)),
     };
     let mut reader = Reader { reading, n_states: states.length, n_actions: actions.length, n_parameters: 0 };
-    let policy = match kind {
-        "softmax" => PolicySpec::Softmax { logits: reader.table(&table)? },
-        "log-linear" => {
-            let theta_node = fields.required("theta")?;
-            let parameters = positive_length(&theta_node, "parameter")?;
-            let theta = reader.numerals(&theta_node, &[parameters])?;
-            let features = reader.numerals(&table, &[states, actions, parameters])?;
-            PolicySpec::LogLinear { features, theta }
-        }
-        "weights" => PolicySpec::Weights { values: reader.table(&table)? },
-        _ => PolicySpec::Probabilities { values: reader.table(&table)? },
-    };
+    let policy = PolicySpec::read(kind, &fields, &reader)?.ok_or_else(|| node.unexpected("a policy"))?;
     reader.n_parameters = policy.n_parameters();
     Ok((policy, reader))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::numeral::Numeral;
-use super::{FORMAT, PolicySpec, Problem};
+use super::{FORMAT, Problem};
 
 impl Problem {
     /// The problem as a file, every number an exact fraction in a string: it means the
@@ -21,22 +21,6 @@ impl Problem {
             file.nested("environment", |file| self.environment().write(self.given(), file));
         });
         file.text + "\n"
-    }
-}
-
-impl PolicySpec {
-    fn write(&self, n_states: usize, n_actions: usize, file: &mut Writer) {
-        file.text("kind", self.kind());
-        let key = Self::table_key(self.kind());
-        match self {
-            Self::Softmax { logits: values } | Self::Weights { values } | Self::Probabilities { values } => {
-                file.array(key, &[n_states, n_actions], values);
-            }
-            Self::LogLinear { features, theta } => {
-                file.array(key, &[n_states, n_actions, theta.len()], features);
-                file.array("theta", &[theta.len()], theta);
-            }
-        }
     }
 }
 

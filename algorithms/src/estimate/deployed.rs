@@ -3,10 +3,10 @@
 use super::EstimateError;
 use pemdp::arithmetic::Field;
 use pemdp::evaluate::entropy_bonus;
-use pemdp::linear::ShapeError;
+use pemdp::linear::{Rows, ShapeError};
 use pemdp::performative::Performance;
 use pemdp::policy::Policy;
-use pemdp::response::Cotangent;
+use pemdp::response::{Cotangent, TransitionCotangent};
 
 /// A policy in the environment that it induces, with what sampling and
 /// enumerating its episodes needs: the transitions of positive probability by
@@ -131,13 +131,6 @@ impl<'a, T: Field> Deployed<'a, T> {
         &self.probabilities[entry]
     }
 
-    /// The entry of `(s, a, t)`, if it has positive probability.
-    fn entry(&self, state: usize, action: usize, target: usize) -> Option<usize> {
-        let entries = self.entries(state * self.n_actions() + action);
-        let at = self.targets[entries.clone()].binary_search(&target).ok()?;
-        Some(entries.start + at)
-    }
-
     /// `sum_i weight(i) d log pi + sum_e weight(e) d log P + sum_i weight(i) dr`,
     /// by term: one pullback for any number of episodes.
     ///
@@ -154,12 +147,14 @@ impl<'a, T: Field> Deployed<'a, T> {
             .enumerate()
             .map(|(pair, weight)| over(weight, self.action_probability(pair)))
             .collect();
+        let row = |pair| {
+            self.entries(pair)
+                .map(|e| (self.targets[e], over(&functional.transition[e], &self.probabilities[e])))
+        };
+        let of_transitions = Rows::sparse(self.n_states(), (0..self.n_pairs()).map(row))?;
         let pulled = self.performance.pullback.pull(&Cotangent {
-            transition: &|s, a, t| {
-                self.entry(s, a, t)
-                    .map_or_else(T::zero, |e| over(&functional.transition[e], &self.probabilities[e]))
-            },
-            reward: &|s, a| functional.reward[s * self.n_actions() + a].clone(),
+            transition: TransitionCotangent::Stored(&of_transitions),
+            reward: &functional.reward,
         });
         Ok(EstimatedTerms {
             policy: self.policy.pullback(&of_policy)?,

@@ -122,10 +122,8 @@ fn bootstrapped_gradient<T: Field>(deployed: &Deployed<'_, T>, v: &[T]) -> Vec<T
     let (performance, policy) = (deployed.performance(), deployed.policy());
     let (mdp, evaluation) = (&performance.mdp, &performance.evaluation);
     let gamma = mdp.gamma();
-    let pulled = performance.pullback.pull(&Cotangent {
-        transition: &|s, a, t| evaluation.occupancy(s, a).clone() * gamma * &v[t],
-        reward: &|s, a| evaluation.occupancy(s, a).clone(),
-    });
+    let discounted: Vec<T> = v.iter().map(|v| v.clone() * gamma).collect();
+    let pulled = performance.pullback.pull(&Cotangent::performative(&evaluation.occupancy, &discounted));
     let action_value = |pair: usize| {
         let (s, a) = (pair / mdp.n_actions(), pair % mdp.n_actions());
         let next = T::sum_of_products(mdp.kernel().row(s, a).map(|(t, p)| (p, &v[t])));

@@ -3,6 +3,7 @@
 use num_traits::{One, Signed};
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
 use pemdp::evaluate::evaluate;
+use pemdp::response::Cotangent;
 
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
@@ -84,10 +85,9 @@ fn parts<T: Field>(pair: &Pair) -> Option<Parts<T>> {
     let gamma = here.mdp.gamma();
     let (mut coverage, mut state_coverage) = (T::zero(), T::zero());
     let (mut response, mut shift) = (T::zero(), T::zero());
-    let slopes = performance.pullback.pull(&pemdp::response::Cotangent {
-        transition: &|_, _, t| gamma.clone() * &own.state_values[t],
-        reward: &|_, _| T::one(),
-    });
+    let discounted: Vec<T> = own.state_values.iter().map(|v| gamma.clone() * v).collect();
+    let ones = vec![T::one(); own.occupancy.len()];
+    let slopes = performance.pullback.pull(&Cotangent::performative(&ones, &discounted));
     let transition = slopes.transition.to_parameters(&policy).ok()?;
     let reward = slopes.reward.to_parameters(&policy).ok()?;
     for s in 0..here.mdp.n_states() {

@@ -2,9 +2,10 @@
 
 use pemdp::arithmetic::Field;
 use pemdp::evaluate::EvaluationError;
+use pemdp::linear::Rows;
 use pemdp::performative::Performance;
 use pemdp::policy::Policy;
-use pemdp::response::Cotangent;
+use pemdp::response::{Cotangent, TransitionCotangent};
 
 /// What multiplies the scores of a transition `(s,a,t)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +59,19 @@ pub fn gradient<T: Field>(
             of_policy.push(weight * &evaluation.state_occupancy[s]);
         }
     }
+    let of_transition = |s: usize, a: usize, t: usize| {
+        let weight = match weighting {
+            Weighting::AsPrinted => advantage(s, a),
+            Weighting::Score => mdp.gamma().clone() * &evaluation.state_values[t],
+            Weighting::TemporalDifference => difference(s, a, t),
+        };
+        weight * evaluation.occupancy(s, a)
+    };
+    let of_row = |i: usize| (0..n_states).map(move |t| of_transition(i / n_actions, i % n_actions, t));
+    let of_transitions = Rows::dense(n_states, (0..n_states * n_actions).flat_map(of_row).collect())?;
     let pulled = performance.pullback.pull(&Cotangent {
-        transition: &|s, a, t| {
-            let weight = match weighting {
-                Weighting::AsPrinted => advantage(s, a),
-                Weighting::Score => mdp.gamma().clone() * &evaluation.state_values[t],
-                Weighting::TemporalDifference => difference(s, a, t),
-            };
-            weight * evaluation.occupancy(s, a)
-        },
-        reward: &|s, a| evaluation.occupancy(s, a).clone(),
+        transition: TransitionCotangent::Stored(&of_transitions),
+        reward: &evaluation.occupancy,
     });
     let mut total = policy.pullback(&of_policy)?;
     for part in [pulled.transition.to_parameters(policy)?, pulled.reward.to_parameters(policy)?] {

@@ -341,10 +341,10 @@ impl<T: Transcendental> GridworldPullback<'_, T> {
 
     fn pull_any(&self, cotangent: &Cotangent<'_, T>, frozen: bool) -> PulledBack<T> {
         let terminal = self.world.learner_terminal;
-        let transition =
-            self.of_response(|s, a, action| (cotangent.transition)(s, a, terminal.next(s, action)));
+        let transition = self
+            .of_response(|s, a, action| cotangent.transition(s * N_ACTIONS + a, terminal.next(s, action)));
         let reward = self.of_response(|s, a, action| {
-            (cotangent.reward)(s, a) * T::from_f64(terminal.reward(&GRID, s, action))
+            cotangent.reward[s * N_ACTIONS + a].clone() * T::from_f64(terminal.reward(&GRID, s, action))
         });
         PulledBack {
             transition: self.through_followers(&transition, frozen),

@@ -1,0 +1,296 @@
+//! What the parameters of a policy may be, one file each: the data as given, the keys
+//! and checks, and how logits depend on the parameters.
+//!
+//! A new kind is a file here that implements [`Kind`] and [`Parametrised`], and a line
+//! in the list below.
+
+use super::{LogLinear, Policy, Probabilities, Softmax, Weights};
+use crate::arithmetic::{Dual, Field, Rational, Transcendental};
+use crate::mdp::ModelError;
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, Numeral};
+
+/// A kind of policy as it is given, in exact numbers.
+pub(crate) trait Kind: Sized {
+    /// The name in a file.
+    const KIND: &'static str;
+
+    /// The key of the table with a row for each state and an entry for each action.
+    const TABLE: &'static str;
+
+    /// The other keys in a file, but for `kind`.
+    const KEYS: &'static [&'static str] = &[];
+
+    /// Reads the data: keys, types and shapes.
+    ///
+    /// # Errors
+    /// What the format forbids, with the path to it.
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self>;
+
+    /// Writes the data, so that they can be read again.
+    fn write(&self, n_states: usize, n_actions: usize, file: &mut Writer);
+
+    /// Checks shapes and ranges, of the table at `path`.
+    ///
+    /// # Errors
+    /// What is out of range, with the path to it.
+    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()>;
+
+    /// The policy where it takes only the four operations; `None` where it takes
+    /// exponentials.
+    ///
+    /// # Errors
+    /// [`ModelError`] for parts that do not fit, which checked data never have.
+    fn rational<T: Field>(&self, n_states: usize, n_actions: usize) -> Result<Option<Policy<T>>, ModelError> {
+        let _ = (n_states, n_actions);
+        Ok(None)
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    /// As [`Kind::rational`].
+    fn policy<T: Transcendental>(&self, n_states: usize, n_actions: usize) -> Result<Policy<T>, ModelError> {
+        self.rational(n_states, n_actions)?.ok_or(ModelError::Empty { what: "the policy" })
+    }
+
+    /// Whether probabilities take only the four operations.
+    fn is_rational() -> bool;
+
+    /// `features[s,a,k]` at `(s A + a) K + k` where the logits are `features[s,a] . theta`;
+    /// `None` where there is a parameter for each state and action.
+    fn features(&self) -> Option<&[Numeral]> {
+        None
+    }
+
+    /// The logit `theta[s,a]` at `s A + a` where it is the parameter itself and known to
+    /// be rational.
+    fn exact_logit(&self, pair: usize) -> Option<Rational> {
+        let _ = pair;
+        None
+    }
+}
+
+/// The parameters of a policy in one arithmetic.
+///
+/// Unless the probabilities are themselves the parameters, `pi(a|s)` is proportional to
+/// `exp logits[s,a]`, and what has a default is so where the logits are linear in the
+/// parameters.
+pub(crate) trait Parametrised<T: Field> {
+    /// The same kind with dual numbers.
+    type Dual: Into<Parametrisation<Dual<T>>>;
+
+    /// Whether the rows sum to 1 whatever the parameters are.
+    const IS_NORMALISED: bool = true;
+
+    /// `features[s,a,k]` at `(s A + a) K + k` where `logits[s,a] = features[s,a] . theta`;
+    /// `None` where there is a parameter for each state and action.
+    fn features(&self) -> Option<&[T]> {
+        None
+    }
+
+    /// The parameters at `theta + epsilon direction`.
+    fn along(&self, direction: &[T]) -> Self::Dual;
+
+    /// The parameters.
+    fn parameters(&self) -> Vec<T>
+    where
+        T: Transcendental;
+
+    /// `log pi(a|s)` from the probabilities, `None` where one is 0.
+    fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>>
+    where
+        T: Transcendental,
+    {
+        let _ = n_actions;
+        probabilities.iter().map(|pi| (!pi.is_zero()).then(|| pi.ln())).collect()
+    }
+
+    /// The slopes of the logits in a direction of the parameters.
+    fn logit_slopes(&self, direction: &[T]) -> Vec<T> {
+        match self.features() {
+            None => direction.to_vec(),
+            Some(features) => {
+                let product = |row: &[T]| T::sum_of_products(row.iter().zip(direction));
+                features.chunks(direction.len()).map(product).collect()
+            }
+        }
+    }
+
+    /// The cotangent of the parameters from that of the logits.
+    fn logit_pullback(&self, cotangent: Vec<T>) -> Vec<T> {
+        let Some(features) = self.features() else { return cotangent };
+        let n_parameters = features.len() / cotangent.len();
+        let mut result = vec![T::zero(); n_parameters];
+        for (features, logit) in features.chunks(n_parameters).zip(&cotangent) {
+            for (result, feature) in result.iter_mut().zip(features) {
+                *result += feature.clone() * logit;
+            }
+        }
+        result
+    }
+}
+
+/// Makes of the list of kinds whatever has an entry for each.
+macro_rules! kinds {
+    ($($kind:ident,)+) => {
+        /// What the parameters of a policy are, with numbers `N` of an arithmetic or
+        /// exact ones as given.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Parametrisation<N> {
+            $(#[doc = concat!("[`", stringify!($kind), "`]")] $kind($kind<N>),)+
+        }
+
+        $(impl<N> From<$kind<N>> for Parametrisation<N> {
+            fn from(parameters: $kind<N>) -> Self {
+                Self::$kind(parameters)
+            }
+        })+
+
+        impl<N> Parametrisation<N> {
+            /// The number of parameters.
+            pub fn n_parameters(&self) -> usize {
+                match self { $(Self::$kind(parameters) => parameters.n_parameters(),)+ }
+            }
+
+            /// The same with every number converted.
+            pub fn map<M>(&self, convert: impl Fn(&N) -> M) -> Parametrisation<M> {
+                match self { $(Self::$kind(parameters) => parameters.map(convert).into(),)+ }
+            }
+        }
+
+        impl<T: Field> Parametrisation<T> {
+            pub(super) fn is_normalised(&self) -> bool {
+                match self { $(Self::$kind(_) => <$kind<T> as Parametrised<T>>::IS_NORMALISED,)+ }
+            }
+
+            pub(super) fn features(&self) -> Option<&[T]> {
+                match self { $(Self::$kind(parameters) => Parametrised::features(parameters),)+ }
+            }
+
+            pub(super) fn along(&self, direction: &[T]) -> Parametrisation<Dual<T>> {
+                match self { $(Self::$kind(parameters) => parameters.along(direction).into(),)+ }
+            }
+
+            pub(super) fn logit_slopes(&self, direction: &[T]) -> Vec<T> {
+                match self { $(Self::$kind(parameters) => parameters.logit_slopes(direction),)+ }
+            }
+
+            pub(super) fn logit_pullback(&self, cotangent: Vec<T>) -> Vec<T> {
+                match self { $(Self::$kind(parameters) => parameters.logit_pullback(cotangent),)+ }
+            }
+        }
+
+        impl<T: Transcendental> Parametrisation<T> {
+            pub(super) fn parameters(&self) -> Vec<T> {
+                match self { $(Self::$kind(parameters) => parameters.parameters(),)+ }
+            }
+
+            pub(super) fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>> {
+                match self { $(Self::$kind(parameters) => parameters.logarithms(n_actions, probabilities),)+ }
+            }
+        }
+
+        impl Parametrisation<Numeral> {
+            /// The names of the kinds in a file.
+            pub const KINDS: &'static [&'static str] = &[$(<$kind<Numeral> as Kind>::KIND,)+];
+
+            /// The name of the kind in a file.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$kind(_) => <$kind<Numeral> as Kind>::KIND,)+ }
+            }
+
+            /// The key of the table with a row for each state, of a kind.
+            #[cfg(feature = "json")]
+            pub(crate) fn table_key(kind: &str) -> &'static str {
+                $(if kind == <$kind<Numeral> as Kind>::KIND {
+                    return <$kind<Numeral> as Kind>::TABLE;
+                })+
+                ""
+            }
+
+            /// The path to that table.
+            pub(crate) fn table_path(&self) -> String {
+                let key = match self { $(Self::$kind(_) => <$kind<Numeral> as Kind>::TABLE,)+ };
+                format!("policy.{key}")
+            }
+
+            #[cfg(feature = "json")]
+            pub(crate) fn check_keys(kind: &str, fields: &Fields<'_>) -> Checked<()> {
+                $(if kind == <$kind<Numeral> as Kind>::KIND {
+                    return fields.only(&[&["kind", <$kind<Numeral> as Kind>::TABLE], <$kind<Numeral> as Kind>::KEYS].concat());
+                })+
+                Ok(())
+            }
+
+            #[cfg(feature = "json")]
+            pub(crate) fn read(kind: &str, fields: &Fields<'_>, reader: &Reader) -> Checked<Option<Self>> {
+                $(if kind == <$kind<Numeral> as Kind>::KIND {
+                    return Ok(Some(<$kind<Numeral> as Kind>::read(fields, reader)?.into()));
+                })+
+                Ok(None)
+            }
+
+            pub(crate) fn write(&self, n_states: usize, n_actions: usize, file: &mut Writer) {
+                file.text("kind", self.kind());
+                match self { $(Self::$kind(parameters) => parameters.write(n_states, n_actions, file),)+ }
+            }
+
+            pub(crate) fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+                let path = &self.table_path();
+                match self { $(Self::$kind(parameters) => parameters.check(path, checker),)+ }
+            }
+
+            pub(crate) fn policy<T: Transcendental>(
+                &self,
+                n_states: usize,
+                n_actions: usize,
+            ) -> Result<Policy<T>, ModelError> {
+                match self { $(Self::$kind(parameters) => Kind::policy(parameters, n_states, n_actions),)+ }
+            }
+
+            pub(crate) fn rational<T: Field>(
+                &self,
+                n_states: usize,
+                n_actions: usize,
+            ) -> Result<Option<Policy<T>>, ModelError> {
+                match self { $(Self::$kind(parameters) => parameters.rational(n_states, n_actions),)+ }
+            }
+
+            /// `features[s,a,k]` at `(s A + a) K + k` where the logits are
+            /// `features[s,a] . theta`; `None` where there is a parameter for each state and
+            /// action.
+            pub fn features(&self) -> Option<&[Numeral]> {
+                match self { $(Self::$kind(parameters) => Kind::features(parameters),)+ }
+            }
+
+            /// Whether the parameters are the probabilities themselves, so that rows sum to 1
+            /// for some parameters only.
+            pub fn is_unconstrained(&self) -> bool {
+                match self { $(Self::$kind(_) => !<$kind<f64> as Parametrised<f64>>::IS_NORMALISED,)+ }
+            }
+
+            /// Whether `pi` takes only the four operations.
+            pub fn is_rational(&self) -> bool {
+                match self { $(Self::$kind(_) => <$kind<Numeral> as Kind>::is_rational(),)+ }
+            }
+
+            pub(crate) fn exact_logit(&self, pair: usize) -> Option<Rational> {
+                match self { $(Self::$kind(parameters) => parameters.exact_logit(pair),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    Softmax,
+    LogLinear,
+    Weights,
+    Probabilities,
+}

@@ -1,0 +1,110 @@
+//! Policies whose probabilities are themselves the parameters.
+
+use super::kinds::{Kind, Parametrised};
+use super::{Policy, check_shape};
+use crate::arithmetic::{Dual, Field, Transcendental};
+use crate::mdp::{ModelError, check_distributions};
+#[cfg(feature = "json")]
+use crate::problem::json::Fields;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::problem::{Checked, Checker, Numeral, lift};
+
+/// The parameters are the entries of `pi` themselves, unconstrained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probabilities<N> {
+    /// `pi(a|s)` at `s A + a`.
+    pub values: Vec<N>,
+}
+
+impl<N> Probabilities<N> {
+    pub(super) fn map<M>(&self, convert: impl Fn(&N) -> M) -> Probabilities<M> {
+        Probabilities { values: self.values.iter().map(convert).collect() }
+    }
+
+    pub(super) fn n_parameters(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl<T: Field> Policy<T> {
+    /// The policy with the given probabilities, which are its parameters.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a shape that does not fit or a row that is not a
+    /// distribution.
+    pub fn probabilities(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
+        check_shape("pi", values.len(), n_states, n_actions)?;
+        check_distributions("pi", n_states, &values)?;
+        Ok(Self::of_probabilities(n_states, n_actions, values))
+    }
+
+    /// The uniform policy, with its probabilities as parameters.
+    pub fn uniform(n_states: usize, n_actions: usize) -> Self {
+        let probabilities = vec![T::from_ratio(1, n_actions as i64); n_states * n_actions];
+        Self::of_probabilities(n_states, n_actions, probabilities)
+    }
+
+    /// The policy that takes `choice[s] < n_actions` in state `s`, with its
+    /// probabilities as parameters.
+    pub fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
+        let indicator = |a: usize, taken: usize| if a == taken { T::one() } else { T::zero() };
+        let row = |&taken: &usize| (0..n_actions).map(move |a| indicator(a, taken));
+        Self::of_probabilities(choice.len(), n_actions, choice.iter().flat_map(row).collect())
+    }
+
+    fn of_probabilities(n_states: usize, n_actions: usize, probabilities: Vec<T>) -> Self {
+        let parametrisation = Probabilities { values: probabilities.clone() }.into();
+        Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation }
+    }
+}
+
+impl<T: Field> Parametrised<T> for Probabilities<T> {
+    type Dual = Probabilities<Dual<T>>;
+
+    const IS_NORMALISED: bool = false;
+
+    fn along(&self, direction: &[T]) -> Self::Dual {
+        Probabilities { values: Dual::all(&self.values, direction) }
+    }
+
+    fn parameters(&self) -> Vec<T>
+    where
+        T: Transcendental,
+    {
+        self.values.clone()
+    }
+}
+
+impl Kind for Probabilities<Numeral> {
+    const KIND: &'static str = "probabilities";
+    const TABLE: &'static str = "values";
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        Ok(Self { values: reader.table(&fields.required(Self::TABLE)?)? })
+    }
+
+    fn write(&self, n_states: usize, n_actions: usize, file: &mut Writer) {
+        file.array(Self::TABLE, &[n_states, n_actions], &self.values);
+    }
+
+    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()> {
+        checker.length(path, self.values.len(), checker.n_states() * checker.n_actions())?;
+        let mut largest = 0.0_f64;
+        for (s, row) in self.values.chunks(checker.n_actions()).enumerate() {
+            largest = largest.max(checker.distribution(path, &[s], row)?);
+        }
+        checker.note_policy_rows(largest);
+        Ok(())
+    }
+
+    fn rational<T: Field>(&self, n_states: usize, n_actions: usize) -> Result<Option<Policy<T>>, ModelError> {
+        Policy::probabilities(n_states, n_actions, lift(&self.values)).map(Some)
+    }
+
+    fn is_rational() -> bool {
+        true
+    }
+}
