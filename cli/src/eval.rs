@@ -1,10 +1,9 @@
 //! `pemdp eval`: problems in, exact answers out.
 
 use anyhow::{Context, bail};
-use pemdp::oracle::{Answer, ExactAnswer, OracleError};
 use pemdp::problem::{Problem, Reading};
-use serde::Serialize;
 
+use crate::answer::{AnyAnswer, answer};
 use crate::answer_table::{Shown, answer_table};
 use crate::arguments::EvalArguments;
 use crate::example::source;
@@ -12,16 +11,6 @@ use crate::input::Input;
 use crate::layout::laid_out;
 use crate::lines;
 use crate::output::{Status, print, wants_table};
-
-/// An answer in doubles or in fractions.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum AnyAnswer {
-    /// Doubles with error bounds.
-    Doubles(Box<Answer>),
-    /// Fractions.
-    Fractions(Box<ExactAnswer>),
-}
 
 /// Evaluates one problem, or one a line.
 ///
@@ -56,15 +45,4 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<Status> {
 
 fn reading(exact: bool) -> Reading {
     if exact { Reading::Exact } else { Reading::Doubles }
-}
-
-/// The answer in the arithmetic that belongs to a reading.
-///
-/// # Errors
-/// As the library's.
-pub fn answer(problem: &Problem, reading: Reading) -> Result<AnyAnswer, OracleError> {
-    Ok(match reading {
-        Reading::Doubles => AnyAnswer::Doubles(Box::new(problem.answer()?)),
-        Reading::Exact => AnyAnswer::Fractions(Box::new(problem.exact_answer()?)),
-    })
 }

@@ -14,7 +14,7 @@ use pemdp::problem::{Problem, Reading};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 
-use crate::eval::answer;
+use crate::answer::answer;
 use crate::input::{Input, Line, Lines};
 use crate::output::{Status, complain, print};
 

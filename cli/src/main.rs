@@ -4,6 +4,7 @@
 //! The formats and exit statuses are those of `docs/oracle.md`. This package
 //! only reads, calls the library and prints.
 
+mod answer;
 mod answer_table;
 mod arguments;
 mod check;

@@ -161,7 +161,10 @@ pub fn end_on_interrupt() {
 /// A panic is a bug; its report is one line all the same.
 pub fn report_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let message =
+            text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
         let place = panic.location().map_or(String::new(), |place| format!(" at {place}"));
         complain(&format!("internal error{place}: {message}; this is a bug, please report it"));
     }));

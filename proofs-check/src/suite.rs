@@ -82,6 +82,9 @@ impl Report {
     }
 
     /// The report as JSON, `"format": "pemdp-report/1"`.
+    ///
+    /// # Errors
+    /// None for a report of the suite.
     pub fn to_json(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(Document {
             format: REPORT_FORMAT,

@@ -10,13 +10,14 @@ use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+use crate::problem::checker::{Checked, Checker};
+use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::{exact_sum, largest, lift, shown_rational};
+use crate::problem::numeral::{Numeral, Reading, exact_sum, largest, lift, shown_rational};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, InputError, Numeral, Reading};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -198,7 +199,7 @@ impl Specification for AffineSpec {
         file.sparse("reward_slopes", &self.reward_slopes);
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         let (n, width) = (checker.n_states(), checker.n_actions());
         checker.numbers(TRANSITIONS, &self.transitions, &[n, width, n])?;
         checker.table("environment.rewards", &self.rewards)?;
@@ -275,7 +276,7 @@ impl AffineStructure for AffineSpec {
 
 impl AffineSpec {
     /// Refuses transitions that fail to be a kernel for some policy.
-    fn check_rows(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check_rows(&self, checker: &mut Checker) -> Checked<()> {
         let mut order: Vec<usize> = (0..self.transition_slopes.len()).collect();
         order.sort_unstable_by_key(|&slope| (self.transition_slopes[slope].0, slope));
         let mut rest = &order[..];

@@ -7,12 +7,13 @@ use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, Reading};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, Reading, unexpected};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -117,7 +118,7 @@ impl Specification for CoinSpec {
         file.number("epsilon", &self.epsilon);
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         checker.shape("the coin", 1, 2)?;
         let (mu, epsilon) = (&self.mu, &self.epsilon);
         checker.number("environment.mu", &[], mu)?;

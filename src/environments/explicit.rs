@@ -7,13 +7,14 @@ use super::{Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
+use crate::problem::checker::{Checked, Checker};
+use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::lift;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, InputError, Numeral};
 use crate::response::{
     Cotangent, Induced, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError, check_shape,
 };
@@ -188,11 +189,11 @@ impl Specification for ExplicitSpec {
         file.sparse("reward_jacobian", &self.reward_jacobian);
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         checker.kernel("environment.transitions", &self.transitions)?;
         checker.table("environment.rewards", &self.rewards)?;
         let (n, width) = (checker.n_states(), checker.n_actions());
-        let parameters = checker.policy().n_parameters();
+        let parameters = checker.policy().n_parameters;
         checker.sparse(REWARDS, &self.reward_jacobian, [n, width, parameters])?;
         once(REWARDS, &self.reward_jacobian, |key| key)?;
 

@@ -8,14 +8,16 @@ use super::{Given, Specification, Structure, Work};
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::linear::{Rows, Size};
 use crate::mdp::{Kernel, ModelError};
+use crate::policy::PolicySpec;
 use crate::policy::{Parametrisation, Policy, Weights, shifted_exponentials};
+use crate::problem::checker::{Checked, Checker};
+use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::{lift, shown_rational};
+use crate::problem::numeral::{Numeral, lift, shown_rational};
 #[cfg(feature = "json")]
 use crate::problem::reader::{Reader, nested};
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, InputError, Numeral, PolicySpec};
 use crate::response::{
     Cotangent, Induced, Kink, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError,
     check_shape,
@@ -396,11 +398,10 @@ impl Specification for ExponentialFamilySpec {
         });
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
-        let policy = checker.policy();
-        if !matches!(policy, PolicySpec::Softmax(_) | PolicySpec::Weights(_)) {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
+        if !checker.policy().is_local {
             let expected = "\"softmax\" or \"weights\" for the environment exponential-family";
-            let problem = format!("is \"{}\", expected {expected}", policy.kind());
+            let problem = format!("is \"{}\", expected {expected}", checker.policy().kind);
             return Err(InputError::new("policy.kind", problem));
         }
         let (n, width) = (checker.n_states(), checker.n_actions());

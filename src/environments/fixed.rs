@@ -6,13 +6,13 @@ use super::{AffineParts, AffineStructure, Explicit, Given, Specification, Struct
 use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::{Kernel, ModelError};
+use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
-use crate::problem::numeral::{largest, lift};
+use crate::problem::numeral::{Numeral, largest, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral};
 use crate::response::Response;
 
 /// `P` and `r` as numbers: a Markov decision process without a performative effect.
@@ -59,7 +59,7 @@ impl Specification for FixedSpec {
         file.array("rewards", &[n, width], &self.rewards);
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         checker.kernel("environment.transitions", &self.transitions)?;
         checker.table("environment.rewards", &self.rewards)
     }

@@ -6,12 +6,13 @@ use super::{Affine, AffineParts, AffineStructure, Given, Specification, Structur
 use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, Reading};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, Reading, unexpected};
 use crate::response::Response;
 
 /// Which form of the loan problem.
@@ -139,7 +140,7 @@ impl Specification for LoanSpec {
         file.number("loss", &self.loss);
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         checker.shape("this form of the loan", self.form.n_states(), 2)?;
         checker.probability("environment.q0", &[], &self.q0)?;
         checker.number("environment.c", &[], &self.c)?;

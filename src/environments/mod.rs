@@ -30,12 +30,14 @@ use std::fmt::Debug;
 
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::mdp::ModelError;
+use crate::policy::PolicySpec;
+use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node};
+use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, PolicySpec};
 use crate::response::Response;
 
 /// What an environment's data stand beside in a problem.
@@ -86,7 +88,7 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
     ///
     /// # Errors
     /// What is out of range, with the path to it.
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()>;
+    fn check(&self, checker: &mut Checker) -> Checked<()>;
 
     /// The distribution of the first state, where the environment has its own.
     fn initial(&self) -> Option<Vec<Numeral>> {
@@ -196,7 +198,7 @@ macro_rules! environments {
                 match self { $(Self::$variant(environment) => environment.write(given, file),)+ }
             }
 
-            pub(crate) fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+            pub(crate) fn check(&self, checker: &mut Checker) -> Checked<()> {
                 match self { $(Self::$variant(environment) => environment.check(checker),)+ }
             }
 

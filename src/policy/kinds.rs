@@ -7,12 +7,13 @@
 use super::{LogLinear, Policy, Probabilities, Softmax, Weights};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker, PolicyShape};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral};
 
 /// A kind of policy as it is given, in exact numbers.
 pub(crate) trait Kind: Sized {
@@ -39,7 +40,7 @@ pub(crate) trait Kind: Sized {
     ///
     /// # Errors
     /// What is out of range, with the path to it.
-    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()>;
+    fn check(&self, path: &str, checker: &mut Checker) -> Checked<()>;
 
     /// The policy where it takes only the four operations; `None` where it takes
     /// exponentials.
@@ -197,7 +198,7 @@ macro_rules! kinds {
             }
         }
 
-        impl Parametrisation<Numeral> {
+        impl PolicySpec {
             /// The names of the kinds in a file.
             pub const KINDS: &'static [&'static str] = &[$(<$kind<Numeral> as Kind>::KIND,)+];
 
@@ -242,7 +243,7 @@ macro_rules! kinds {
                 match self { $(Self::$kind(parameters) => parameters.write(n_states, n_actions, file),)+ }
             }
 
-            pub(crate) fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+            pub(crate) fn check(&self, checker: &mut Checker) -> Checked<()> {
                 let path = &self.table_path();
                 match self { $(Self::$kind(parameters) => parameters.check(path, checker),)+ }
             }
@@ -286,6 +287,21 @@ macro_rules! kinds {
             }
         }
     };
+}
+
+/// A policy as given. Flat arrays have the last index fastest.
+pub type PolicySpec = Parametrisation<Numeral>;
+
+impl PolicySpec {
+    /// What environments may ask of it before its numbers are checked.
+    pub(crate) fn shape(&self) -> PolicyShape {
+        PolicyShape {
+            kind: self.kind(),
+            path: self.table_path(),
+            n_parameters: self.n_parameters(),
+            is_local: self.features().is_none() && !self.is_unconstrained(),
+        }
+    }
 }
 
 kinds! {

@@ -5,12 +5,14 @@ use super::softmax::softmax;
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker};
+use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::{Reader, positive_length};
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, InputError, Numeral, lift};
 
 /// `pi(a|s)` proportional to `exp(features[s,a] . theta)`.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +94,7 @@ impl Kind for LogLinear<Numeral> {
         file.array("theta", &[self.theta.len()], &self.theta);
     }
 
-    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         if self.theta.is_empty() {
             let problem = "has length 0, expected at least one parameter";
             return Err(InputError::new("policy.theta", problem));

@@ -6,7 +6,7 @@ mod probabilities;
 mod softmax;
 mod weights;
 
-pub use kinds::Parametrisation;
+pub use kinds::{Parametrisation, PolicySpec};
 pub use log_linear::LogLinear;
 pub use probabilities::Probabilities;
 pub use softmax::Softmax;

@@ -4,12 +4,13 @@ use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::mdp::{ModelError, check_distributions};
+use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, lift};
 
 /// The parameters are the entries of `pi` themselves, unconstrained.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +91,7 @@ impl Kind for Probabilities<Numeral> {
         file.array(Self::TABLE, &[n_states, n_actions], &self.values);
     }
 
-    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         checker.length(path, self.values.len(), checker.n_states() * checker.n_actions())?;
         let mut largest = 0.0_f64;
         for (s, row) in self.values.chunks(checker.n_actions()).enumerate() {

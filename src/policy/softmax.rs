@@ -4,12 +4,13 @@ use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape, shifted_exponentials};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, lift};
 
 /// `pi(a|s)` proportional to `exp theta[s,a]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +88,7 @@ impl Kind for Softmax<Numeral> {
         file.array(Self::TABLE, &[n_states, n_actions], &self.logits);
     }
 
-    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         checker.table(path, &self.logits)
     }
 

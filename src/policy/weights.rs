@@ -6,12 +6,13 @@ use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, Numeral, lift, unexpected};
 
 /// `pi(a|s)` proportional to `w[s,a]`; the parameters are `theta = log w`.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +107,7 @@ impl Kind for Weights<Numeral> {
         file.array(Self::TABLE, &[n_states, n_actions], &self.values);
     }
 
-    fn check(&self, path: &str, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         let shape = [checker.n_states(), checker.n_actions()];
         checker.each(path, &self.values, &shape, |index, weight| {
             checker.number(path, index, weight)?;

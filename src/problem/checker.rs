@@ -3,7 +3,6 @@
 //! Everything is checked that can be checked without evaluating: shapes, ranges, that
 //! rows of probabilities are rows of probabilities. Nothing is renormalised.
 
-use super::PolicySpec;
 use super::input_error::{InputError, shown_double};
 use super::numeral::{Numeral, Reading, compensated_sum, exact_sum, shown_rational};
 use crate::arithmetic::{Field, Rational};
@@ -11,11 +10,24 @@ use crate::arithmetic::{Field, Rational};
 /// The result of a check.
 pub type Checked<T> = Result<T, InputError>;
 
+/// What is known of a policy before its numbers are checked.
+#[derive(Debug, Clone)]
+pub struct PolicyShape {
+    /// The name of its kind in a file.
+    pub kind: &'static str,
+    /// The path to its table with a row for each state.
+    pub path: String,
+    /// The number of parameters.
+    pub n_parameters: usize,
+    /// Whether it is a softmax with a logit for each state and action.
+    pub is_local: bool,
+}
+
 /// What the parts of a problem are held against.
 #[derive(Debug)]
-pub struct Checker<'a> {
+pub struct Checker {
     reading: Reading,
-    policy: &'a PolicySpec,
+    policy: PolicyShape,
     n_states: usize,
     n_actions: usize,
     /// The largest sum of probabilities of a state's actions.
@@ -29,8 +41,8 @@ pub fn place(path: &str, index: &[usize]) -> String {
     index.iter().fold(path.to_owned(), |path, i| format!("{path}[{i}]"))
 }
 
-impl<'a> Checker<'a> {
-    pub(super) fn new(reading: Reading, policy: &'a PolicySpec, n_states: usize, n_actions: usize) -> Self {
+impl Checker {
+    pub(super) fn new(reading: Reading, policy: PolicyShape, n_states: usize, n_actions: usize) -> Self {
         let (largest_policy_row, largest_transition_row) = (1.0, 1.0);
         Self { reading, policy, n_states, n_actions, largest_policy_row, largest_transition_row }
     }
@@ -41,8 +53,8 @@ impl<'a> Checker<'a> {
     }
 
     /// The policy.
-    pub fn policy(&self) -> &'a PolicySpec {
-        self.policy
+    pub fn policy(&self) -> &PolicyShape {
+        &self.policy
     }
 
     /// The number of states.
@@ -240,7 +252,7 @@ impl<'a> Checker<'a> {
             "has {} states and {} actions, expected {n_states} and {n_actions} for {environment}",
             self.n_states, self.n_actions
         );
-        Err(InputError::new(self.policy.table_path(), problem))
+        Err(InputError::new(&self.policy.path, problem))
     }
 }
 

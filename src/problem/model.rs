@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::Problem;
 use super::numeral::lift;
+use super::parts::Problem;
 use crate::arithmetic::{Ball, BigBall, Dual, Field, Rational, Transcendental};
 use crate::environments::{EnvironmentSpec, Given};
 use crate::mdp::ModelError;

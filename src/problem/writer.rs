@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::numeral::Numeral;
-use super::{FORMAT, Problem};
+use super::parts::{FORMAT, Problem};
 
 impl Problem {
     /// The problem as a file, every number an exact fraction in a string: it means the

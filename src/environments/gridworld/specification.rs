@@ -6,13 +6,14 @@ use super::{Gridworld, N_ACTIONS, N_STATES, SIDE, initial, perturbed_grid};
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::environments::{Given, Specification, Structure, Work};
 use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker, unexpected};
+use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node};
-use crate::problem::numeral::lift;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::{Axis, Reader, nested, positive_length};
 use crate::problem::writer::Writer;
-use crate::problem::{Checked, Checker, InputError, Numeral, unexpected};
 use crate::response::Response;
 
 /// The two-agent gridworld as given.
@@ -124,7 +125,7 @@ impl Specification for GridworldSpec {
         }
     }
 
-    fn check(&self, checker: &mut Checker<'_>) -> Checked<()> {
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
         checker.shape("the gridworld", N_STATES, N_ACTIONS)?;
         checker.number("environment.beta", &[], &self.beta)?;
         if self.beta.is_negative() || self.beta.compare(LARGEST_BETA).is_gt() {

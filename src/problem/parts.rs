@@ -1,0 +1,211 @@
+//! Problems as values.
+
+use num_traits::{One, Zero};
+
+use super::checker::{Checker, unexpected};
+use super::input_error::InputError;
+use super::numeral::{Numeral, Reading, shown_rational};
+use crate::arithmetic::{Field, Rational};
+use crate::environments::{EnvironmentSpec, Given, Structure};
+use crate::policy::PolicySpec;
+
+/// The name of the format, the value of the key `format`.
+pub const FORMAT: &str = "pemdp-problem/1";
+
+/// What a problem is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// The number of states S.
+    pub n_states: usize,
+    /// The number of actions A.
+    pub n_actions: usize,
+    /// The discount factor, in \[0, 1).
+    pub gamma: Numeral,
+    /// The distribution of the first state, `[s]`; `None` where the environment's own is
+    /// meant.
+    pub initial: Option<Vec<Numeral>>,
+    /// The weight lambda >= 0 of the entropy.
+    pub entropy: Numeral,
+    /// The policy and its parameters.
+    pub policy: PolicySpec,
+    /// The environment.
+    pub environment: EnvironmentSpec,
+}
+
+/// A problem that has been checked.
+///
+/// ```
+/// use pemdp::environments::{LoanForm, LoanSpec};
+/// use pemdp::policy::Probabilities;
+/// use pemdp::problem::{Numeral, Parts, Problem, Reading};
+/// let half = Numeral::from(0.5);
+/// let loan = LoanSpec {
+///     form: LoanForm::Bandit,
+///     q0: Numeral::from(0.75),
+///     c: half.clone(),
+///     gain: Numeral::from(1.0),
+///     loss: Numeral::from(1.0),
+/// };
+/// let problem = Problem::new(
+///     Parts {
+///         n_states: 1,
+///         n_actions: 2,
+///         gamma: half,
+///         initial: None,
+///         entropy: Numeral::ZERO,
+///         policy: Probabilities { values: vec![Numeral::from(0.25), Numeral::from(0.75)] }.into(),
+///         environment: loan.into(),
+///     },
+///     Reading::Doubles,
+/// )?;
+/// assert_eq!((problem.n_states(), problem.n_actions(), problem.n_parameters()), (1, 2, 2));
+/// assert_eq!(problem.exact_answer()?.value, "1/8");
+/// assert_eq!(Problem::from_json(&problem.to_json(), Reading::Exact)?, problem);
+/// # Ok::<(), pemdp::oracle::OracleError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    parts: Parts,
+}
+
+impl Problem {
+    /// A problem, checked: shapes, ranges, that rows of probabilities sum to 1 (within
+    /// 1e-9, or exactly with [`Reading::Exact`]), that an affine environment is a kernel
+    /// for every policy, and that gamma times the largest row sum is below 1. Nothing is
+    /// renormalised. The work is linear in the number of entries, up to the sorting of
+    /// sparse ones.
+    ///
+    /// # Errors
+    /// Whatever a problem must not be, with the path to it in a file.
+    pub fn new(parts: Parts, reading: Reading) -> Result<Self, InputError> {
+        let (n_states, n_actions) = (parts.n_states, parts.n_actions);
+        for (n, what) in [(n_states, "state"), (n_actions, "action")] {
+            if n == 0 {
+                let problem = format!("has length 0, expected at least one {what}");
+                return Err(InputError::new(parts.policy.table_path(), problem));
+            }
+        }
+        let mut checker = Checker::new(reading, parts.policy.shape(), n_states, n_actions);
+        if parts.gamma.is_negative() || parts.gamma.compare(1.0).is_ge() || !parts.gamma.is_finite() {
+            unexpected("gamma", &[], &parts.gamma, "a number from 0 to less than 1")?;
+        }
+        checker.at_least_zero("entropy", &[], &parts.entropy)?;
+        parts.policy.check(&mut checker)?;
+        parts.environment.check(&mut checker)?;
+        match &parts.initial {
+            Some(initial) => {
+                checker.length("initial", initial.len(), n_states)?;
+                checker.distribution("initial", &[], initial)?;
+            }
+            None if parts.environment.initial().is_some() => {}
+            None => return Err(InputError::new("initial", "is missing, expected a value")),
+        }
+        // The sums are off by a few roundings: what is closer is left to the evaluation.
+        let largest = checker.largest_row();
+        let rounding = match reading {
+            Reading::Doubles => Rational::from_f64(16.0 * f64::EPSILON),
+            Reading::Exact => Rational::zero(),
+        };
+        if parts.gamma.exact() * &largest * (Rational::one() - rounding) >= Rational::one() {
+            let sum = shown_rational(&largest, 1);
+            let expected = format!("less than 1 when multiplied with the largest row sum, {sum}");
+            unexpected("gamma", &[], &parts.gamma, &expected)?;
+        }
+        Ok(Self { parts })
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The number of states.
+    pub fn n_states(&self) -> usize {
+        self.parts.n_states
+    }
+
+    /// The number of actions.
+    pub fn n_actions(&self) -> usize {
+        self.parts.n_actions
+    }
+
+    /// The number of parameters of the policy.
+    pub fn n_parameters(&self) -> usize {
+        self.parts.policy.n_parameters()
+    }
+
+    /// The discount factor, in \[0, 1).
+    pub fn gamma(&self) -> &Numeral {
+        &self.parts.gamma
+    }
+
+    /// The distribution of the first state as given, `[s]`; `None` where the
+    /// environment's own is meant.
+    pub fn given_initial(&self) -> Option<&[Numeral]> {
+        self.parts.initial.as_deref()
+    }
+
+    /// The distribution of the first state, `[s]`.
+    pub fn initial(&self) -> Vec<Numeral> {
+        let own = || self.parts.environment.initial().unwrap_or_default();
+        self.parts.initial.clone().unwrap_or_else(own)
+    }
+
+    /// The weight lambda >= 0 of the entropy.
+    pub fn entropy(&self) -> &Numeral {
+        &self.parts.entropy
+    }
+
+    /// The policy and its parameters.
+    pub fn policy(&self) -> &PolicySpec {
+        &self.parts.policy
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> &EnvironmentSpec {
+        &self.parts.environment
+    }
+
+    /// What is known of the environment's dependence on the policy.
+    pub fn structure(&self) -> Structure<'_> {
+        self.parts.environment.structure(self.given())
+    }
+
+    /// The frame that the environment stands in.
+    pub fn given(&self) -> Given<'_> {
+        Given { n_states: self.n_states(), n_actions: self.n_actions(), gamma: &self.parts.gamma }
+    }
+
+    /// The same problem with another policy.
+    ///
+    /// # Errors
+    /// A policy that does not fit.
+    pub fn deploying(&self, policy: PolicySpec) -> Result<Self, InputError> {
+        let mut checker = Checker::new(Reading::Doubles, policy.shape(), self.n_states(), self.n_actions());
+        policy.check(&mut checker)?;
+        Ok(Self { parts: Parts { policy, ..self.parts.clone() } })
+    }
+
+    /// The same problem with all rewards multiplied, exactly, but for environments whose
+    /// rewards are their own.
+    #[must_use]
+    pub fn with_rewards_times(&self, factor: &Rational) -> Self {
+        let mut parts = self.parts.clone();
+        parts.environment.scale_rewards(factor);
+        Self { parts }
+    }
+
+    /// The first thing that keeps the answer from being a fraction: its path, and what
+    /// was seen and expected there.
+    pub fn not_rational(&self) -> Option<(String, String)> {
+        if !self.parts.policy.is_rational() {
+            let kind = self.parts.policy.kind();
+            let reason = format!("{kind} is not rational, expected weights or probabilities");
+            return Some(("policy.kind".to_owned(), reason));
+        }
+        self.parts.environment.not_rational().or_else(|| {
+            let reason = "is not rational unless it is 0, expected 0";
+            (!self.parts.entropy.is_zero()).then(|| ("entropy".to_owned(), reason.to_owned()))
+        })
+    }
+}
