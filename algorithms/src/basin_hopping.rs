@@ -4,53 +4,48 @@ use std::ops::ControlFlow;
 
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ascent::Adam;
 use super::parameters::Parameters;
 use super::run::Run;
-use super::settings::{Check, Setting, SettingError, from_map, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Task};
+use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use crate::planning::best_response;
 use pemdp::performative::PerformativeMdp;
 
-/// Looks for better local maxima of `J`: in each iteration `tries` perturbations
-/// of the best policy known are improved by Adam on the gradient of a smoothed
-/// response, and the best policy met, by its exact value, is kept. The first ascents
-/// are those from the start and, where the environment can be retrained in, from the
-/// policy that a few exact retrainings lead to, mixed with the uniform one: a good
-/// basin to begin with is worth many perturbations.
-///
-/// A perturbation mixes `pi(.|s)` with a random distribution (uniform on the
-/// simplex), with a weight of .2 to .9 in a random 5, 15 or 40 % of the states and
-/// .01 elsewhere. The temperature of the response falls geometrically during an
-/// ascent, so that it first crosses kinks and then settles on them; a perturbation
-/// that comes within `margin` of the best value is improved further at a lower
-/// temperature with shorter steps. Where the response has no kinks to smooth the
-/// ascents follow the exact gradient. Perturbations are drawn before the tries of
-/// an iteration run in parallel: the result does not depend on the threads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct BasinHopping {
-    /// Largest number of iterations.
-    pub iterations: usize,
-    /// Perturbations in each.
-    pub tries: usize,
-    /// Adam steps of an ascent; four times as many in the first, from the start.
-    pub steps: usize,
-    /// Adam's step size.
-    pub step: f64,
-    /// The first temperature. Ascents start from it or from a tenth, in turns.
-    pub smoothing: f64,
-    /// How far below the best value a perturbation is improved further.
-    pub margin: f64,
-}
-
-impl Default for BasinHopping {
-    fn default() -> Self {
-        Self { iterations: 100, tries: 4, steps: 150, step: 0.1, smoothing: 1e-2, margin: 6e-4 }
+settings! {
+    /// Looks for better local maxima of `J`: in each iteration `tries` perturbations
+    /// of the best policy known are improved by Adam on the gradient of a smoothed
+    /// response, and the best policy met, by its exact value, is kept. The first ascents
+    /// are those from the start and, where the environment can be retrained in, from the
+    /// policy that a few exact retrainings lead to, mixed with the uniform one: a good
+    /// basin to begin with is worth many perturbations.
+    ///
+    /// A perturbation mixes `pi(.|s)` with a random distribution (uniform on the
+    /// simplex), with a weight of .2 to .9 in a random 5, 15 or 40 % of the states and
+    /// .01 elsewhere. The temperature of the response falls geometrically during an
+    /// ascent, so that it first crosses kinks and then settles on them; a perturbation
+    /// that comes within `margin` of the best value is improved further at a lower
+    /// temperature with shorter steps. Where the response has no kinks to smooth the
+    /// ascents follow the exact gradient. Perturbations are drawn before the tries of
+    /// an iteration run in parallel: the result does not depend on the threads.
+    pub struct BasinHopping {
+        /// Largest number of iterations.
+        pub iterations: usize = 100,
+            "largest number of rounds of perturbations, at least 1", Range::AT_LEAST_ONE;
+        /// Perturbations in each.
+        pub tries: usize = 4, "perturbations in each round, at least 1", Range::AT_LEAST_ONE;
+        /// Adam steps of an ascent; four times as many in the first, from the start.
+        pub steps: usize = 150, "steps of an ascent, at least 1", Range::AT_LEAST_ONE;
+        /// Adam's step size.
+        pub step: f64 = 0.1, "step size of Adam, above 0", Range::POSITIVE;
+        /// The first temperature. Ascents start from it or from a tenth, in turns.
+        pub smoothing: f64 = 1e-2, "first temperature of a smoothed response, above 0", Range::POSITIVE;
+        /// How far below the best value a perturbation is improved further.
+        pub margin: f64 = 6e-4,
+            "how far below the best value a try is improved further, at least 0", Range::NOT_NEGATIVE;
     }
 }
 
@@ -59,18 +54,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "basin-hopping",
     about: "ascent on a smoothed response from perturbations of the best policy known",
     source: "[derived]",
-    settings: &[
-        Setting { name: "iterations", about: "largest number of rounds of perturbations, at least 1" },
-        Setting { name: "tries", about: "perturbations in each round, at least 1" },
-        Setting { name: "steps", about: "steps of an ascent, at least 1" },
-        Setting { name: "step", about: "step size of Adam, above 0" },
-        Setting { name: "smoothing", about: "first temperature of a smoothed response, above 0" },
-        Setting {
-            name: "margin",
-            about: "how far below the best value a try is improved further, at least 0",
-        },
-    ],
-    build: |settings| Ok(Box::new(from_map::<BasinHopping>(settings)?)),
+    settings: BasinHopping::TABLE,
+    build: build::<BasinHopping>,
 };
 
 /// Shares of the states that are perturbed strongly.
@@ -106,16 +91,11 @@ impl Algorithm for BasinHopping {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::at_least_one("tries", self.tries)?;
-        Check::at_least_one("steps", self.steps)?;
-        Check::positive("step", self.step)?;
-        Check::positive("smoothing", self.smoothing)?;
-        Check::not_negative("margin", self.margin)
+        self.check_ranges()
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {

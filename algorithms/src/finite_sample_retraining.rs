@@ -1,54 +1,40 @@
 //! Repeated retraining from samples.
 
-use serde::{Deserialize, Serialize};
-
-use super::Entry;
 use super::retraining::{Regulariser, Retraining, Retrains};
-use super::settings::{Setting, from_map};
+use super::settings::{Range, Settings};
+use super::{Entry, build, settings};
 
-/// Repeated retraining from finite samples (RPO-FS) \[Mandal2023\]: in each round the
-/// model is estimated from trajectories of the deployed policy in the environment
-/// that it induces, and the best response in the model is deployed next.
-///
-/// A trajectory goes on after each step with probability `gamma` and ends in
-/// terminal states (absorbing, reward 0), so that pairs are visited in proportion
-/// to the discounted occupancy. `rho`, `gamma` and the terminal states are known;
-/// a step pays `r[s,a]`. A pair that was never tried counts as staying for ever at
-/// the smallest reward seen (at most 0), less `lambda/(1-gamma)`: so bad that it is
-/// not taken where something was tried (with entropy: hardly ever).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FiniteSampleRetraining {
-    /// Trajectories sampled for each retraining.
-    pub trajectories: usize,
-    /// What is maximised in the observed environment.
-    pub regulariser: Regulariser,
-    /// Weight of the regulariser.
-    pub lambda: f64,
-    /// Largest number of retrainings.
-    pub iterations: usize,
-}
-
-impl Default for FiniteSampleRetraining {
-    fn default() -> Self {
-        Self { trajectories: 100, regulariser: Regulariser::Quadratic, lambda: 0.1, iterations: 100 }
+settings! {
+    /// Repeated retraining from finite samples (RPO-FS) \[Mandal2023\]: in each round the
+    /// model is estimated from trajectories of the deployed policy in the environment
+    /// that it induces, and the best response in the model is deployed next.
+    ///
+    /// A trajectory goes on after each step with probability `gamma` and ends in
+    /// terminal states (absorbing, reward 0), so that pairs are visited in proportion
+    /// to the discounted occupancy. `rho`, `gamma` and the terminal states are known;
+    /// a step pays `r[s,a]`. A pair that was never tried counts as staying for ever at
+    /// the smallest reward seen (at most 0), less `lambda/(1-gamma)`: so bad that it is
+    /// not taken where something was tried (with entropy: hardly ever).
+    pub struct FiniteSampleRetraining {
+        /// Trajectories sampled for each retraining.
+        pub trajectories: usize = 100,
+            "trajectories sampled for each retraining, at least 1", Range::AT_LEAST_ONE;
+        /// What is maximised in the observed environment.
+        pub regulariser: Regulariser = Regulariser::Quadratic, "none, quadratic or entropy";
+        /// Weight of the regulariser.
+        pub lambda: f64 = 0.1, "weight of the regulariser, above 0";
+        /// Largest number of retrainings.
+        pub iterations: usize = 100, "largest number of retrainings, at least 1", Range::AT_LEAST_ONE;
     }
 }
-
-const SETTINGS: &[Setting] = &[
-    Setting { name: "trajectories", about: "trajectories sampled for each retraining, at least 1" },
-    Setting { name: "regulariser", about: "none, quadratic or entropy" },
-    Setting { name: "lambda", about: "weight of the regulariser, above 0" },
-    Setting { name: "iterations", about: "largest number of retrainings, at least 1" },
-];
 
 /// The algorithm as listed.
 pub(super) const ENTRY: Entry = Entry {
     name: "finite-sample-retraining",
     about: "repeated retraining in models estimated from sampled trajectories (RPO-FS)",
     source: "[Mandal2023]",
-    settings: SETTINGS,
-    build: |settings| Ok(Box::new(from_map::<FiniteSampleRetraining>(settings)?)),
+    settings: FiniteSampleRetraining::TABLE,
+    build: build::<FiniteSampleRetraining>,
 };
 
 impl Retrains for FiniteSampleRetraining {

@@ -7,44 +7,50 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::run::{Run, gradient, probabilities};
-use super::settings::{Check, Setting, SettingError, from_map, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Task};
+use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use crate::estimate::normal;
 use pemdp::performative::Performance;
 use pemdp::policy::Policy;
 
-/// 0-FW \[ChenHuang2025\]: on the policies with `pi(a|s) >= floor`,
-/// `pi <- pi + step (v - pi)`, `v` the policy there that maximises `g.v`, and `g` the
-/// estimate of the projected gradient from values of `2 directions` policies,
-///
-/// ```text
-/// g = S (A-1)/(2 N delta) sum_i (J(pi + delta u_i) - J(pi - delta u_i)) u_i,
-/// ```
-///
-/// `u_i` uniform on the unit sphere of `{u: sum_a u(a|s) = 0}`. Its bias is at most
-/// `l delta` (`docs/theory/neighbours.md`, section 5); `delta < floor` keeps every
-/// query a policy. What is queried are exact values: the only noise is that of the
-/// directions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FrankWolfe {
-    /// Where the gradient comes from.
-    pub estimator: GradientSource,
-    /// Directions `N` of each estimate; two policies are deployed for each.
-    pub directions: usize,
-    /// Distance `delta` of the queries.
-    pub radius: f64,
-    /// Smallest probability of every policy between the steps.
-    pub floor: f64,
-    /// Step in (0, 1]; none: `2/(t+2)`, `t` from 0.
-    pub step: Option<f64>,
-    /// Largest number of steps.
-    pub iterations: usize,
-    /// An exact run ends at a Frank-Wolfe gap of at most this.
-    pub tolerance: f64,
-    /// Entropy weight of what is maximised; that of the problem where none.
-    pub entropy: Option<f64>,
+settings! {
+    /// 0-FW \[ChenHuang2025\]: on the policies with `pi(a|s) >= floor`,
+    /// `pi <- pi + step (v - pi)`, `v` the policy there that maximises `g.v`, and `g` the
+    /// estimate of the projected gradient from values of `2 directions` policies,
+    ///
+    /// ```text
+    /// g = S (A-1)/(2 N delta) sum_i (J(pi + delta u_i) - J(pi - delta u_i)) u_i,
+    /// ```
+    ///
+    /// `u_i` uniform on the unit sphere of `{u: sum_a u(a|s) = 0}`. Its bias is at most
+    /// `l delta` (`docs/theory/neighbours.md`, section 5); `delta < floor` keeps every
+    /// query a policy. What is queried are exact values: the only noise is that of the
+    /// directions.
+    pub struct FrankWolfe {
+        /// Where the gradient comes from.
+        pub estimator: GradientSource = GradientSource::TwoPoint,
+            "two-point (from values) or exact (the projected gradient)";
+        /// Directions `N` of each estimate; two policies are deployed for each.
+        pub directions: usize = 100,
+            "directions of an estimate, at least 1; two deployments each", Range::AT_LEAST_ONE;
+        /// Distance `delta` of the queries.
+        pub radius: f64 = 1e-3, "distance of the queries, above 0 and below floor";
+        /// Smallest probability of every policy between the steps.
+        pub floor: f64 = 1e-2, "smallest probability, above 0 and below 1/A", Range::POSITIVE;
+        /// Step in (0, 1]; none: `2/(t+2)`, `t` from 0.
+        pub step: Option<f64> = None,
+            "constant step in (0, 1]; 2/(t+2) where null",
+            Range::new(|x| x > 0.0 && x <= 1.0, "above 0 and at most 1");
+        /// Largest number of steps.
+        pub iterations: usize = 100, "largest number of steps, at least 1", Range::AT_LEAST_ONE;
+        /// An exact run ends at a Frank-Wolfe gap of at most this.
+        pub tolerance: f64 = 1e-8,
+            "an exact run ends at a Frank-Wolfe gap of at most this", Range::NOT_NEGATIVE;
+        /// Entropy weight of what is maximised; that of the problem where none.
+        pub entropy: Option<f64> = None,
+            "entropy weight of what is maximised; the problem's where null", Range::NOT_NEGATIVE;
+    }
 }
 
 /// Where Frank-Wolfe's gradient comes from.
@@ -57,37 +63,13 @@ pub enum GradientSource {
     Exact,
 }
 
-impl Default for FrankWolfe {
-    fn default() -> Self {
-        Self {
-            estimator: GradientSource::TwoPoint,
-            directions: 100,
-            radius: 1e-3,
-            floor: 1e-2,
-            step: None,
-            iterations: 100,
-            tolerance: 1e-8,
-            entropy: None,
-        }
-    }
-}
-
 /// The algorithm as listed.
 pub(super) const ENTRY: Entry = Entry {
     name: "zeroth-order-frank-wolfe",
     about: "Frank-Wolfe steps along gradients estimated from values (0-FW)",
     source: "[ChenHuang2025]",
-    settings: &[
-        Setting { name: "estimator", about: "two-point (from values) or exact (the projected gradient)" },
-        Setting { name: "directions", about: "directions of an estimate, at least 1; two deployments each" },
-        Setting { name: "radius", about: "distance of the queries, above 0 and below floor" },
-        Setting { name: "floor", about: "smallest probability, above 0 and below 1/A" },
-        Setting { name: "step", about: "constant step in (0, 1]; 2/(t+2) where null" },
-        Setting { name: "iterations", about: "largest number of steps, at least 1" },
-        Setting { name: "tolerance", about: "an exact run ends at a Frank-Wolfe gap of at most this" },
-        Setting { name: "entropy", about: "entropy weight of what is maximised; the problem's where null" },
-    ],
-    build: |settings| Ok(Box::new(from_map::<FrankWolfe>(settings)?)),
+    settings: FrankWolfe::TABLE,
+    build: build::<FrankWolfe>,
 };
 
 impl Algorithm for FrankWolfe {
@@ -96,19 +78,16 @@ impl Algorithm for FrankWolfe {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        Check::at_least_one("directions", self.directions)?;
-        Check::positive("floor", self.floor)?;
-        let stays = self.radius > 0.0 && self.radius < self.floor;
-        Check::that(stays, "radius", self.radius, "above 0 and below floor, so that queries are policies")?;
-        let step = self.step.unwrap_or(1.0);
-        Check::that(step > 0.0 && step <= 1.0, "step", step, "above 0 and at most 1")?;
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::not_negative("tolerance", self.tolerance)?;
-        self.entropy.map_or(Ok(()), |entropy| Check::not_negative("entropy", entropy))
+        self.check_ranges()?;
+        if self.radius > 0.0 && self.radius < self.floor {
+            return Ok(());
+        }
+        let expected = "above 0 and below floor, so that queries are policies";
+        Err(SettingError::range("radius", self.radius, expected))
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
@@ -117,8 +96,10 @@ impl Algorithm for FrankWolfe {
             let why = "there is one action, so there is one policy".to_owned();
             return Err(AlgorithmError::NotApplicable { algorithm: ENTRY.name, why });
         }
-        let fits = self.floor * (n_actions as f64) < 1.0;
-        Check::that(fits, "floor", self.floor, "below 1/A, A the number of actions")?;
+        if self.floor * n_actions as f64 >= 1.0 {
+            let expected = "below 1/A, A the number of actions";
+            return Err(SettingError::range("floor", self.floor, expected).into());
+        }
         let entropy = self.entropy.unwrap_or(task.environment.entropy);
         let policy =
             |pi: &[f64]| Policy::weights(n_states, n_actions, pi.to_vec()).map(Policy::with_logarithms);

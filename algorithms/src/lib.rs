@@ -24,20 +24,12 @@ mod trajectory;
 mod trust_region_newton;
 
 pub use ascent::{Method, Terms};
-pub use basin_hopping::BasinHopping;
-pub use delayed_retraining::DelayedRetraining;
-pub use finite_sample_retraining::FiniteSampleRetraining;
-pub use frank_wolfe::{FrankWolfe, GradientSource};
-pub use mixed_delayed_retraining::MixedDelayedRetraining;
+pub use frank_wolfe::GradientSource;
 pub use parameters::Parameters;
-pub use pepg::Pepg;
-pub use repeated_gradient_ascent::RepeatedGradientAscent;
-pub use repeated_retraining::RepeatedRetraining;
 pub use retraining::Regulariser;
 pub use run::Run;
-pub use settings::{Check, Setting, SettingError, from_map};
+pub use settings::{Numbers, Range, Setting, SettingError, Settings};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
-pub use trust_region_newton::TrustRegionNewton;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -327,19 +319,34 @@ pub struct Entry {
     pub build: Build,
 }
 
-/// All algorithms.
-pub static ALGORITHMS: &[Entry] = &[
-    pepg::ENTRY,
-    pepg::WITHOUT_PERFORMATIVE_TERMS,
-    repeated_retraining::ENTRY,
-    repeated_gradient_ascent::ENTRY,
-    finite_sample_retraining::ENTRY,
-    delayed_retraining::ENTRY,
-    mixed_delayed_retraining::ENTRY,
-    frank_wolfe::ENTRY,
-    trust_region_newton::ENTRY,
-    basin_hopping::ENTRY,
-];
+/// The algorithm with these settings, as [`Entry::build`].
+fn build<A: Algorithm + Settings + 'static>(
+    settings: &Map<String, Value>,
+) -> Result<Box<dyn Algorithm>, SettingError> {
+    Ok(Box::new(A::read(settings)?))
+}
+
+/// Lists the algorithms: a module, its type, and its entries.
+macro_rules! algorithms {
+    ($($module:ident::$Algorithm:ident: $($entry:ident),+;)+) => {
+        $(pub use $module::$Algorithm;)+
+
+        /// All algorithms.
+        pub static ALGORITHMS: &[Entry] = &[$($($module::$entry),+),+];
+    };
+}
+
+algorithms! {
+    pepg::Pepg: ENTRY, WITHOUT_PERFORMATIVE_TERMS;
+    repeated_retraining::RepeatedRetraining: ENTRY;
+    repeated_gradient_ascent::RepeatedGradientAscent: ENTRY;
+    finite_sample_retraining::FiniteSampleRetraining: ENTRY;
+    delayed_retraining::DelayedRetraining: ENTRY;
+    mixed_delayed_retraining::MixedDelayedRetraining: ENTRY;
+    frank_wolfe::FrankWolfe: ENTRY;
+    trust_region_newton::TrustRegionNewton: ENTRY;
+    basin_hopping::BasinHopping: ENTRY;
+}
 
 /// The algorithm of this name with these settings, checked.
 ///

@@ -3,106 +3,68 @@
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ascent::{Adam, Method, Terms, natural_direction};
 use super::parameters::Parameters;
 use super::run::Run;
-use super::settings::{Check, Setting, SettingError, from_map, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, check_steps};
+use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, build, check_steps, settings};
 use crate::estimate::{Deployed, EstimatorKind, Horizon};
 use pemdp::evaluate::Evaluation;
 use pemdp::performative::{Performance, PerformativeMdp};
 use pemdp::policy::Policy;
 
-/// Performative policy gradient: `theta_{t+1} = theta_t + step`, the step made of
-/// `grad J(theta_t)` by [`Method`], the gradient exact or estimated from episodes.
-///
-/// The gradient is the repaired one ([PePG, T2] as transcribed loses the
-/// transition term). With [`Terms::Policy`] it is vanilla policy gradient, whose
-/// stationary points are the stable policies.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Pepg {
-    /// How a gradient becomes a step.
-    pub method: Method,
-    /// Step size; for backtracking the first one tried.
-    pub step: f64,
-    /// Largest number of steps.
-    pub iterations: usize,
-    /// Ends at a gradient norm of at most this (of the terms that are followed).
-    pub tolerance: f64,
-    /// Entropy weight of what is maximised; that of the problem where none.
-    pub entropy: Option<f64>,
-    /// Terms of the gradient that are followed.
-    pub terms: Terms,
-    /// Added to the Fisher information of natural steps.
-    pub damping: f64,
-    /// Temperature at which kinks of the response are smoothed at first; falls
-    /// geometrically to `smoothing-end` over the iterations. None: not smoothed.
-    pub smoothing: Option<f64>,
-    /// The last temperature.
-    pub smoothing_end: f64,
-    /// How the gradient is estimated from episodes; none for the exact one. A
-    /// run on estimates ends with its iterations: a small one proves nothing.
-    pub estimator: Option<EstimatorKind>,
-    /// Episodes for each estimate.
-    pub trajectories: usize,
-    /// Steps of an episode; geometric with `gamma` where none.
-    pub horizon: Option<usize>,
-}
-
-impl Default for Pepg {
-    fn default() -> Self {
-        Self {
-            method: Method::Adam,
-            step: 0.1,
-            iterations: 600,
-            tolerance: 1e-8,
-            entropy: None,
-            terms: Terms::All,
-            damping: 1e-3,
-            smoothing: None,
-            smoothing_end: 1e-6,
-            estimator: None,
-            trajectories: 100,
-            horizon: None,
-        }
+settings! {
+    /// Performative policy gradient: `theta_{t+1} = theta_t + step`, the step made of
+    /// `grad J(theta_t)` by [`Method`], the gradient exact or estimated from episodes.
+    ///
+    /// The gradient is the repaired one ([PePG, T2] as transcribed loses the
+    /// transition term). With [`Terms::Policy`] it is vanilla policy gradient, whose
+    /// stationary points are the stable policies.
+    pub struct Pepg {
+        /// How a gradient becomes a step.
+        pub method: Method = Method::Adam, "plain, adam, backtracking or natural";
+        /// Step size; for backtracking the first one tried.
+        pub step: f64 = 0.1, "step size, above 0; for backtracking the first one tried", Range::POSITIVE;
+        /// Largest number of steps.
+        pub iterations: usize = 600, "largest number of steps, at least 1", Range::AT_LEAST_ONE;
+        /// Ends at a gradient norm of at most this (of the terms that are followed).
+        pub tolerance: f64 = 1e-8, "ends at a gradient norm of at most this", Range::NOT_NEGATIVE;
+        /// Entropy weight of what is maximised; that of the problem where none.
+        pub entropy: Option<f64> = None,
+            "entropy weight of what is maximised; the problem's where null", Range::NOT_NEGATIVE;
+        /// Terms of the gradient that are followed.
+        pub terms: Terms = Terms::All, "terms of the gradient: all, no-transition, no-reward or policy";
+        /// Added to the Fisher information of natural steps.
+        pub damping: f64 = 1e-3, "added to the Fisher information of natural steps, above 0", Range::POSITIVE;
+        /// Temperature at which kinks of the response are smoothed at first; falls
+        /// geometrically to `smoothing-end` over the iterations. None: not smoothed.
+        pub smoothing: Option<f64> = None,
+            "first temperature of a smoothed response, falling to smoothing-end", Range::POSITIVE;
+        /// The last temperature.
+        pub smoothing_end as "smoothing-end": f64 = 1e-6, "last temperature, above 0", Range::POSITIVE;
+        /// How the gradient is estimated from episodes; none for the exact one. A
+        /// run on estimates ends with its iterations: a small one proves nothing.
+        pub estimator: Option<EstimatorKind> = None,
+            "gradient from episodes: score, return, return-exact-baseline, return-fitted-baseline, td, \
+             td-fitted, printed, one-step-late, undiscounted or undiscounted-transition; exact where null";
+        /// Episodes for each estimate.
+        pub trajectories: usize = 100, "episodes for each estimate, at least 1", Range::AT_LEAST_ONE;
+        /// Steps of an episode; geometric with `gamma` where none.
+        pub horizon: Option<usize> = None,
+            "steps of an episode, at least 1; geometric with gamma where null", Range::AT_LEAST_ONE;
     }
 }
-
-/// The settings, of both entries.
-const SETTINGS: &[Setting] = &[
-    Setting { name: "method", about: "plain, adam, backtracking or natural" },
-    Setting { name: "step", about: "step size, above 0; for backtracking the first one tried" },
-    Setting { name: "iterations", about: "largest number of steps, at least 1" },
-    Setting { name: "tolerance", about: "ends at a gradient norm of at most this" },
-    Setting { name: "entropy", about: "entropy weight of what is maximised; the problem's where null" },
-    Setting { name: "terms", about: "terms of the gradient: all, no-transition, no-reward or policy" },
-    Setting { name: "damping", about: "added to the Fisher information of natural steps, above 0" },
-    Setting {
-        name: "smoothing",
-        about: "first temperature of a smoothed response, falling to smoothing-end",
-    },
-    Setting { name: "smoothing-end", about: "last temperature, above 0" },
-    Setting {
-        name: "estimator",
-        about: "gradient from episodes: score, return, return-exact-baseline, return-fitted-baseline, td, \
-                td-fitted, printed, one-step-late, undiscounted or undiscounted-transition; exact where null",
-    },
-    Setting { name: "trajectories", about: "episodes for each estimate, at least 1" },
-    Setting { name: "horizon", about: "steps of an episode, at least 1; geometric with gamma where null" },
-];
 
 /// The algorithm as listed.
 pub(super) const ENTRY: Entry = Entry {
     name: "pepg",
     about: "ascent along the performative gradient, exact or from episodes",
     source: "[PePG], with the transition term repaired",
-    settings: SETTINGS,
-    build: |settings| Ok(Box::new(from_map::<Pepg>(settings)?)),
+    settings: Pepg::TABLE,
+    build: build::<Pepg>,
 };
 
 /// Vanilla policy gradient as listed.
@@ -110,11 +72,11 @@ pub(super) const WITHOUT_PERFORMATIVE_TERMS: Entry = Entry {
     name: "policy-gradient",
     about: "ascent along the policy term only, as if the environment did not respond",
     source: "[Agarwal2021]; the ablation of [PePG]",
-    settings: SETTINGS,
+    settings: Pepg::TABLE,
     build: |settings| {
         let mut settings = settings.clone();
         settings.entry("terms").or_insert_with(|| "policy".into());
-        Ok(Box::new(from_map::<Pepg>(&settings)?))
+        build::<Pepg>(&settings)
     },
 };
 
@@ -124,7 +86,7 @@ impl Algorithm for Pepg {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -134,15 +96,7 @@ impl Algorithm for Pepg {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        Check::positive("step", self.step)?;
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::not_negative("tolerance", self.tolerance)?;
-        self.entropy.map_or(Ok(()), |entropy| Check::not_negative("entropy", entropy))?;
-        Check::positive("damping", self.damping)?;
-        self.smoothing.map_or(Ok(()), |temperature| Check::positive("smoothing", temperature))?;
-        Check::positive("smoothing-end", self.smoothing_end)?;
-        Check::at_least_one("trajectories", self.trajectories)?;
-        self.horizon.map_or(Ok(()), |horizon| Check::at_least_one("horizon", horizon))?;
+        self.check_ranges()?;
         self.estimator.map_or(Ok(()), |estimator| self.check_estimator(estimator))
     }
 
@@ -204,15 +158,15 @@ impl Pepg {
     fn check_estimator(&self, estimator: EstimatorKind) -> Result<(), SettingError> {
         if !matches!(self.method, Method::Plain | Method::Adam) {
             let expected = "plain or adam with an estimator: the others use exact values";
-            return Check::that(false, "method", format!("{:?}", self.method).to_lowercase(), expected);
+            return Err(SettingError::range("method", format!("{:?}", self.method).to_lowercase(), expected));
         }
         if let Some(temperature) = self.smoothing {
             let expected = "null with an estimator: no episodes are drawn in a smoothed response";
-            return Check::that(false, "smoothing", temperature, expected);
+            return Err(SettingError::range("smoothing", temperature, expected));
         }
         if estimator.needs_truncation() && self.horizon.is_none() {
             let expected = "a number of steps: without discount a geometric horizon makes no sense";
-            return Check::that(false, "horizon", "null", expected);
+            return Err(SettingError::range("horizon", "null", expected));
         }
         Ok(())
     }

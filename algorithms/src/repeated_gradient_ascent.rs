@@ -2,54 +2,40 @@
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::retraining::Deployer;
 use super::run::{Run, rewards};
-use super::settings::{Check, Setting, SettingError, from_map, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task};
+use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, build, settings};
 use crate::planning::{is_terminal, nearest_occupancy};
 
-/// Repeated gradient ascent \[Mandal2023\]: with `P_t`, `r_t` the environment that
-/// the policy of `d_t` induces,
-/// `d_{t+1} = Proj(d_t + step (r_t - lambda d_t))`, the projection on the
-/// occupancies of `P_t`, not normalised and without terminal states; `d_0` is the
-/// occupancy of the first policy in the environment that it induces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RepeatedGradientAscent {
-    /// Step size.
-    pub step: f64,
-    /// Weight of the quadratic regulariser; 0 for none.
-    pub lambda: f64,
-    /// Largest number of steps.
-    pub iterations: usize,
-    /// Largest change of a probability and of `d` that counts as none.
-    pub tolerance: f64,
-}
-
-impl Default for RepeatedGradientAscent {
-    fn default() -> Self {
-        Self { step: 0.1, lambda: 0.1, iterations: 100, tolerance: 1e-9 }
+settings! {
+    /// Repeated gradient ascent \[Mandal2023\]: with `P_t`, `r_t` the environment that
+    /// the policy of `d_t` induces,
+    /// `d_{t+1} = Proj(d_t + step (r_t - lambda d_t))`, the projection on the
+    /// occupancies of `P_t`, not normalised and without terminal states; `d_0` is the
+    /// occupancy of the first policy in the environment that it induces.
+    pub struct RepeatedGradientAscent {
+        /// Step size.
+        pub step: f64 = 0.1, "step size, above 0", Range::POSITIVE;
+        /// Weight of the quadratic regulariser; 0 for none.
+        pub lambda: f64 = 0.1, "weight of the quadratic regulariser, at least 0", Range::NOT_NEGATIVE;
+        /// Largest number of steps.
+        pub iterations: usize = 100, "largest number of steps, at least 1", Range::AT_LEAST_ONE;
+        /// Largest change of a probability and of `d` that counts as none.
+        pub tolerance: f64 = 1e-9, "largest change that counts as none, at least 0", Range::NOT_NEGATIVE;
     }
 }
-
-const SETTINGS: &[Setting] = &[
-    Setting { name: "step", about: "step size, above 0" },
-    Setting { name: "lambda", about: "weight of the quadratic regulariser, at least 0" },
-    Setting { name: "iterations", about: "largest number of steps, at least 1" },
-    Setting { name: "tolerance", about: "largest change that counts as none, at least 0" },
-];
 
 /// The algorithm as listed.
 pub(super) const ENTRY: Entry = Entry {
     name: "repeated-gradient-ascent",
     about: "a projected gradient step on the occupancy in each environment induced",
     source: "[Mandal2023]",
-    settings: SETTINGS,
-    build: |settings| Ok(Box::new(from_map::<RepeatedGradientAscent>(settings)?)),
+    settings: RepeatedGradientAscent::TABLE,
+    build: build::<RepeatedGradientAscent>,
 };
 
 impl Algorithm for RepeatedGradientAscent {
@@ -58,7 +44,7 @@ impl Algorithm for RepeatedGradientAscent {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -66,10 +52,7 @@ impl Algorithm for RepeatedGradientAscent {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        Check::positive("step", self.step)?;
-        Check::not_negative("lambda", self.lambda)?;
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::not_negative("tolerance", self.tolerance)
+        self.check_ranges()
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {

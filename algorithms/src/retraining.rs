@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::run::{Run, probabilities, rewards};
-use super::settings::{Check, SettingError, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Guarantee, Task, check_steps};
 use crate::planning::{best_response, is_terminal, quadratic_response, soft_response};
@@ -32,6 +32,9 @@ pub enum Regulariser {
     /// `<d, r - lambda log pi>`.
     Entropy,
 }
+
+/// Shares `w` of a response.
+pub(super) const SHARE: Range<f64> = Range::new(|w| w > 0.0 && w <= 1.0, "a number in (0, 1]");
 
 /// Retraining in an environment that shifts gradually: in every round the policy
 /// `pi` is deployed and the environment in force `M` becomes
@@ -56,7 +59,7 @@ pub(super) struct Retraining {
 }
 
 /// An algorithm that is [`Retraining`] with some of its settings.
-pub(super) trait Retrains: Serialize + Send + Sync {
+pub(super) trait Retrains: Settings + Send + Sync {
     /// Name on the command line.
     const NAME: &'static str;
 
@@ -70,7 +73,7 @@ impl<R: Retrains> Algorithm for R {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     /// Steps between sampled models are never shorter than their noise.
@@ -79,7 +82,11 @@ impl<R: Retrains> Algorithm for R {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        self.retraining().check()
+        let Retraining { regulariser, lambda, .. } = self.retraining();
+        if regulariser != Regulariser::None {
+            Range::POSITIVE.check("lambda", &lambda)?;
+        }
+        self.check_ranges()
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
@@ -88,25 +95,6 @@ impl<R: Retrains> Algorithm for R {
 }
 
 impl Retraining {
-    fn check(&self) -> Result<(), SettingError> {
-        if self.regulariser != Regulariser::None {
-            Check::positive("lambda", self.lambda)?;
-        }
-        Check::at_least_one("delay", self.delay)?;
-        if let Some(v) = self.growth {
-            Check::that(
-                v > 1.0 && v.is_finite(),
-                "v",
-                v,
-                "a number above 1, so that later rounds count more",
-            )?;
-        }
-        Check::that(self.shift > 0.0 && self.shift <= 1.0, "shift", self.shift, "a number in (0, 1]")?;
-        self.trajectories.map_or(Ok(()), |n| Check::at_least_one("trajectories", n))?;
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::not_negative("tolerance", self.tolerance)
-    }
-
     /// Deploys, observes and retrains, one iterate for each policy.
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {
         let deployment = Deployer::new(self.algorithm, task)?;

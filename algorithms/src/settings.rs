@@ -1,4 +1,6 @@
-//! Settings of algorithms: their meaning, and which values make sense.
+//! Settings of algorithms and experiments: their meaning, and which values make sense.
+
+use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,57 +35,186 @@ pub enum SettingError {
     Form(String),
 }
 
-/// Checks of the settings of an algorithm.
-pub struct Check;
-
-impl Check {
-    /// A number above 0.
-    ///
-    /// # Errors
-    /// [`SettingError::Range`] otherwise, as for all of these.
-    pub fn positive(name: &'static str, value: f64) -> Result<(), SettingError> {
-        Self::that(value > 0.0 && value.is_finite(), name, value, "a number above 0")
-    }
-
-    /// A number that is at least 0.
-    ///
-    /// # Errors
-    /// [`SettingError::Range`].
-    pub fn not_negative(name: &'static str, value: f64) -> Result<(), SettingError> {
-        Self::that(value >= 0.0 && value.is_finite(), name, value, "a number that is at least 0")
-    }
-
-    /// A count that is at least 1.
-    ///
-    /// # Errors
-    /// [`SettingError::Range`].
-    pub fn at_least_one(name: &'static str, value: usize) -> Result<(), SettingError> {
-        Self::that(value >= 1, name, value, "at least 1")
-    }
-
-    /// Anything that can be said of a value.
-    ///
-    /// # Errors
-    /// [`SettingError::Range`] unless it holds.
-    pub fn that(
-        holds: bool,
-        name: &'static str,
-        value: impl ToString,
-        expected: &'static str,
-    ) -> Result<(), SettingError> {
-        if holds { Ok(()) } else { Err(SettingError::Range { name, value: value.to_string(), expected }) }
+impl SettingError {
+    /// A value outside its range.
+    pub fn range(name: &'static str, value: impl ToString, expected: &'static str) -> Self {
+        Self::Range { name, value: value.to_string(), expected }
     }
 }
 
-/// The settings with defaults for what is not given.
+/// The values of a setting that make sense.
+#[derive(Debug, Clone, Copy)]
+pub struct Range<T> {
+    holds: fn(T) -> bool,
+    expected: &'static str,
+}
+
+impl<T: Copy + Display> Range<T> {
+    /// The values that satisfy a condition, and how to say it.
+    pub const fn new(holds: fn(T) -> bool, expected: &'static str) -> Self {
+        Self { holds, expected }
+    }
+
+    /// Checks every number of a setting.
+    ///
+    /// # Errors
+    /// [`SettingError::Range`] for the first that makes no sense.
+    pub fn check(&self, name: &'static str, setting: &impl Numbers<Number = T>) -> Result<(), SettingError> {
+        match setting.numbers().iter().find(|value| !(self.holds)(**value)) {
+            None => Ok(()),
+            Some(value) => Err(SettingError::range(name, value, self.expected)),
+        }
+    }
+}
+
+impl Range<f64> {
+    /// Numbers above 0.
+    pub const POSITIVE: Self = Self::new(|x| x > 0.0 && x.is_finite(), "a number above 0");
+    /// Numbers that are at least 0.
+    pub const NOT_NEGATIVE: Self = Self::new(|x| x >= 0.0 && x.is_finite(), "a number that is at least 0");
+}
+
+impl<T: Copy + Display + PartialOrd + From<bool>> Range<T> {
+    /// Counts that are at least 1.
+    pub const AT_LEAST_ONE: Self = Self::new(|n| n >= T::from(true), "at least 1");
+}
+
+/// The numbers of a setting: one, one or none, or a list.
+pub trait Numbers {
+    /// Their type.
+    type Number;
+
+    /// In order.
+    fn numbers(&self) -> &[Self::Number];
+}
+
+macro_rules! one_number {
+    ($($number:ty),+) => {
+        $(impl Numbers for $number {
+            type Number = Self;
+
+            fn numbers(&self) -> &[Self] {
+                std::slice::from_ref(self)
+            }
+        })+
+    };
+}
+
+one_number!(f64, usize, u32, u64);
+
+impl<T> Numbers for Option<T> {
+    type Number = T;
+
+    fn numbers(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T> Numbers for Vec<T> {
+    type Number = T;
+
+    fn numbers(&self) -> &[T] {
+        self
+    }
+}
+
+/// Settings as declared by [`settings!`](crate::settings!).
+pub trait Settings: Serialize + DeserializeOwned {
+    /// The settings with their meaning.
+    const TABLE: &'static [Setting];
+
+    /// Checks each setting by itself, in the order of the table.
+    ///
+    /// # Errors
+    /// [`SettingError::Range`] for the first outside its range.
+    fn check_ranges(&self) -> Result<(), SettingError>;
+
+    /// The settings, with defaults for what is not given, not yet checked.
+    ///
+    /// # Errors
+    /// [`SettingError::Form`] for names that are unknown or values of another type.
+    fn read(given: &Map<String, Value>) -> Result<Self, SettingError> {
+        serde_json::from_value(Value::Object(given.clone())).map_err(|e| SettingError::Form(e.to_string()))
+    }
+
+    /// The same, each within its range.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read) and [`check_ranges`](Self::check_ranges).
+    fn read_checked(given: &Map<String, Value>) -> Result<Self, SettingError> {
+        let settings = Self::read(given)?;
+        settings.check_ranges()?;
+        Ok(settings)
+    }
+
+    /// The settings as JSON.
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+/// Declares settings: a struct that is read and written with `serde`, its `Default`, and
+/// its [`Settings`]. A field has a default, what its row of the table says and, where
+/// not every value makes sense, its [`Range`]; a name that is no identifier follows `as`.
 ///
-/// # Errors
-/// [`SettingError::Form`] for keys that are unknown or values of another type.
-pub fn from_map<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, SettingError> {
-    serde_json::from_value(Value::Object(settings.clone())).map_err(|e| SettingError::Form(e.to_string()))
-}
+/// ```
+/// use pemdp_algorithms::{Range, Settings, settings};
+/// settings! {
+///     /// Steps of an ascent.
+///     pub struct Steps {
+///         /// Step size.
+///         pub step: f64 = 0.1, "step size, above 0", Range::POSITIVE;
+///         /// The last step size.
+///         pub last_step as "last-step": Option<f64> = None, "last step size; constant where null";
+///     }
+/// }
+/// assert_eq!(Steps::TABLE[1].name, "last-step");
+/// let error = Steps { step: -0.5, ..Steps::default() }.check_ranges().unwrap_err();
+/// assert_eq!(error.to_string(), "step is -0.5, expected a number above 0");
+/// ```
+#[macro_export]
+macro_rules! settings {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $Settings:ident {
+            $(
+                $(#[$field_meta:meta])*
+                $field_visibility:vis $field:ident $(as $name:literal)?: $type:ty = $default:expr,
+                $about:literal $(, $range:expr)?;
+            )+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        $visibility struct $Settings {
+            $(
+                $(#[$field_meta])*
+                $(#[serde(rename = $name)])?
+                $field_visibility $field: $type,
+            )+
+        }
 
-/// The settings as JSON.
-pub(super) fn to_json(settings: &impl Serialize) -> Value {
-    serde_json::to_value(settings).unwrap_or(Value::Null)
+        impl Default for $Settings {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+
+        impl $crate::Settings for $Settings {
+            const TABLE: &'static [$crate::Setting] =
+                &[$($crate::Setting { name: $crate::settings!(@name $field $($name)?), about: $about }),+];
+
+            fn check_ranges(&self) -> Result<(), $crate::SettingError> {
+                $($crate::settings!(@check $field $($name)?, &self.$field $(, $range)?);)+
+                Ok(())
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (@check $field:ident $($name:literal)?, $setting:expr) => {};
+    (@check $field:ident $($name:literal)?, $setting:expr, $range:expr) => {
+        $range.check($crate::settings!(@name $field $($name)?), $setting)?
+    };
 }

@@ -2,45 +2,40 @@
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::parameters::Parameters;
 use super::run::{Run, gradient};
-use super::settings::{Check, Setting, SettingError, from_map, to_json};
+use super::settings::{Range, SettingError, Settings};
 use super::trajectory::Stop;
-use super::{Algorithm, AlgorithmError, Entry, Task};
+use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use pemdp::arithmetic::Dual;
 use pemdp::curvature::{CurvatureError, Spectrum, hessian};
 
-/// Maximises `J` by steps `p` that maximise `g.p + p.H p/2` over `|p| <= radius`,
-/// `g` and `H` the exact gradient and Hessian; the radius follows the ratio of
-/// the rise of `J` to the rise of the model.
-///
-/// Converges quadratically where the maximum is strict. Ends with a gradient norm
-/// of at most `tolerance` and no eigenvalue of `H` above `sqrt(tolerance)`: a
-/// saddle does not hold it. Directions that change nothing (for softmax, all
-/// logits of a state alike) have coefficient 0 in every step. The steps are exact
-/// maximisers of the model, by a dense eigendecomposition, also where `H` is
-/// singular or indefinite; a Hessian costs one product for each parameter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct TrustRegionNewton {
-    /// Largest number of Hessians.
-    pub iterations: usize,
-    /// Ends at a gradient norm of at most this.
-    pub tolerance: f64,
-    /// First radius of the trust region, in the 2-norm of the parameters.
-    pub radius: f64,
-    /// Entropy weight of what is maximised; that of the problem where none.
-    pub entropy: Option<f64>,
-    /// Temperature at which kinks of the response are smoothed. None: not smoothed.
-    pub smoothing: Option<f64>,
-}
-
-impl Default for TrustRegionNewton {
-    fn default() -> Self {
-        Self { iterations: 100, tolerance: 1e-10, radius: 1.0, entropy: None, smoothing: None }
+settings! {
+    /// Maximises `J` by steps `p` that maximise `g.p + p.H p/2` over `|p| <= radius`,
+    /// `g` and `H` the exact gradient and Hessian; the radius follows the ratio of
+    /// the rise of `J` to the rise of the model.
+    ///
+    /// Converges quadratically where the maximum is strict. Ends with a gradient norm
+    /// of at most `tolerance` and no eigenvalue of `H` above `sqrt(tolerance)`: a
+    /// saddle does not hold it. Directions that change nothing (for softmax, all
+    /// logits of a state alike) have coefficient 0 in every step. The steps are exact
+    /// maximisers of the model, by a dense eigendecomposition, also where `H` is
+    /// singular or indefinite; a Hessian costs one product for each parameter.
+    pub struct TrustRegionNewton {
+        /// Largest number of Hessians.
+        pub iterations: usize = 100, "largest number of Hessians, at least 1", Range::AT_LEAST_ONE;
+        /// Ends at a gradient norm of at most this.
+        pub tolerance: f64 = 1e-10, "ends at a gradient norm of at most this, above 0", Range::POSITIVE;
+        /// First radius of the trust region, in the 2-norm of the parameters.
+        pub radius: f64 = 1.0, "first radius of the trust region, above 0", Range::POSITIVE;
+        /// Entropy weight of what is maximised; that of the problem where none.
+        pub entropy: Option<f64> = None,
+            "entropy weight of what is maximised; the problem's where null", Range::NOT_NEGATIVE;
+        /// Temperature at which kinks of the response are smoothed. None: not smoothed.
+        pub smoothing: Option<f64> = None,
+            "temperature of a smoothed response, above 0; null for none", Range::POSITIVE;
     }
 }
 
@@ -49,14 +44,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "trust-region-newton",
     about: "Newton's method with a trust region on the exact Hessian",
     source: "[derived]",
-    settings: &[
-        Setting { name: "iterations", about: "largest number of Hessians, at least 1" },
-        Setting { name: "tolerance", about: "ends at a gradient norm of at most this, above 0" },
-        Setting { name: "radius", about: "first radius of the trust region, above 0" },
-        Setting { name: "entropy", about: "entropy weight of what is maximised; the problem's where null" },
-        Setting { name: "smoothing", about: "temperature of a smoothed response, above 0; null for none" },
-    ],
-    build: |settings| Ok(Box::new(from_map::<TrustRegionNewton>(settings)?)),
+    settings: TrustRegionNewton::TABLE,
+    build: build::<TrustRegionNewton>,
 };
 
 /// A ratio of risen to expected from which a step is taken.
@@ -79,15 +68,11 @@ impl Algorithm for TrustRegionNewton {
     }
 
     fn settings(&self) -> Value {
-        to_json(self)
+        Settings::to_json(self)
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        Check::at_least_one("iterations", self.iterations)?;
-        Check::positive("tolerance", self.tolerance)?;
-        Check::positive("radius", self.radius)?;
-        self.entropy.map_or(Ok(()), |entropy| Check::not_negative("entropy", entropy))?;
-        self.smoothing.map_or(Ok(()), |temperature| Check::positive("smoothing", temperature))
+        self.check_ranges()
     }
 
     fn run(&self, task: &Task, run: &mut Run<'_>) -> Result<Stop, AlgorithmError> {

@@ -1,48 +1,29 @@
 //! `ablation`: what each term of the performative gradient is worth.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::benchmark::{Benchmark, EPS_GREEDY, UNIFORM, start};
+use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, start};
 use super::curves::value_curve;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::Picture;
-use pemdp_algorithms::{Check, Setting, from_map};
+use pemdp_algorithms::{Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "ablation",
     about: "Ascent with and without the performative terms of the exact gradient, on the gridworld",
-    settings: &[
-        Setting { name: "eps", about: "list of probabilities that a follower's cell is perturbed" },
-        Setting { name: "beta", about: "list of inverse temperatures of the response" },
-        Setting { name: "followers", about: "list of numbers of followers" },
-        Setting { name: "iterations", about: "steps of ascent, at least 1" },
-        Setting { name: "step", about: "step size of Adam, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    eps: Vec<f64>,
-    beta: Vec<f64>,
-    followers: Vec<u32>,
-    iterations: usize,
-    step: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            eps: vec![0.3, 0.5],
-            beta: vec![1.0, 5.0, 10.0],
-            followers: vec![2, 10],
-            iterations: 600,
-            step: 0.1,
-        }
+settings! {
+    struct Settings {
+        eps: Vec<f64> = vec![0.3, 0.5], "list of probabilities that a follower's cell is perturbed", EPS;
+        beta: Vec<f64> = vec![1.0, 5.0, 10.0], "list of inverse temperatures of the response", BETA;
+        followers: Vec<u32> = vec![2, 10], "list of numbers of followers", FOLLOWERS;
+        iterations: usize = 600, "steps of ascent, at least 1", Range::AT_LEAST_ONE;
+        step: f64 = 0.1, "step size of Adam, above 0", Range::POSITIVE;
     }
 }
 
@@ -50,12 +31,9 @@ impl Default for Settings {
 const TERMS: [&str; 4] = ["all", "no-transition", "no-reward", "policy"];
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::positive("step", settings.step)?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for benchmark in benchmarks(&settings) {
-        benchmark.check()?;
         for from in [UNIFORM, EPS_GREEDY] {
             for terms in TERMS {
                 let mut columns = benchmark.columns();

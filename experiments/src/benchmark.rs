@@ -11,7 +11,7 @@ use pemdp::environments::{Gridworld, gridworld};
 use pemdp::mdp::ModelError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{AlgorithmError, Check, SettingError, Task};
+use pemdp_algorithms::{AlgorithmError, Range, Task};
 
 /// The discount factor of the benchmark.
 pub(super) const GAMMA: f64 = 0.9;
@@ -26,6 +26,13 @@ pub(super) struct Benchmark {
     /// Number of followers.
     pub(super) followers: u32,
 }
+
+/// The values of [`Benchmark::eps`].
+pub(super) const EPS: Range<f64> = Range::new(|x| (0.0..=1.0).contains(&x), "a probability");
+/// The values of [`Benchmark::beta`].
+pub(super) const BETA: Range<f64> = Range::new(|x| (0.0..=1e6).contains(&x), "from 0 to 1e6");
+/// The values of [`Benchmark::followers`].
+pub(super) const FOLLOWERS: Range<u32> = Range::new(|n| (1..=10_000).contains(&n), "from 1 to 10000");
 
 impl fmt::Display for Benchmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,13 +49,6 @@ impl Benchmark {
         let gamma = T::from_f64(GAMMA);
         let world = Gridworld::new(T::from_f64(self.beta), gamma.clone(), grids)?;
         Ok(PerformativeMdp { response: Box::new(world), initial: initial(), gamma, entropy: T::zero() })
-    }
-
-    /// Whether the parameters make sense.
-    pub(super) fn check(&self) -> Result<(), SettingError> {
-        Check::that((0.0..=1.0).contains(&self.eps), "eps", self.eps, "a probability")?;
-        Check::that((0.0..=1e6).contains(&self.beta), "beta", self.beta, "from 0 to 1e6")?;
-        Check::that((1..=10_000).contains(&self.followers), "followers", self.followers, "from 1 to 10000")
     }
 
     /// Every combination, in order.

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
@@ -14,29 +13,22 @@ use pemdp::environments::Structure;
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Numeral, Problem, Reading};
-use pemdp_algorithms::{AlgorithmError, Check, Setting, Task, Trajectory, algorithm, from_map, solve};
+use pemdp_algorithms::{AlgorithmError, Range, Settings as _, Task, Trajectory, algorithm, settings, solve};
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "convergence-rate",
     about: "Suboptimality of PePG from the uniform policy against a certified optimum, by iteration",
-    settings: &[
-        Setting { name: "iterations", about: "steps of ascent, at least 100" },
-        Setting { name: "gap", about: "certified gap of the optima, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    iterations: usize,
-    gap: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { iterations: 100_000, gap: 1e-9 }
+settings! {
+    #[derive(Copy)]
+    struct Settings {
+        iterations: usize = 100_000,
+            "steps of ascent, at least 100", Range::new(|n| n >= 100, "at least 100");
+        gap: f64 = 1e-9, "certified gap of the optima, above 0", Range::POSITIVE;
     }
 }
 
@@ -138,9 +130,7 @@ const DAMPING: f64 = 1e-8;
 const PLAIN: &str = "plain 1/L";
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::that(settings.iterations >= 100, "iterations", settings.iterations, "at least 100")?;
-    Check::positive("gap", settings.gap)?;
+    let settings = Settings::read_checked(given)?;
     let job = |instance: Instance| {
         let columns = vec![("instance", json!(instance.name()))];
         let rows = move || measure(instance, seed, settings);

@@ -1,6 +1,5 @@
 //! `entropy`: which entropy weights help.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
@@ -9,34 +8,21 @@ use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::N_ACTIONS;
-use pemdp_algorithms::{Check, Setting, from_map};
+use pemdp_algorithms::{Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "entropy",
     about: "Ascent on the entropy-regularised value by entropy weight, judged by the plain value, on the gridworld",
-    settings: &[
-        Setting {
-            name: "entropy",
-            about: "list of entropy weights, each at least 0; the paper's formula is added",
-        },
-        Setting { name: "iterations", about: "steps of ascent, at least 1" },
-        Setting { name: "step", about: "step size of Adam, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    entropy: Vec<f64>,
-    iterations: usize,
-    step: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let entropy = vec![0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
-        Self { entropy, iterations: 600, step: 0.1 }
+settings! {
+    struct Settings {
+        entropy: Vec<f64> = vec![0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0],
+            "list of entropy weights, each at least 0; the paper's formula is added", Range::NOT_NEGATIVE;
+        iterations: usize = 600, "steps of ascent, at least 1", Range::AT_LEAST_ONE;
+        step: f64 = 0.1, "step size of Adam, above 0", Range::POSITIVE;
     }
 }
 
@@ -47,10 +33,7 @@ fn formula() -> f64 {
 }
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::positive("step", settings.step)?;
-    settings.entropy.iter().try_for_each(|&entropy| Check::not_negative("entropy", entropy))?;
+    let settings = Settings::read_checked(given)?;
     let mut weights = settings.entropy.clone();
     weights.push(formula());
     weights.sort_by(f64::total_cmp);

@@ -2,7 +2,6 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::benchmark::{Benchmark, GAMMA};
@@ -12,43 +11,24 @@ use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::policy::Policy;
 use pemdp_algorithms::estimate::{Deployed, EstimatorKind, Horizon};
-use pemdp_algorithms::{AlgorithmError, Check, Setting, from_map};
+use pemdp_algorithms::{AlgorithmError, Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "estimators",
     about: "Error of sampled gradients against the exact one, by number of trajectories, estimator and policy, on the gridworld",
-    settings: &[
-        Setting {
-            name: "trajectories",
-            about: "list of numbers of trajectories an estimate, each at least 1",
-        },
-        Setting {
-            name: "sharpness",
-            about: "list: policies are softmax of this times the log of the eps-greedy start",
-        },
-        Setting { name: "repetitions", about: "estimates of each kind, at least 2" },
-        Setting { name: "horizon", about: "steps of an episode of the undiscounted forms, at least 1" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    trajectories: Vec<u64>,
-    sharpness: Vec<f64>,
-    repetitions: u64,
-    horizon: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            trajectories: vec![10, 30, 100, 300, 1000, 3000, 10_000],
-            sharpness: vec![0.0, 0.5, 1.0, 2.0],
-            repetitions: 20,
-            horizon: 100,
-        }
+settings! {
+    struct Settings {
+        trajectories: Vec<u64> = vec![10, 30, 100, 300, 1000, 3000, 10_000],
+            "list of numbers of trajectories an estimate, each at least 1", Range::AT_LEAST_ONE;
+        sharpness: Vec<f64> = vec![0.0, 0.5, 1.0, 2.0],
+            "list: policies are softmax of this times the log of the eps-greedy start", Range::NOT_NEGATIVE;
+        repetitions: u64 = 20, "estimates of each kind, at least 2", Range::new(|n| n >= 2, "at least 2");
+        horizon: usize = 100,
+            "steps of an episode of the undiscounted forms, at least 1", Range::AT_LEAST_ONE;
     }
 }
 
@@ -70,11 +50,7 @@ const DRAWN: [EstimatorKind; 8] = [
 const EXACT: &str = "exact";
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::that(settings.repetitions >= 2, "repetitions", settings.repetitions, "at least 2")?;
-    Check::at_least_one("horizon", settings.horizon)?;
-    settings.trajectories.iter().try_for_each(|&n| Check::at_least_one("trajectories", n as usize))?;
-    settings.sharpness.iter().try_for_each(|&t| Check::not_negative("sharpness", t))?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     let (repetitions, horizon) = (settings.repetitions, settings.horizon);
     for &sharpness in &settings.sharpness {

@@ -9,7 +9,7 @@ use super::ExperimentError;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::policy::Policy;
 use pemdp::problem::{Numeral, Problem, Reading};
-use pemdp_algorithms::{Check, SettingError};
+use pemdp_algorithms::Range;
 use pemdp_optimum::{OptimumSettings, performative_optimum};
 
 /// A random problem. The seed alone decides what is drawn, so that problems of one
@@ -59,16 +59,13 @@ impl FamilyKind {
 /// problem exactly.
 const STRENGTH_UNIT: f64 = 1.0 / 64.0;
 
-/// Whether a strength is one.
-pub(super) fn check_strength(strength: f64) -> Result<(), SettingError> {
-    let fits = (0.0..=1.0).contains(&strength) && (strength / STRENGTH_UNIT).fract() == 0.0;
-    Check::that(fits, "strength", strength, "a multiple of 1/64 from 0 to 1")
-}
-
-/// Whether a discount factor is one.
-pub(super) fn check_gamma(gamma: f64) -> Result<(), SettingError> {
-    Check::that((0.0..1.0).contains(&gamma), "gamma", gamma, "at least 0 and below 1")
-}
+/// The strengths of a response.
+pub(super) const STRENGTH: Range<f64> = Range::new(
+    |k| (0.0..=1.0).contains(&k) && (k / STRENGTH_UNIT).fract() == 0.0,
+    "a multiple of 1/64 from 0 to 1",
+);
+/// The discount factors.
+pub(super) const GAMMA: Range<f64> = Range::new(|x| (0.0..1.0).contains(&x), "at least 0 and below 1");
 
 /// A multiple of 1/64 in [-1, 1].
 fn uniform(rng: &mut ChaCha8Rng) -> f64 {
@@ -152,11 +149,11 @@ impl RandomProblem {
 
     /// Bounds of the largest and the smallest performative value of any policy of
     /// the domain, each certified to within `gap`.
-    pub(super) fn range(&self, gap: f64) -> Result<Range, ExperimentError> {
+    pub(super) fn range(&self, gap: f64) -> Result<ValueRange, ExperimentError> {
         let settings = OptimumSettings { gap, ..OptimumSettings::default() };
         let best = performative_optimum(&self.problem()?, &settings)?;
         let worst = performative_optimum(&self.with_rewards_times(-1.0)?, &settings)?;
-        Ok(Range { best: [best.value, best.upper_bound], worst: [-worst.upper_bound, -worst.value] })
+        Ok(ValueRange { best: [best.value, best.upper_bound], worst: [-worst.upper_bound, -worst.value] })
     }
 }
 
@@ -183,14 +180,14 @@ fn distribution(rng: &mut ChaCha8Rng, n_states: usize) -> Vec<f64> {
 
 /// Certified bounds of the largest and of the smallest value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Range {
+pub(super) struct ValueRange {
     /// The value of a policy, and a bound of that of every policy.
     pub(super) best: [f64; 2],
     /// A bound of the value of every policy, and the value of one.
     pub(super) worst: [f64; 2],
 }
 
-impl Range {
+impl ValueRange {
     /// Bounds of `(V_best - v)/(V_best - V_worst)`, the share of the range that a
     /// value `v` in it loses; none where the range may be a point.
     ///

@@ -1,6 +1,5 @@
 //! `gradual`: retraining where the environment shifts gradually.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::benchmark::{Benchmark, EPS_GREEDY, start};
@@ -9,47 +8,29 @@ use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::Picture;
-use pemdp_algorithms::{Check, Iterate, Setting, from_map};
+use pemdp_algorithms::{Iterate, Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "gradual",
     about: "Repeated, delayed and mixed delayed retraining where the environment moves only the share w towards its response \
             at each deployment",
-    settings: &[
-        Setting { name: "shift", about: "list of shares w, each above 0 and at most 1" },
-        Setting { name: "delay", about: "deployments a retraining of the delayed algorithms, at least 1" },
-        Setting { name: "v", about: "growth of the weight of later deployments in mixtures, above 1" },
-        Setting { name: "lambda", about: "weight of the quadratic regulariser, above 0" },
-        Setting { name: "trajectories", about: "trajectories a deployment of the sampled runs, at least 1" },
-        Setting { name: "seeds", about: "sampled runs of each, at least 1" },
-        Setting { name: "rounds", about: "deployments, at least 1" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    shift: Vec<f64>,
-    delay: usize,
-    v: f64,
-    lambda: f64,
-    trajectories: usize,
-    seeds: u64,
-    rounds: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            shift: vec![0.15, 0.5],
-            delay: 3,
-            v: 1.1,
-            lambda: 0.1,
-            trajectories: 100,
-            seeds: 20,
-            rounds: 100,
-        }
+settings! {
+    struct Settings {
+        shift: Vec<f64> = vec![0.15, 0.5],
+            "list of shares w, each above 0 and at most 1",
+            Range::new(|w| w > 0.0 && w <= 1.0, "above 0 and at most 1");
+        delay: usize = 3,
+            "deployments a retraining of the delayed algorithms, at least 1", Range::AT_LEAST_ONE;
+        v: f64 = 1.1, "growth of the weight of later deployments in mixtures, above 1";
+        lambda: f64 = 0.1, "weight of the quadratic regulariser, above 0";
+        trajectories: usize = 100,
+            "trajectories a deployment of the sampled runs, at least 1", Range::AT_LEAST_ONE;
+        seeds: u64 = 20, "sampled runs of each, at least 1", Range::AT_LEAST_ONE;
+        rounds: usize = 100, "deployments, at least 1", Range::AT_LEAST_ONE;
     }
 }
 
@@ -64,14 +45,9 @@ fn delay(settings: &Settings, name: &str) -> usize {
 }
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("seeds", settings.seeds as usize)?;
-    Check::at_least_one("rounds", settings.rounds)?;
-    Check::at_least_one("trajectories", settings.trajectories)?;
-    Check::at_least_one("delay", settings.delay)?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &shift in &settings.shift {
-        Check::that(shift > 0.0 && shift <= 1.0, "shift", shift, "above 0 and at most 1")?;
         for (name, algorithm) in ALGORITHMS {
             for sampled in [false, true] {
                 let delay = delay(&settings, name);

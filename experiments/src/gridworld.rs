@@ -1,51 +1,31 @@
 //! `gridworld`: all algorithms on the benchmark of every performative-RL paper.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::benchmark::{Benchmark, EPS_GREEDY, UNIFORM, picture, start};
+use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, picture, start};
 use super::curves::value_curve;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series};
-use pemdp_algorithms::{Check, Setting, from_map};
+use pemdp_algorithms::{Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "gridworld",
     about: "All algorithms on the gridworld benchmark, each with the settings of its paper",
-    settings: &[
-        Setting { name: "eps", about: "list of probabilities that a follower's cell is perturbed" },
-        Setting { name: "beta", about: "list of inverse temperatures of the response" },
-        Setting { name: "followers", about: "list of numbers of followers" },
-        Setting { name: "seeds", about: "runs of each algorithm that uses random choices, at least 1" },
-        Setting { name: "iterations", about: "steps of ascent, at least 1" },
-        Setting { name: "rounds", about: "rounds of retraining and steps of sampled algorithms, at least 1" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    eps: Vec<f64>,
-    beta: Vec<f64>,
-    followers: Vec<u32>,
-    seeds: u64,
-    iterations: usize,
-    rounds: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            eps: vec![0.3, 0.5],
-            beta: vec![5.0],
-            followers: vec![2, 10, 50],
-            seeds: 20,
-            iterations: 600,
-            rounds: 100,
-        }
+settings! {
+    struct Settings {
+        eps: Vec<f64> = vec![0.3, 0.5], "list of probabilities that a follower's cell is perturbed", EPS;
+        beta: Vec<f64> = vec![5.0], "list of inverse temperatures of the response", BETA;
+        followers: Vec<u32> = vec![2, 10, 50], "list of numbers of followers", FOLLOWERS;
+        seeds: u64 = 20, "runs of each algorithm that uses random choices, at least 1", Range::AT_LEAST_ONE;
+        iterations: usize = 600, "steps of ascent, at least 1", Range::AT_LEAST_ONE;
+        rounds: usize = 100,
+            "rounds of retraining and steps of sampled algorithms, at least 1", Range::AT_LEAST_ONE;
     }
 }
 
@@ -144,13 +124,9 @@ fn contestants(settings: &Settings) -> Vec<Contestant> {
 }
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("seeds", settings.seeds as usize)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::at_least_one("rounds", settings.rounds)?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for benchmark in benchmarks(&settings) {
-        benchmark.check()?;
         for contestant in contestants(&settings) {
             let runs = if contestant.is_random { settings.seeds } else { 1 };
             for run in 0..runs {

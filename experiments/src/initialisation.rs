@@ -2,7 +2,6 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::benchmark::Benchmark;
@@ -14,32 +13,22 @@ use pemdp::environments::gridworld::{N_ACTIONS, N_STATES};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
-use pemdp_algorithms::{AlgorithmError, Check, Setting, Task, from_map};
+use pemdp_algorithms::{AlgorithmError, Range, Settings as _, Task, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "initialisation",
     about: "End values of exact ascent over random starts: how many local optima there are, and how bad",
-    settings: &[
-        Setting { name: "starts", about: "number of random starts, at least 1" },
-        Setting { name: "scale", about: "list of half widths of the uniform random logits, each at least 0" },
-        Setting { name: "iterations", about: "steps of ascent, at least 1" },
-        Setting { name: "step", about: "step size of Adam, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    starts: u64,
-    scale: Vec<f64>,
-    iterations: usize,
-    step: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { starts: 40, scale: vec![0.5, 2.0, 5.0], iterations: 600, step: 0.1 }
+settings! {
+    struct Settings {
+        starts: u64 = 40, "number of random starts, at least 1", Range::AT_LEAST_ONE;
+        scale: Vec<f64> = vec![0.5, 2.0, 5.0],
+            "list of half widths of the uniform random logits, each at least 0", Range::NOT_NEGATIVE;
+        iterations: usize = 600, "steps of ascent, at least 1", Range::AT_LEAST_ONE;
+        step: f64 = 0.1, "step size of Adam, above 0", Range::POSITIVE;
     }
 }
 
@@ -47,11 +36,7 @@ impl Default for Settings {
 const PROBLEMS: [&str; 3] = ["gridworld", "local-maximum", "two-basins"];
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("starts", settings.starts as usize)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::positive("step", settings.step)?;
-    settings.scale.iter().try_for_each(|&scale| Check::not_negative("scale", scale))?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for problem in PROBLEMS {
         for &scale in &settings.scale {

@@ -1,6 +1,5 @@
 //! `learning-rate`: which step sizes work, against 1/L.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
@@ -9,31 +8,21 @@ use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{GRID, N_ACTIONS};
-use pemdp_algorithms::{Check, Setting, from_map};
+use pemdp_algorithms::{Range, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "learning-rate",
     about: "Ascent with step sizes from (1-gamma)^2/|A| to far above, with and without entropy, on the gridworld",
-    settings: &[
-        Setting { name: "steps", about: "list of step sizes, each above 0; (1-gamma)^2/|A| is added" },
-        Setting { name: "entropy", about: "list of entropy weights, each at least 0" },
-        Setting { name: "iterations", about: "steps of ascent, at least 1" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    steps: Vec<f64>,
-    entropy: Vec<f64>,
-    iterations: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let steps = vec![0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 2.0, 10.0, 50.0, 200.0];
-        Self { steps, entropy: vec![0.0, 0.05], iterations: 600 }
+settings! {
+    struct Settings {
+        steps: Vec<f64> = vec![0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 2.0, 10.0, 50.0, 200.0],
+            "list of step sizes, each above 0; (1-gamma)^2/|A| is added", Range::POSITIVE;
+        entropy: Vec<f64> = vec![0.0, 0.05], "list of entropy weights, each at least 0", Range::NOT_NEGATIVE;
+        iterations: usize = 600, "steps of ascent, at least 1", Range::AT_LEAST_ONE;
     }
 }
 
@@ -51,10 +40,7 @@ fn step_without_response() -> f64 {
 }
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    settings.steps.iter().try_for_each(|&step| Check::positive("steps", step))?;
-    settings.entropy.iter().try_for_each(|&entropy| Check::not_negative("entropy", entropy))?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for from in [UNIFORM, EPS_GREEDY] {
         for &entropy in &settings.entropy {

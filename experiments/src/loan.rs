@@ -1,8 +1,8 @@
 //! `loan`: where each algorithm goes in the simplest performative problem.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::families::GAMMA;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -11,39 +11,28 @@ use pemdp::arithmetic::Transcendental;
 use pemdp::environments::{Loan, LoanForm};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{AlgorithmError, Check, Setting, Task, from_map};
+use pemdp_algorithms::{AlgorithmError, Range, SettingError, Settings as _, Task, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "loan",
     about: "Performative and vanilla policy gradient and retraining on the loan problem, against its optimal, stable and \
             naive approval rates",
-    settings: &[
-        Setting { name: "q0", about: "probability of repayment when nobody is approved" },
-        Setting { name: "c", about: "how much it falls when everybody is" },
-        Setting { name: "gain", about: "reward of a repayment" },
-        Setting { name: "loss", about: "loss of a default" },
-        Setting { name: "gamma", about: "discount factor, at least 0 and below 1" },
-        Setting { name: "start", about: "first approval rate, between 0 and 1" },
-        Setting { name: "iterations", about: "steps of ascent and rounds of retraining, at least 1" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    q0: f64,
-    c: f64,
-    gain: f64,
-    loss: f64,
-    gamma: f64,
-    start: f64,
-    iterations: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { q0: 0.75, c: 0.5, gain: 1.0, loss: 1.0, gamma: 0.5, start: 0.9, iterations: 2000 }
+settings! {
+    #[derive(Copy)]
+    struct Settings {
+        q0: f64 = 0.75, "probability of repayment when nobody is approved";
+        c: f64 = 0.5, "how much it falls when everybody is", Range::POSITIVE;
+        gain: f64 = 1.0, "reward of a repayment", Range::POSITIVE;
+        loss: f64 = 1.0, "loss of a default", Range::POSITIVE;
+        gamma: f64 = 0.5, "discount factor, at least 0 and below 1", GAMMA;
+        start: f64 = 0.9,
+            "first approval rate, between 0 and 1",
+            Range::new(|p| p > 0.0 && p < 1.0, "a probability above 0 and below 1");
+        iterations: usize = 2000, "steps of ascent and rounds of retraining, at least 1", Range::AT_LEAST_ONE;
     }
 }
 
@@ -98,8 +87,10 @@ impl Settings {
 const FORMS: [(&str, LoanForm); 2] = [("bandit", LoanForm::Bandit), ("mdp", LoanForm::Mdp)];
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    check(&settings)?;
+    let settings = Settings::read_checked(given)?;
+    if settings.q0 > 1.0 || settings.q0 < settings.c {
+        return Err(SettingError::range("q0", settings.q0, "from c to 1").into());
+    }
     let steps = settings.iterations;
     let algorithms = [
         ("PePG", "pepg", json!({"method": "plain", "step": 1.0, "iterations": steps})),
@@ -132,22 +123,6 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
     }
     let present = Box::new(move |done: &[Done]| present(&settings, done));
     Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
-}
-
-fn check(settings: &Settings) -> Result<(), ExperimentError> {
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::that(
-        settings.start > 0.0 && settings.start < 1.0,
-        "start",
-        settings.start,
-        "a probability above 0 and below 1",
-    )?;
-    Check::that((0.0..1.0).contains(&settings.gamma), "gamma", settings.gamma, "at least 0 and below 1")?;
-    Check::positive("c", settings.c)?;
-    Check::that(settings.q0 <= 1.0 && settings.q0 - settings.c >= 0.0, "q0", settings.q0, "from c to 1")?;
-    Check::positive("gain", settings.gain)?;
-    Check::positive("loss", settings.loss)?;
-    Ok(())
 }
 
 fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, ExperimentError> {

@@ -6,59 +6,34 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{
-    FamilyKind, RandomProblem, Range, check_gamma, check_strength, enclosed_value, quantile,
-};
+use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, ValueRange, enclosed_value, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::Interval;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{Check, Method, Pepg, Setting, Task, Trajectory, from_map, solve};
+use pemdp_algorithms::{Method, Pepg, Range, Settings as _, Task, Trajectory, settings, solve};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "local-maxima",
     about: "How often exact monotone ascent from the uniform policy ends at a local maximum strictly below the certified \
             optimum, by the strength of performativity",
-    settings: &[
-        Setting {
-            name: "kind",
-            about: "list of kinds of problems: affine (3 states), exponential-family (2 states)",
-        },
-        Setting {
-            name: "strength",
-            about: "list of strengths of the response, multiples of 1/64 from 0 to 1",
-        },
-        Setting { name: "gamma", about: "list of discount factors, each at least 0 and below 1" },
-        Setting { name: "problems", about: "random problems for each kind, strength and gamma, at least 1" },
-        Setting { name: "iterations", about: "largest number of steps of ascent, at least 1" },
-        Setting { name: "gap", about: "certified gap of the best and the worst value, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    kind: Vec<FamilyKind>,
-    strength: Vec<f64>,
-    gamma: Vec<f64>,
-    problems: u64,
-    iterations: usize,
-    gap: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            kind: vec![FamilyKind::Affine, FamilyKind::ExponentialFamily],
-            strength: vec![0.0, 0.25, 0.5, 0.75, 1.0],
-            gamma: vec![0.5, 0.9],
-            problems: 300,
-            iterations: 5000,
-            gap: 1e-5,
-        }
+settings! {
+    struct Settings {
+        kind: Vec<FamilyKind> = vec![FamilyKind::Affine, FamilyKind::ExponentialFamily],
+            "list of kinds of problems: affine (3 states), exponential-family (2 states)";
+        strength: Vec<f64> = vec![0.0, 0.25, 0.5, 0.75, 1.0],
+            "list of strengths of the response, multiples of 1/64 from 0 to 1", STRENGTH;
+        gamma: Vec<f64> = vec![0.5, 0.9], "list of discount factors, each at least 0 and below 1", GAMMA;
+        problems: u64 = 300,
+            "random problems for each kind, strength and gamma, at least 1", Range::AT_LEAST_ONE;
+        iterations: usize = 5000, "largest number of steps of ascent, at least 1", Range::AT_LEAST_ONE;
+        gap: f64 = 1e-5, "certified gap of the best and the worst value, above 0", Range::POSITIVE;
     }
 }
 
@@ -91,12 +66,7 @@ const COLUMNS: [&str; 10] = [
 ];
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("problems", settings.problems as usize)?;
-    Check::at_least_one("iterations", settings.iterations)?;
-    Check::positive("gap", settings.gap)?;
-    settings.gamma.iter().try_for_each(|&gamma| check_gamma(gamma))?;
-    settings.strength.iter().try_for_each(|&strength| check_strength(strength))?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &kind in &settings.kind {
         for &gamma in &settings.gamma {
@@ -164,7 +134,7 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
     ])
 }
 
-fn end(range: &Range, value: Interval, promise: f64) -> End {
+fn end(range: &ValueRange, value: Interval, promise: f64) -> End {
     match range.share_lost(value) {
         Some([least, _]) if least > STRICT && promise <= FLAT * range.width() => End::LocalMaximum,
         Some([_, most]) if most > STRICT => End::Unfinished,

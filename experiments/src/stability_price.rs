@@ -1,10 +1,9 @@
 //! `stability-price`: what stable policies lose against the certified optimum.
 
 use num_traits::Signed;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::families::{FamilyKind, RandomProblem, check_gamma, check_strength, quantile};
+use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
@@ -13,39 +12,25 @@ use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp::problem::Problem;
-use pemdp_algorithms::{Check, RepeatedRetraining, Setting, Stop, Task, from_map, solve};
+use pemdp_algorithms::{Range, RepeatedRetraining, Settings as _, Stop, Task, settings, solve};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "stability-price",
     about: "What deterministic stable policies lose against the certified optimum, by the strength of performativity, over \
             random affine problems",
-    settings: &[
-        Setting {
-            name: "strength",
-            about: "list of strengths of the response, multiples of 1/64 from 0 to 1",
-        },
-        Setting { name: "problems", about: "random problems for each strength, at least 1" },
-        Setting { name: "states", about: "number of states, from 1 to 6" },
-        Setting { name: "gamma", about: "discount factor, at least 0 and below 1" },
-        Setting { name: "gap", about: "certified gap of the best and the worst value, above 0" },
-    ],
+    settings: Settings::TABLE,
     plan,
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
-    strength: Vec<f64>,
-    problems: u64,
-    states: usize,
-    gamma: f64,
-    gap: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let strength = (0..=8).map(|k| f64::from(k) / 8.0).collect();
-        Self { strength, problems: 300, states: 3, gamma: 0.9, gap: 1e-6 }
+settings! {
+    struct Settings {
+        strength: Vec<f64> = (0..=8).map(|k| f64::from(k) / 8.0).collect(),
+            "list of strengths of the response, multiples of 1/64 from 0 to 1", STRENGTH;
+        problems: u64 = 300, "random problems for each strength, at least 1", Range::AT_LEAST_ONE;
+        states: usize = 3,
+            "number of states, from 1 to 6", Range::new(|n| (1..=6).contains(&n), "from 1 to 6");
+        gamma: f64 = 0.9, "discount factor, at least 0 and below 1", GAMMA;
+        gap: f64 = 1e-6, "certified gap of the best and the worst value, above 0", Range::POSITIVE;
     }
 }
 
@@ -68,14 +53,9 @@ const COLUMNS: [&str; 10] = [
 ];
 
 fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
-    let settings: Settings = from_map(given)?;
-    Check::at_least_one("problems", settings.problems as usize)?;
-    Check::that((1..=6).contains(&settings.states), "states", settings.states, "from 1 to 6")?;
-    Check::positive("gap", settings.gap)?;
-    check_gamma(settings.gamma)?;
+    let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &strength in &settings.strength {
-        check_strength(strength)?;
         for i in 0..settings.problems {
             let random = RandomProblem {
                 kind: FamilyKind::Affine,
