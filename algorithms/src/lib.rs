@@ -11,6 +11,7 @@ mod delayed_retraining;
 pub mod estimate;
 mod finite_sample_retraining;
 mod frank_wolfe;
+mod improvement;
 mod mixed_delayed_retraining;
 mod parameters;
 mod pepg;
@@ -25,6 +26,7 @@ mod trust_region_newton;
 
 pub use ascent::{Method, Terms};
 pub use frank_wolfe::GradientSource;
+pub use improvement::{Candidate, improved};
 pub use parameters::Parameters;
 pub use retraining::Regulariser;
 pub use run::Run;

@@ -1,11 +1,15 @@
 //! `pemdp optimum`: the performative optimum with a certified gap.
 
 use std::fmt::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use pemdp::performative::PerformanceError;
 use pemdp::problem::{Problem, Reading};
+use pemdp_algorithms::{Candidate, improved};
+use pemdp_optimum::gridworld::Improvement;
 use pemdp_optimum::{
     CertificateSettings, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, certificate,
     performative_optimum_with,
@@ -42,16 +46,16 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
     };
     let bar = progress::spinner();
     let interrupts = Interrupts::gather();
-    let found =
-        performative_optimum_with(&problem, &settings, interrupts.flag(), &mut |progress: Progress| {
-            bar.set_message(format!(
-                "value {}, at most {}, {} cells, {} open",
-                significant(progress.value, 9),
-                significant(progress.upper_bound, 9),
-                progress.nodes,
-                progress.open
-            ));
-        });
+    let mut show = |progress: Progress| {
+        bar.set_message(format!(
+            "value {}, at most {}, {} cells, {} open",
+            significant(progress.value, 9),
+            significant(progress.upper_bound, 9),
+            progress.nodes,
+            progress.open
+        ));
+    };
+    let found = performative_optimum_with(&problem, &settings, &improve, interrupts.flag(), &mut show);
     bar.finish_and_clear();
     let optimum = found.with_context(|| name.clone())?;
     // After printing: what was found is not lost with a certificate that is not.
@@ -64,6 +68,17 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
         certify(&problem, &optimum, arguments, path).with_context(|| name)?;
     }
     Ok(if optimum.stop == OptimumStop::Interrupted { Status::Interrupted } else { Status::Fine })
+}
+
+/// Improves on a known policy by ascent.
+fn improve(
+    known: Improvement<'_>,
+    watch: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> Result<(f64, Vec<f64>), PerformanceError> {
+    let Improvement { problem, value, policy, persists, seed } = known;
+    let start = Candidate { value, policy: policy.to_vec() };
+    let found = improved(problem, start, persists, seed, watch)?;
+    Ok((found.value, found.policy))
 }
 
 /// Writes the certificate of an upper bound, whole or not at all.

@@ -2,6 +2,7 @@
 //!
 //! Every upper bound is a theorem of `docs/theory/optima.md`, rounded outward.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 use std::sync::atomic::{self, AtomicBool};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use thiserror::Error;
 
 use super::build;
 use super::fixed::Fixed;
-use super::gridworld::gridworld_optimum;
+use super::gridworld::{Improve, Improvement, gridworld_optimum};
 use super::rectangular::{Rectangular, check_bound};
 use super::scale::Scale;
 use super::search::Search;
@@ -197,8 +198,8 @@ pub struct PerformativeOptimum {
 /// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
 /// policies, by branch and bound, and by policy iteration where nothing responds.
 /// Exponential families: all parameters with their limits, or a box of them, by dynamic
-/// programming. The coin: its closed form. The gridworld: a policy and a bound far
-/// apart.
+/// programming. The coin: its closed form. The gridworld: the best policy known and a
+/// bound far apart.
 ///
 /// # Errors
 /// [`OptimumError`] for problems that are not bounded here, with the reason.
@@ -219,16 +220,21 @@ pub fn performative_optimum(
     problem: &Problem,
     settings: &OptimumSettings,
 ) -> Result<PerformativeOptimum, OptimumError> {
-    performative_optimum_with(problem, settings, &AtomicBool::new(false), &mut |_| {})
+    let known = |known: Improvement<'_>, _: &mut dyn FnMut(f64) -> ControlFlow<()>| {
+        Ok((known.value, known.policy.to_vec()))
+    };
+    performative_optimum_with(problem, settings, &known, &AtomicBool::new(false), &mut |_| {})
 }
 
-/// The same, ended early by a flag, reporting its progress.
+/// The same, ended early by a flag, reporting its progress, and improving on the best
+/// policy known where that is all that the value rests on.
 ///
 /// # Errors
 /// As [`performative_optimum`].
 pub fn performative_optimum_with(
     problem: &Problem,
     settings: &OptimumSettings,
+    improve: &Improve<'_>,
     interrupt: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PerformativeOptimum, OptimumError> {
@@ -260,7 +266,7 @@ pub fn performative_optimum_with(
             if scaled.gamma().approximate() >= 1.0 {
                 return Err(OptimumError::Gamma { gamma: 1.0 });
             }
-            (gridworld_optimum(&scaled, &inner, &halt, &mut shown)?, ALL_POLICIES.to_owned())
+            (gridworld_optimum(&scaled, &inner, improve, &halt, &mut shown)?, ALL_POLICIES.to_owned())
         }
         Structure::Fixed(_) => (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned()),
         _ => {

@@ -356,6 +356,7 @@ fn a_search_that_ends_early_still_bounds() {
         let stopped = performative_optimum_with(
             &problem,
             &OptimumSettings::default(),
+            &|known, _| Ok((known.value, known.policy.to_vec())),
             &AtomicBool::new(true),
             &mut |_| calls += 1,
         )

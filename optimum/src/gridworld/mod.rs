@@ -22,6 +22,7 @@ use thiserror::Error;
 use check::{Check, Effort, Steps, initial_mean};
 use model::GridworldModel;
 pub(super) use optimum::gridworld_optimum;
+pub use optimum::{Improve, Improvement};
 use pemdp::arithmetic::Interval;
 use pemdp::environments::gridworld::{Gridworld, N_STATES, TERMINAL};
 pub use search::{SearchSettings, search};

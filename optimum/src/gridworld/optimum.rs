@@ -14,33 +14,51 @@ use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
 use pemdp::environments::gridworld::{
-    GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, eps_greedy_policy, perturbed_grid,
+    GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, perturbed_grid,
 };
 use pemdp::oracle::examples;
+use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
-use pemdp_algorithms::{Algorithm, AlgorithmError, BasinHopping, Pepg, Task, solve};
 
 /// What a certificate is sought with: a second's work.
 const COARSE: SearchSettings = SearchSettings { promises: 9, refinement: 8, slack: 6e-3, repairs: 20 };
-/// The temperatures of ascent.
-const SMOOTHING: (f64, f64) = (1e-2, 1e-5);
 /// How often a deadline is looked at.
 const TICK: Duration = Duration::from_millis(20);
+
+/// A policy to improve on, by whatever means: no proof rests on how it is found.
+#[derive(Debug, Clone, Copy)]
+pub struct Improvement<'a> {
+    /// The problem.
+    pub problem: &'a Problem,
+    /// The value of the best policy known.
+    pub value: f64,
+    /// Its probabilities, `pi(a|s)` at `s A + a`.
+    pub policy: &'a [f64],
+    /// Whether to go on until the time is up.
+    pub persists: bool,
+    /// Seed of random choices.
+    pub seed: u64,
+}
+
+/// Looks for a better policy: its value and probabilities, or those of the best known.
+/// It says the best value now and then, and ends where the answer is to break.
+pub type Improve<'a> = dyn Fn(Improvement<'_>, &mut dyn FnMut(f64) -> ControlFlow<()>) -> Result<(f64, Vec<f64>), PerformanceError>
+    + 'a;
 
 /// The best policy found for a gridworld with an upper bound over all policies
 /// (`docs/theory/gridworld-bound.md`): the certificate of the benchmark where it
 /// proves this instance, else one that is sought with few promises, else (stopped,
 /// or not found) the value of a learner that nobody overrides. The policy is the best of
-/// the problem's own, the best known one of the benchmark, and ascent from the
-/// uniform and the benchmark's start; with a budget, basin hopping uses what is left
-/// of it. `nodes` are the boxes of the proof.
+/// the problem's own, the best known one of the benchmark, and what improves on these
+/// where the bound is not reached. `nodes` are the boxes of the proof.
 ///
 /// # Errors
 /// [`OptimumError`] for a policy that cannot be evaluated.
 pub(crate) fn gridworld_optimum(
     problem: &Problem,
     settings: &OptimumSettings,
+    improve: &Improve<'_>,
     halt: &Halt<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Found, OptimumError> {
@@ -49,22 +67,26 @@ pub(crate) fn gridworld_optimum(
     };
     let world = given.world::<Interval>(problem.gamma())?;
     let initial = build::initial(problem);
-    let mut finder = Finder { problem, settings, halt, best: Vec::new(), value: f64::NEG_INFINITY };
-    finder.look_at_known(is_benchmark(&world))?;
+    let (mut value, mut policy) = best_known(problem, is_benchmark(&world))?;
     let bound = upper_bound(&world, &initial, halt);
     let known = |value: f64| Progress { value, upper_bound: bound.upper, nodes: bound.boxes, open: 0 };
-    progress(known(finder.value));
-    if bound.upper > add_up(finder.value, settings.gap) {
-        finder.ascend(&mut |value| progress(known(value)))?;
+    progress(known(value));
+    if bound.upper > add_up(value, settings.gap) && !halt.is_over() {
+        let persists = settings.budget.is_some();
+        let improvement = Improvement { problem, value, policy: &policy, persists, seed: settings.seed };
+        (value, policy) = improve(improvement, &mut |value| {
+            progress(known(value));
+            if halt.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
     }
-    let reached = bound.upper <= add_up(finder.value, settings.gap);
+    let reached = bound.upper <= add_up(value, settings.gap);
     let stop = halt.reason().filter(|_| !reached);
     Ok(Found {
-        value: finder.value,
+        value,
         upper: bound.upper,
         attained: true,
-        parameters: finder.best.clone(),
-        policy: finder.best,
+        parameters: policy.clone(),
+        policy,
         nodes: bound.boxes,
         stop: stop.unwrap_or(if reached { OptimumStop::Gap } else { OptimumStop::Exhausted }),
         method: bound.method,
@@ -146,98 +168,25 @@ fn unhindered(gamma: Interval) -> Vec<f64> {
         .collect()
 }
 
-/// The best policy so far.
-struct Finder<'a> {
-    problem: &'a Problem,
-    settings: &'a OptimumSettings,
-    halt: &'a Halt<'a>,
-    best: Vec<f64>,
-    value: f64,
-}
-
-impl Finder<'_> {
-    fn keep(&mut self, value: f64, policy: &Policy<f64>) {
-        if value > self.value {
-            self.value = value;
-            self.best = (0..N_STATES * N_ACTIONS)
-                .map(|i| *policy.probability(i / N_ACTIONS, i % N_ACTIONS))
-                .collect();
+/// The better of the problem's policy and the best one known for the benchmark.
+fn best_known(problem: &Problem, is_benchmark: bool) -> Result<(f64, Vec<f64>), OptimumError> {
+    let model = problem.model::<f64>()?;
+    let mut known: Vec<Policy<f64>> = vec![problem.deployed_policy()?];
+    if is_benchmark && let Some(example) = examples::example("gridworld-best") {
+        let best = Problem::from_json(&example.to_json(), Reading::Doubles);
+        if let Ok(best) = best {
+            known.push(best.deployed_policy()?);
         }
     }
-
-    /// The problem's policy, and the best one known for the benchmark.
-    fn look_at_known(&mut self, is_benchmark: bool) -> Result<(), OptimumError> {
-        let model = self.problem.model::<f64>()?;
-        let mut known = vec![self.problem.deployed_policy()?];
-        if is_benchmark && let Some(example) = examples::example("gridworld-best") {
-            let best = Problem::from_json(&example.to_json(), Reading::Doubles);
-            if let Ok(best) = best {
-                known.push(best.deployed_policy()?);
-            }
-        }
-        for policy in &known {
-            self.keep(model.evaluate(policy)?.value, policy);
-        }
-        Ok(())
-    }
-
-    /// Ascent from the uniform policy and the benchmark's start, and basin hopping
-    /// from the best for what is left of the budget.
-    fn ascend(&mut self, progress: &mut dyn FnMut(f64)) -> Result<(), OptimumError> {
-        let ascent = Pepg {
-            smoothing: Some(SMOOTHING.0),
-            smoothing_end: SMOOTHING.1,
-            entropy: Some(0.0),
-            ..Pepg::default()
-        };
-        let uniform = vec![1.0 / N_ACTIONS as f64; N_STATES * N_ACTIONS];
-        for start in [uniform, eps_greedy_policy(self.problem.gamma().approximate())?] {
-            self.improve(&ascent, start, progress)?;
-        }
-        if self.settings.budget.is_some() {
-            let hopping = BasinHopping { iterations: usize::MAX, ..BasinHopping::default() };
-            // Every logit is finite.
-            let share = 1e-6;
-            let start = self.best.iter().map(|p| (1.0 - share) * p + share / N_ACTIONS as f64).collect();
-            self.improve(&hopping, start, progress)?;
-        }
-        Ok(())
-    }
-
-    fn improve(
-        &mut self,
-        algorithm: &dyn Algorithm,
-        start: Vec<f64>,
-        progress: &mut dyn FnMut(f64),
-    ) -> Result<(), OptimumError> {
-        if self.halt.reason().is_some() {
-            return Ok(());
-        }
-        let start = Policy::probabilities(N_STATES, N_ACTIONS, start)?;
-        let task = Task {
-            environment: self.problem.model()?,
-            tangent: self.problem.model()?,
-            comparator: Some(start.clone()),
-            start,
-            keeps_parameters: false,
-        };
-        let mut best = self.value;
-        let found = solve(algorithm, &task, self.settings.seed, &mut |iterate| {
-            best = best.max(iterate.value);
-            progress(best);
-            if self.halt.reason().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        match found {
-            Ok(found) => {
-                let value = found.best().map_or(f64::NEG_INFINITY, |iterate| iterate.value);
-                self.keep(value, &found.best_policy);
-                Ok(())
-            }
-            Err(AlgorithmError::Performance(error)) => Err(error.into()),
-            // A start that an algorithm does not take is no policy found.
-            Err(_) => Ok(()),
+    let mut best = (f64::NEG_INFINITY, Vec::new());
+    for policy in &known {
+        let value = model.evaluate(policy)?.value;
+        if value > best.0 {
+            let pi = |i: usize| *policy.probability(i / N_ACTIONS, i % N_ACTIONS);
+            best = (value, (0..N_STATES * N_ACTIONS).map(pi).collect());
         }
     }
+    Ok(best)
 }
 
 #[cfg(test)]
