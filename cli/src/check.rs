@@ -1,11 +1,9 @@
 //! `pemdp check`: the claims with their verdicts and the evidence.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use proofs_check::claim::Claim;
 use proofs_check::claims::{CLAIMS, claim};
 use proofs_check::suite::{Entry, Report, Settings, Work, run as run_suite};
@@ -16,6 +14,7 @@ use crate::arguments::CheckArguments;
 use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print};
+use crate::progress;
 use crate::write::{writable, write_whole};
 
 /// Seconds that a run takes about, mutants apart.
@@ -42,7 +41,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
         },
         mutants: !arguments.no_mutants,
     };
-    let progress = progress(claims.len());
+    let progress = progress::count(claims.len() as u64, "claims");
     let interrupts = Interrupts::gather();
     let began = |i: usize| {
         progress.set_position(i as u64);
@@ -163,16 +162,4 @@ fn write_report(directory: &Path, report: &Report) -> anyhow::Result<()> {
         write_whole(&directory.join(&name), text.as_bytes()).with_context(|| name)?;
     }
     Ok(())
-}
-
-/// Progress on a terminal.
-fn progress(claims: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{pos}/{len} claims, at {msg}, {elapsed} so far");
-    let bar =
-        ProgressBar::new(claims as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
 }

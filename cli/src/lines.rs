@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::available_parallelism;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use pemdp::problem::{Problem, Reading};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
@@ -17,6 +16,7 @@ use serde_json::json;
 use crate::answer::answer;
 use crate::input::{Input, Line, Lines};
 use crate::output::{Status, complain, print};
+use crate::progress;
 
 /// Lines in flight for each worker.
 const IN_FLIGHT: usize = 4;
@@ -77,7 +77,7 @@ type Failed = Option<(usize, usize)>;
 
 fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyhow::Result<Failed> {
     let mut failed: Failed = None;
-    let progress = progress();
+    let progress = progress::lines();
     for pending in receiver {
         let Pending { number, outcome } = pending.with_context(|| name.to_owned())?;
         let outcome = outcome.recv().unwrap_or_else(|_| Err("internal error".to_owned()));
@@ -91,14 +91,4 @@ fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyho
     }
     progress.finish_and_clear();
     Ok(failed)
-}
-
-/// Progress on a terminal, unless the answers go there themselves.
-fn progress() -> ProgressBar {
-    use std::io::IsTerminal;
-    if io::stdout().is_terminal() || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("lines: {human_pos} in {elapsed}, {per_sec}");
-    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
