@@ -67,6 +67,7 @@ pub mod curvature;
 pub mod environments;
 pub mod evaluate;
 pub mod gradient;
+pub mod interrupt;
 pub mod linear;
 pub mod mdp;
 #[cfg(feature = "json")]

@@ -33,6 +33,8 @@ pub use run::Run;
 pub use settings::{Numbers, Range, Setting, SettingError, Settings};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
 
+use std::ops::ControlFlow;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value};
@@ -379,14 +381,13 @@ pub fn algorithm(name: &str, settings: &Map<String, Value>) -> Result<Box<dyn Al
 /// As [`Algorithm::run`].
 ///
 /// ```
-/// use std::ops::ControlFlow;
-/// use pemdp_algorithms::{Pepg, Stop, Task, solve};
+/// use pemdp_algorithms::{Pepg, Stop, Task, solve_unobserved};
 /// use pemdp::oracle::examples;
 /// use pemdp::problem::{Problem, Reading};
 /// let loan = examples::example("loan").unwrap().to_json();
 /// let task = Task::new(&Problem::from_json(&loan, Reading::Doubles)?)?;
 /// let settings = Pepg { step: 1.0, iterations: 2000, ..Pepg::default() };
-/// let trajectory = solve(&settings, &task, 0, &mut |_| ControlFlow::Continue(()))?;
+/// let trajectory = solve_unobserved(&settings, &task, 0)?;
 /// // The optimum approves with probability 1/4, the stable policy with 1/2.
 /// assert!((trajectory.policy.probability(0, 0) - 0.25).abs() < 1e-4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -395,10 +396,22 @@ pub fn solve(
     algorithm: &dyn Algorithm,
     task: &Task,
     seed: u64,
-    observer: &mut dyn FnMut(&Iterate) -> std::ops::ControlFlow<()>,
+    observer: &mut dyn FnMut(&Iterate) -> ControlFlow<()>,
 ) -> Result<Trajectory, AlgorithmError> {
     algorithm.check()?;
     let mut run = Run::new(task, ChaCha8Rng::seed_from_u64(seed), observer);
     let stop = algorithm.run(task, &mut run)?;
     run.into_trajectory(algorithm, &task.environment, seed, stop)
+}
+
+/// The same, unobserved.
+///
+/// # Errors
+/// As [`Algorithm::run`].
+pub fn solve_unobserved(
+    algorithm: &dyn Algorithm,
+    task: &Task,
+    seed: u64,
+) -> Result<Trajectory, AlgorithmError> {
+    solve(algorithm, task, seed, &mut |_| ControlFlow::Continue(()))
 }

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use pemdp::performative::PerformanceError;
 use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Candidate, improved};
-use pemdp_optimum::gridworld::Improvement;
+use pemdp_optimum::gridworld::{Improved, Improvement};
 use pemdp_optimum::{
     CertificateSettings, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, certificate,
     performative_optimum_with,
@@ -71,10 +70,7 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
 }
 
 /// Improves on a known policy by ascent.
-fn improve(
-    known: Improvement<'_>,
-    watch: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> Result<(f64, Vec<f64>), PerformanceError> {
+fn improve(known: Improvement<'_>, watch: &mut dyn FnMut(f64) -> ControlFlow<()>) -> Improved {
     let Improvement { problem, value, policy, persists, seed } = known;
     let start = Candidate { value, policy: policy.to_vec() };
     let found = improved(problem, start, persists, seed, watch)?;

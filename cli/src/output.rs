@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use pemdp::interrupt::Interrupt;
 
 use crate::arguments::Style;
 
@@ -53,7 +54,7 @@ pub fn whole() -> impl Sized {
 /// Whether interrupts end the process, or are only noted.
 static NOTED: AtomicBool = AtomicBool::new(false);
 /// Whether one was noted.
-static STOP: AtomicBool = AtomicBool::new(false);
+static STOP: Interrupt = Interrupt::new();
 
 /// While it lives, the first interrupt is noted and only the second ends the
 /// process.
@@ -66,8 +67,8 @@ impl Interrupts {
         Self(())
     }
 
-    /// Becomes true with the first interrupt.
-    pub fn flag(&self) -> &'static AtomicBool {
+    /// Raised by the first interrupt.
+    pub fn flag(&self) -> &'static Interrupt {
         &STOP
     }
 }
@@ -143,7 +144,7 @@ pub fn heading(text: &str) -> String {
 pub fn end_on_interrupt() {
     const PATIENCE: Duration = Duration::from_secs(1);
     let end = || {
-        if NOTED.load(Ordering::SeqCst) && !STOP.swap(true, Ordering::SeqCst) {
+        if NOTED.load(Ordering::SeqCst) && !STOP.raise() {
             complain("interrupted: ending with what is finished; a second interrupt ends at once");
             return;
         }

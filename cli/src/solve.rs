@@ -1,8 +1,6 @@
 //! `pemdp solve`: one algorithm on one problem.
 
 use std::fmt::Write;
-use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, bail};
 use pemdp::problem::{Problem, Reading};
@@ -52,11 +50,7 @@ fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> an
     let trajectory = solve(algorithm, task, seed, &mut |iterate: &Iterate| {
         bar.set_position(iterate.iteration as u64);
         bar.set_message(format!("value {}", significant(iterate.value, 6)));
-        if interrupts.flag().load(Ordering::SeqCst) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        interrupts.flag().flow()
     });
     bar.finish_and_clear();
     Ok(trajectory?)

@@ -1,7 +1,5 @@
 //! `convergence-rate`: how fast ascent reaches the certified optimum.
 
-use std::ops::ControlFlow;
-
 use serde_json::{Map, Value, json};
 
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
@@ -13,7 +11,9 @@ use pemdp::environments::Structure;
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Numeral, Problem, Reading};
-use pemdp_algorithms::{AlgorithmError, Range, Settings as _, Task, Trajectory, algorithm, settings, solve};
+use pemdp_algorithms::{
+    AlgorithmError, Range, Settings as _, Task, Trajectory, algorithm, settings, solve_unobserved,
+};
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -154,7 +154,7 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
         let start = Policy::softmax(n_states, n_actions, vec![0.0; n_states * n_actions])
             .map_err(AlgorithmError::from)?;
         let task = Task::new(&problem)?.starting_from(start).keeping_parameters();
-        let run = solve(&*ascent, &task, seed, &mut |_| ControlFlow::Continue(()))?;
+        let run = solve_unobserved(&*ascent, &task, seed)?;
         let used = (name == PLAIN).then_some(smoothness).flatten().map(|l| bound_used(&run, &optimum, l));
         for t in sampled(run.iterates.len()) {
             let iterate = &run.iterates[t];

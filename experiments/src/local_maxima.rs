@@ -1,8 +1,6 @@
 //! `local-maxima`: how often plain ascent from the uniform policy ends strictly
 //! below the certified optimum.
 
-use std::ops::ControlFlow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +11,7 @@ use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::Interval;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{Method, Pepg, Range, Settings as _, Task, Trajectory, settings, solve};
+use pemdp_algorithms::{Method, Pepg, Range, Settings as _, Task, Trajectory, settings, solve_unobserved};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "local-maxima",
@@ -148,7 +146,7 @@ fn ascent(
     start: Policy<f64>,
 ) -> Result<Trajectory, ExperimentError> {
     let task = Task::new(&random.problem()?)?.starting_from(start);
-    Ok(solve(settings, &task, 0, &mut |_| ControlFlow::Continue(()))?)
+    Ok(solve_unobserved(settings, &task, 0)?)
 }
 
 /// `max <grad_pi J, pi' - pi>` over all policies `pi'`: the sum over the states of

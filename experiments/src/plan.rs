@@ -1,7 +1,5 @@
 //! What an experiment does: jobs, and how their results are shown.
 
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -9,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::ExperimentError;
 use crate::report::{Grid, Landscape, Picture, PictureError, figure};
-use pemdp_algorithms::{Algorithm, AlgorithmError, Iterate, Stop, Task, Trajectory, algorithm, solve};
+use pemdp::interrupt::Interrupt;
+use pemdp_algorithms::{Algorithm, AlgorithmError, Stop, Task, Trajectory, algorithm, solve};
 
 /// What a job is called: the values of the columns that tell jobs apart, and its
 /// random seed.
@@ -189,28 +188,24 @@ pub enum Interrupted {
 }
 
 /// Does the jobs of a plan on all cores; `finished` is called after each.
-/// With `stop`, jobs that have not finished are left out.
+/// With an `interrupt`, jobs that have not finished are left out.
 ///
 /// # Errors
 /// The first error of a job, in the order of the plan.
 pub fn run(
     plan: &Plan,
     finished: &(dyn Fn() + Sync),
-    stop: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<(Vec<Done>, Interrupted), ExperimentError> {
     let work = |job: &Job| -> Result<Option<Done>, ExperimentError> {
-        if stop.load(Ordering::SeqCst) {
+        if interrupt.is_raised() {
             return Ok(None);
         }
         let start = Instant::now();
         let outcome = match &job.work {
             Work::Measure(rows) => Outcome::Rows(rows()?),
             Work::Solve { algorithm, task } => {
-                let mut observer = |_: &Iterate| match stop.load(Ordering::SeqCst) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                };
-                let trajectory = solve(&**algorithm, &task()?, job.label.seed, &mut observer)?;
+                let trajectory = solve(&**algorithm, &task()?, job.label.seed, &mut |_| interrupt.flow())?;
                 if trajectory.stop == Stop::Interrupted {
                     return Ok(None);
                 }

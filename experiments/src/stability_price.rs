@@ -12,7 +12,7 @@ use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp::problem::Problem;
-use pemdp_algorithms::{Range, RepeatedRetraining, Settings as _, Stop, Task, settings, solve};
+use pemdp_algorithms::{Range, RepeatedRetraining, Settings as _, Stop, Task, settings, solve_unobserved};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "stability-price",
@@ -136,8 +136,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 
 /// How exact retraining from the uniform policy ends.
 fn retraining(problem: &Problem) -> Result<String, ExperimentError> {
-    let mut observer = |_: &_| std::ops::ControlFlow::Continue(());
-    let run = solve(&RepeatedRetraining::default(), &Task::new(problem)?, 0, &mut observer)?;
+    let run = solve_unobserved(&RepeatedRetraining::default(), &Task::new(problem)?, 0)?;
     Ok(match run.stop {
         Stop::Cycle { period } => format!("cycle of {period}"),
         stop => stop.word().to_owned(),

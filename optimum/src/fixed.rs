@@ -196,7 +196,7 @@ mod tests {
     fn a_search_that_is_stopped_at_once_is_bounded() {
         for rewards in REWARDS {
             let fixed = Fixed::new(&problem(&rewards)).unwrap();
-            let interrupt = std::sync::atomic::AtomicBool::new(true);
+            let interrupt = pemdp::interrupt::Interrupt::raised();
             let halt = Halt { interrupt: &interrupt, start: std::time::Instant::now(), budget: None };
             let found = fixed.search(&halt, &mut |_| {});
             assert_eq!(found.stop, OptimumStop::Interrupted);

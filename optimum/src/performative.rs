@@ -4,7 +4,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
-use std::sync::atomic::{self, AtomicBool};
 use std::time::{Duration, Instant};
 
 use num_traits::{One, Zero};
@@ -19,6 +18,7 @@ use super::search::Search;
 use pemdp::arithmetic::rounding::{add_down, add_up};
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::environments::Structure;
+use pemdp::interrupt::Interrupt;
 use pemdp::mdp::ModelError;
 use pemdp::oracle::OracleError;
 use pemdp::performative::PerformanceError;
@@ -223,7 +223,7 @@ pub fn performative_optimum(
     let known = |known: Improvement<'_>, _: &mut dyn FnMut(f64) -> ControlFlow<()>| {
         Ok((known.value, known.policy.to_vec()))
     };
-    performative_optimum_with(problem, settings, &known, &AtomicBool::new(false), &mut |_| {})
+    performative_optimum_with(problem, settings, &known, &Interrupt::new(), &mut |_| {})
 }
 
 /// The same, ended early by a flag, reporting its progress, and improving on the best
@@ -235,7 +235,7 @@ pub fn performative_optimum_with(
     problem: &Problem,
     settings: &OptimumSettings,
     improve: &Improve<'_>,
-    interrupt: &AtomicBool,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PerformativeOptimum, OptimumError> {
     for gap in [settings.gap, settings.relative_gap] {
@@ -298,21 +298,21 @@ const ALL_POLICIES: &str = "all policies";
 
 /// What ends a search early.
 pub(super) struct Halt<'a> {
-    pub interrupt: &'a AtomicBool,
+    pub interrupt: &'a Interrupt,
     pub start: Instant,
     pub budget: Option<Duration>,
 }
 
 /// A search that nothing ends early.
 pub(super) static FOREVER: LazyLock<Halt<'static>> = LazyLock::new(|| {
-    static NEVER: AtomicBool = AtomicBool::new(false);
+    static NEVER: Interrupt = Interrupt::new();
     Halt { interrupt: &NEVER, start: Instant::now(), budget: None }
 });
 
 impl Halt<'_> {
     /// Why to end now, if at all.
     pub fn reason(&self) -> Option<OptimumStop> {
-        if self.interrupt.load(atomic::Ordering::Relaxed) {
+        if self.interrupt.is_raised() {
             return Some(OptimumStop::Interrupted);
         }
         let late = self.budget.is_some_and(|budget| self.start.elapsed() >= budget);

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+use pemdp::interrupt::Interrupt;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Gridworld;
@@ -143,7 +143,7 @@ fn what_is_not_a_certificate_is_refused() {
     let other = world(Interval::from_integer(4), 0.5, 2);
     assert!(verify(&other, &from_start(0), &good, &Watch::default()).is_err());
     assert_eq!(verify(&benchmark(), &[1.0], &good, &Watch::default()), Err(BoundError::Initial));
-    let stop = AtomicBool::new(true);
+    let stop = Interrupt::raised();
     let watch = Watch { interrupt: Some(&stop), progress: None };
     assert_eq!(verify(&benchmark(), &from_start(0), &good, &watch), Err(BoundError::Interrupted));
 }

@@ -6,8 +6,8 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use pemdp::interrupt::Interrupt;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use common::{DISCOUNTS, read, sized_rational_problem};
 use pemdp::arithmetic::{Field, Rational};
@@ -357,7 +357,7 @@ fn a_search_that_ends_early_still_bounds() {
             &problem,
             &OptimumSettings::default(),
             &|known, _| Ok((known.value, known.policy.to_vec())),
-            &AtomicBool::new(true),
+            &Interrupt::raised(),
             &mut |_| calls += 1,
         )
         .unwrap();

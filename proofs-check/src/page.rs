@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::claims::CLAIMS;
     use crate::suite::{Settings, Work, run};
-    use std::sync::atomic::AtomicBool;
+    use pemdp::interrupt::Interrupt;
 
     #[test]
     fn margins_have_three_digits() {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn the_page_has_every_claim_and_its_certificates() {
         let settings = Settings { seed: 0, work: Work::Instances(10), mutants: false };
-        let report = run(&CLAIMS[..2], &settings, |_| {}, &AtomicBool::new(false));
+        let report = run(&CLAIMS[..2], &settings, |_| {}, &Interrupt::new());
         let page = report.to_html().unwrap();
         for entry in &report.entries {
             assert!(page.contains(&format!("<section id=\"{}\">", entry.claim.id)));

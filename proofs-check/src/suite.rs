@@ -1,8 +1,8 @@
 //! Running the claims: each against its instances, and each of its mutants.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use pemdp::interrupt::Interrupt;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -177,18 +177,18 @@ impl<'a> From<&'a Entry> for Row<'a> {
 }
 
 /// Runs claims in order. `began` is told the number of each claim as it begins;
-/// a `stop` that becomes true ends the run soon, and the claim at hand is left
+/// an `interrupt` ends the run soon, and the claim at hand is left
 /// out unless it had finished with its mutants.
 pub fn run(
     claims: &[&'static Claim],
     settings: &Settings,
     began: impl Fn(usize),
-    stop: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Report {
     let started = Instant::now();
     let mut entries = Vec::with_capacity(claims.len());
     for (i, claim) in claims.iter().enumerate() {
-        if stop.load(Ordering::Relaxed) {
+        if interrupt.is_raised() {
             break;
         }
         began(i);
@@ -199,10 +199,10 @@ pub fn run(
             Work::Budget(budget) => {
                 // What earlier claims left over goes to the later ones.
                 let left = budget.saturating_sub(started.elapsed());
-                within(claim, settings.seed, left / u32::try_from(claims.len() - i).unwrap_or(1), stop)
+                within(claim, settings.seed, left / u32::try_from(claims.len() - i).unwrap_or(1), interrupt)
             }
         };
-        if stop.load(Ordering::Relaxed) {
+        if interrupt.is_raised() {
             break;
         }
         let mutants = if settings.mutants { mutants(claim, settings.seed) } else { Vec::new() };
@@ -214,7 +214,7 @@ pub fn run(
 
 /// Checks a claim with doubled numbers of instances while the next round should
 /// still end in time.
-fn within(claim: &Claim, seed: u64, share: Duration, stop: &AtomicBool) -> (u64, Finding) {
+fn within(claim: &Claim, seed: u64, share: Duration, interrupt: &Interrupt) -> (u64, Finding) {
     let started = Instant::now();
     let mut instances = FIRST_ROUND;
     loop {
@@ -222,7 +222,7 @@ fn within(claim: &Claim, seed: u64, share: Duration, stop: &AtomicBool) -> (u64,
         let finding = (claim.check)(&Effort { seed, instances });
         // The next round takes about twice as long as this one.
         let ends_in_time = started.elapsed() + 2 * round.elapsed() <= share;
-        if !ends_in_time || stop.load(Ordering::Relaxed) || instances >= 1 << 24 {
+        if !ends_in_time || interrupt.is_raised() || instances >= 1 << 24 {
             return (instances, finding);
         }
         instances *= 2;

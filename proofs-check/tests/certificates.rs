@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+use pemdp::interrupt::Interrupt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::{env, fs};
 
 use pemdp::arithmetic::{Field, Rational};
@@ -22,7 +22,7 @@ fn q(n: i64, d: i64) -> Rational {
 /// What a small run of all claims writes.
 fn written() -> Vec<ClaimCertificate> {
     let settings = Settings { seed: 0, work: Work::Instances(20), mutants: false };
-    let report = run(CLAIMS, &settings, |_| {}, &AtomicBool::new(false));
+    let report = run(CLAIMS, &settings, |_| {}, &Interrupt::new());
     report.entries.into_iter().flat_map(|entry| entry.finding.certificates).collect()
 }
 

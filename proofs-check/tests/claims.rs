@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
-use std::sync::atomic::AtomicBool;
+use pemdp::interrupt::Interrupt;
 
 use proofs_check::claims::CLAIMS;
 use proofs_check::suite::{Settings, Work, run};
@@ -11,7 +11,7 @@ use proofs_check::suite::{Settings, Work, run};
 #[test]
 fn every_claim_has_its_verdict_and_every_mutant_is_refuted() {
     let settings = Settings { seed: 0, work: Work::Instances(100), mutants: true };
-    let report = run(CLAIMS, &settings, |_| {}, &AtomicBool::new(false));
+    let report = run(CLAIMS, &settings, |_| {}, &Interrupt::new());
     for entry in &report.entries {
         let (id, finding) = (entry.claim.id, &entry.finding);
         assert_eq!(finding.verdict, entry.claim.expected, "{id}: {:?}", finding.notes);

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicBool;
+use pemdp::interrupt::Interrupt;
 use std::time::Instant;
 
 use nalgebra::{DMatrix, DVector};

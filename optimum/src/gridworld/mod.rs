@@ -13,7 +13,7 @@ mod search;
 mod stationarity;
 mod tabled_exponential;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,10 @@ use thiserror::Error;
 use check::{Check, Effort, Steps, initial_mean};
 use model::GridworldModel;
 pub(super) use optimum::gridworld_optimum;
-pub use optimum::{Improve, Improvement};
+pub use optimum::{Improve, Improved, Improvement};
 use pemdp::arithmetic::Interval;
 use pemdp::environments::gridworld::{Gridworld, N_STATES, TERMINAL};
+use pemdp::interrupt::Interrupt;
 pub use search::{SearchSettings, search};
 pub use stationarity::{Stationarity, one_sided_slope, stationarity};
 
@@ -101,14 +102,14 @@ pub struct GridworldBound {
 #[derive(Default)]
 pub struct Watch<'a> {
     /// Stops the work when it becomes true.
-    pub interrupt: Option<&'a AtomicBool>,
+    pub interrupt: Option<&'a Interrupt>,
     /// Called with the number of states proven so far.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
 impl Watch<'_> {
     fn stops(&self) -> bool {
-        self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.interrupt.is_some_and(Interrupt::is_raised)
     }
 }
 

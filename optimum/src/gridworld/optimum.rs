@@ -16,6 +16,7 @@ use pemdp::environments::Structure;
 use pemdp::environments::gridworld::{
     GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, perturbed_grid,
 };
+use pemdp::interrupt::Interrupt;
 use pemdp::oracle::examples;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
@@ -41,10 +42,12 @@ pub struct Improvement<'a> {
     pub seed: u64,
 }
 
-/// Looks for a better policy: its value and probabilities, or those of the best known.
-/// It says the best value now and then, and ends where the answer is to break.
-pub type Improve<'a> = dyn Fn(Improvement<'_>, &mut dyn FnMut(f64) -> ControlFlow<()>) -> Result<(f64, Vec<f64>), PerformanceError>
-    + 'a;
+/// The value and the probabilities of the best policy known in the end.
+pub type Improved = Result<(f64, Vec<f64>), PerformanceError>;
+
+/// Looks for a better policy. It says the best value now and then, and ends where the
+/// answer is to break.
+pub type Improve<'a> = dyn Fn(Improvement<'_>, &mut dyn FnMut(f64) -> ControlFlow<()>) -> Improved + 'a;
 
 /// The best policy found for a gridworld with an upper bound over all policies
 /// (`docs/theory/gridworld-bound.md`): the certificate of the benchmark where it
@@ -101,13 +104,16 @@ fn is_benchmark(world: &Gridworld<Interval>) -> bool {
 }
 
 /// Runs what ends when a flag is raised, and raises it in time.
-fn limit<R: Send>(halt: &Halt<'_>, work: impl FnOnce(&AtomicBool) -> R + Send) -> R {
-    let (stop, done) = (AtomicBool::new(halt.reason().is_some()), AtomicBool::new(false));
+fn limit<R: Send>(halt: &Halt<'_>, work: impl FnOnce(&Interrupt) -> R + Send) -> R {
+    let (stop, done) = (Interrupt::new(), AtomicBool::new(false));
+    if halt.is_over() {
+        stop.raise();
+    }
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                if halt.reason().is_some() {
-                    stop.store(true, Ordering::Relaxed);
+                if halt.is_over() {
+                    stop.raise();
                 }
                 std::thread::sleep(TICK);
             }

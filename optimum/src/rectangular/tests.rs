@@ -1,5 +1,5 @@
+use pemdp::interrupt::Interrupt;
 use std::cmp::Ordering;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use rand::{RngExt, SeedableRng};
@@ -315,7 +315,7 @@ fn suprema_are_those_of_a_fine_grid() {
         assert!(best.lower <= best.upper && best.lower == gain.at(best.at).lower());
         assert!(range.0 <= best.at && best.at <= range.1 && best.cells < 200, "{}", best.cells);
         // Any range that is found to be late ends after 64 cells, with a bound.
-        let interrupt = AtomicBool::new(true);
+        let interrupt = Interrupt::raised();
         let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
         let late = gain.supremum(range, 0.0, &halt);
         assert!(late.upper >= most - 1e-12 && late.upper.is_finite() && late.cells <= 64, "{}", late.cells);

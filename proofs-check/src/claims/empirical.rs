@@ -2,13 +2,13 @@
 //! gridworld with exact values of every policy in the environment that it induces
 //! itself. The whole experiments: `docs/experiments.md`.
 
-use std::ops::ControlFlow;
-
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
-use pemdp_algorithms::{Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Trajectory, algorithm, solve};
+use pemdp_algorithms::{
+    Algorithm, AlgorithmError, Method, Pepg, Task, Terms, Trajectory, algorithm, solve_unobserved,
+};
 use serde_json::{Value, json};
 
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Verdict};
@@ -101,7 +101,7 @@ fn task(start: Start) -> Result<Task, AlgorithmError> {
 }
 
 fn run(algorithm: &dyn Algorithm, start: Start, seed: u64) -> Result<Trajectory, AlgorithmError> {
-    solve(algorithm, &task(start)?, seed, &mut |_| ControlFlow::Continue(()))
+    solve_unobserved(algorithm, &task(start)?, seed)
 }
 
 /// Where ascent from a start ends.

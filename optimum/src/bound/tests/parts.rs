@@ -167,7 +167,7 @@ fn values_of_fixed_rows_are_bounded_by_those_at_corners() {
 #[test]
 fn bounds_that_are_interrupted_are_still_bounds() {
     let (model, x, sizes) = moving(41, 3, 2);
-    let interrupt = AtomicBool::new(true);
+    let interrupt = Interrupt::raised();
     let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
     let point = Bounder::new(&model, &halt).bound(&at(&x), f64::NEG_INFINITY);
     let value = solved(&model, &x).2;

@@ -215,7 +215,7 @@ fn families_that_do_not_respond_are_ordinary() {
     assert_eq!((exact.upper - exact.value, exact.stop), (0.0, OptimumStop::Gap));
     let inexact = small(MOVING, Some(2.0)).1.search(1e-30, &FOREVER, &mut |_| {});
     assert_eq!((inexact.upper > inexact.value, inexact.stop), (true, OptimumStop::Exhausted));
-    let interrupt = AtomicBool::new(true);
+    let interrupt = Interrupt::raised();
     let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
     let stopped = family.search(1e-6, &halt, &mut |_| {});
     assert_eq!(stopped.stop, OptimumStop::Interrupted);
