@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
-use serde_json::Value;
 
 use super::ascent::Adam;
 use super::parameters::Parameters;
 use super::run::Run;
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use crate::planning::best_response;
@@ -90,8 +89,8 @@ impl Algorithm for BasinHopping {
         ENTRY.name
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     fn check(&self) -> Result<(), SettingError> {
@@ -123,9 +122,8 @@ impl Algorithm for BasinHopping {
                 return Ok(stop);
             }
             let turn = if iteration % 2 == 0 { 0.0 } else { 1.0 };
-            let perturbed: Vec<Vec<f64>> = (0..self.tries)
-                .map(|_| perturbed(&best.theta, task.start.n_actions(), &mut run.rng))
-                .collect();
+            let perturbed: Vec<Vec<f64>> =
+                (0..self.tries).map(|_| perturbed(&best.theta, task.start.n_actions(), run.rng())).collect();
             let reached: Vec<Reached> = perturbed
                 .into_par_iter()
                 .map(|theta| self.improve(&search, theta, turn, best.value - self.margin))

@@ -4,10 +4,9 @@ use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::run::{Run, gradient, probabilities};
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use crate::estimate::normal;
@@ -77,8 +76,8 @@ impl Algorithm for FrankWolfe {
         ENTRY.name
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     fn check(&self) -> Result<(), SettingError> {
@@ -128,7 +127,7 @@ impl Algorithm for FrankWolfe {
                         Ok(task.environment.deploy(&query)?.evaluate(&entropy)?.value)
                     };
                     let directions: Vec<Vec<f64>> =
-                        (0..self.directions).map(|_| direction(n_actions, pi.len(), &mut run.rng)).collect();
+                        (0..self.directions).map(|_| direction(n_actions, pi.len(), run.rng())).collect();
                     two_point(&directions, self.radius, n_states * (n_actions - 1), &pi, value)?
                 }
             };

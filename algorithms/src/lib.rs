@@ -30,14 +30,14 @@ pub use improvement::{Candidate, improved};
 pub use parameters::Parameters;
 pub use retraining::Regulariser;
 pub use run::Run;
-pub use settings::{Numbers, Range, Setting, SettingError, Settings};
+pub use settings::{Numbers, Range, Setting, SettingError, SettingValues, Settings};
 pub use trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
 
 use std::ops::ControlFlow;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::estimate::EstimateError;
@@ -283,7 +283,7 @@ pub trait Algorithm: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Its settings, all of them.
-    fn settings(&self) -> Value;
+    fn settings(&self) -> SettingValues;
 
     /// What its guarantee of convergence rests on.
     fn guarantee(&self) -> Guarantee {
@@ -306,7 +306,7 @@ pub trait Algorithm: Send + Sync {
 }
 
 /// Makes an algorithm from its settings by name.
-pub type Build = fn(&Map<String, Value>) -> Result<Box<dyn Algorithm>, SettingError>;
+pub type Build = fn(&SettingValues) -> Result<Box<dyn Algorithm>, SettingError>;
 
 /// An algorithm as listed: its name, what it does, how to make it.
 pub struct Entry {
@@ -317,7 +317,7 @@ pub struct Entry {
     /// Source, with a key of `docs/notation.md`.
     pub source: &'static str,
     /// The settings with their meaning; defaults are those of `build` on an
-    /// empty map.
+    /// none.
     pub settings: &'static [Setting],
     /// Makes it from the settings that differ from the defaults.
     pub build: Build,
@@ -325,7 +325,7 @@ pub struct Entry {
 
 /// The algorithm with these settings, as [`Entry::build`].
 fn build<A: Algorithm + Settings + 'static>(
-    settings: &Map<String, Value>,
+    settings: &SettingValues,
 ) -> Result<Box<dyn Algorithm>, SettingError> {
     Ok(Box::new(A::read(settings)?))
 }
@@ -352,7 +352,7 @@ algorithms! {
     basin_hopping::BasinHopping: ENTRY;
 }
 
-/// The algorithm of this name with these settings, checked.
+/// The algorithm of this name with these settings by name, checked.
 ///
 /// # Errors
 /// [`AlgorithmError`] for an unknown name or a setting that makes no sense.
@@ -360,16 +360,15 @@ algorithms! {
 /// ```
 /// use pemdp_algorithms::algorithm;
 /// use serde_json::json;
-/// let settings = json!({"step": -0.1});
-/// let error = algorithm("pepg", settings.as_object().unwrap()).err().unwrap();
+/// let error = algorithm("pepg", &json!({"step": -0.1})).err().unwrap();
 /// assert_eq!(error.to_string(), "step is -0.1, expected a number above 0");
 /// ```
-pub fn algorithm(name: &str, settings: &Map<String, Value>) -> Result<Box<dyn Algorithm>, AlgorithmError> {
+pub fn algorithm(name: &str, settings: &impl Serialize) -> Result<Box<dyn Algorithm>, AlgorithmError> {
     let Some(entry) = ALGORITHMS.iter().find(|entry| entry.name == name) else {
         let known: Vec<&str> = ALGORITHMS.iter().map(|entry| entry.name).collect();
         return Err(AlgorithmError::Unknown { name: name.to_owned(), known: known.join(", ") });
     };
-    let algorithm = (entry.build)(settings)?;
+    let algorithm = (entry.build)(&SettingValues::of(settings)?)?;
     algorithm.check()?;
     Ok(algorithm)
 }

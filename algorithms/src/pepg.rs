@@ -3,12 +3,10 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::Value;
-
 use super::ascent::{Adam, Method, Terms, natural_direction};
 use super::parameters::Parameters;
 use super::run::Run;
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, build, check_steps, settings};
 use crate::estimate::{Deployed, EstimatorKind, Horizon};
@@ -75,7 +73,7 @@ pub(super) const WITHOUT_PERFORMATIVE_TERMS: Entry = Entry {
     settings: Pepg::TABLE,
     build: |settings| {
         let mut settings = settings.clone();
-        settings.entry("terms").or_insert_with(|| "policy".into());
+        settings.0.entry("terms".to_owned()).or_insert_with(|| "policy".into());
         build::<Pepg>(&settings)
     },
 };
@@ -85,8 +83,8 @@ impl Algorithm for Pepg {
         if self.terms == Terms::Policy { WITHOUT_PERFORMATIVE_TERMS.name } else { ENTRY.name }
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -184,7 +182,7 @@ impl Pepg {
         let horizon = self.horizon.map_or(Horizon::Geometric, Horizon::Truncated);
         let length = self.horizon.map_or(1.0 / (1.0 - deployed.gamma()), |length| length as f64);
         check_steps(self.name(), length * self.trajectories as f64)?;
-        let estimate = estimator.estimate(&deployed, horizon, self.trajectories as u64, &mut run.rng)?;
+        let estimate = estimator.estimate(&deployed, horizon, self.trajectories as u64, run.rng())?;
         run.cost.samples += estimate.steps;
         Ok(estimate.terms.map_or(estimate.gradient, |terms| self.terms.of_estimate(&terms)))
     }

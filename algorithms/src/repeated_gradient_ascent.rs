@@ -2,11 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::Value;
-
 use super::retraining::Deployer;
 use super::run::{Run, rewards};
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Guarantee, Task, build, settings};
 use crate::planning::{is_terminal, nearest_occupancy};
@@ -43,8 +41,8 @@ impl Algorithm for RepeatedGradientAscent {
         ENTRY.name
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     fn guarantee(&self) -> Guarantee {

@@ -3,13 +3,11 @@
 
 use std::ops::ControlFlow;
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::run::{Run, probabilities, rewards};
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Guarantee, Task, check_steps};
 use crate::planning::{best_response, is_terminal, quadratic_response, soft_response};
@@ -72,8 +70,8 @@ impl<R: Retrains> Algorithm for R {
         R::NAME
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     /// Steps between sampled models are never shorter than their noise.
@@ -174,7 +172,7 @@ impl Retraining {
             let length: f64 = visits.filter(|(s, _)| !is_terminal(round, *s)).map(|(_, d)| d).sum();
             check_steps(self.algorithm, length * trajectories as f64)?;
             for _ in 0..trajectories {
-                run.cost.samples += counts.sample(round, policy, weight(j), &mut run.rng);
+                run.cost.samples += counts.sample(round, policy, weight(j), run.rng());
             }
         }
         match rounds.last() {
@@ -312,7 +310,7 @@ impl Counts {
     /// Samples a trajectory, which goes on after every step with probability
     /// `gamma` and ends in terminal states: pairs are visited `d[s,a]` times in
     /// expectation. Returns its length.
-    fn sample(&mut self, mdp: &Mdp<f64>, policy: &Policy<f64>, weight: f64, rng: &mut ChaCha8Rng) -> u64 {
+    fn sample(&mut self, mdp: &Mdp<f64>, policy: &Policy<f64>, weight: f64, rng: &mut impl Rng) -> u64 {
         let mut state = draw(rng, mdp.initial().iter().copied().enumerate());
         let mut steps = 0;
         while !is_terminal(mdp, state) {
@@ -361,7 +359,7 @@ impl Counts {
 
 /// An index drawn with the given probabilities; the last possible one where
 /// rounding leaves something over.
-fn draw(rng: &mut ChaCha8Rng, distribution: impl Iterator<Item = (usize, f64)>) -> usize {
+fn draw(rng: &mut impl Rng, distribution: impl Iterator<Item = (usize, f64)>) -> usize {
     let mut left = rng.random::<f64>();
     let mut last = 0;
     for (index, probability) in distribution.filter(|(_, p)| *p > 0.0) {

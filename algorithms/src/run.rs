@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::trajectory::{Cost, GradientNorms, Iterate, Sensitivity, Stop, Trajectory};
@@ -22,8 +23,7 @@ const CERTAIN: f64 = 1.0 - 1e-6;
 
 /// What an algorithm reports to.
 pub struct Run<'a> {
-    /// The source of all its random choices.
-    pub rng: ChaCha8Rng,
+    rng: ChaCha8Rng,
     /// The cost so far; algorithms add to it, measuring does not.
     pub cost: Cost,
     /// Value in the environment that the algorithm acts in, where that is
@@ -73,6 +73,11 @@ impl<'a> Run<'a> {
             thinned: Thinned { policies: Vec::new(), stride: 1 },
             best: None,
         }
+    }
+
+    /// The source of all its random choices.
+    pub fn rng(&mut self) -> &mut impl Rng {
+        &mut self.rng
     }
 
     /// Measures an iterate: `performance` is that of `policy` in the true

@@ -1,6 +1,6 @@
 //! Settings of algorithms and experiments: their meaning, and which values make sense.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +14,37 @@ pub struct Setting {
     pub name: &'static str,
     /// What it means, and which values it takes.
     pub about: &'static str,
+}
+
+/// Settings by name, as given or as used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct SettingValues(pub(super) Map<String, Value>);
+
+impl SettingValues {
+    /// Anything that is written as names with values.
+    ///
+    /// # Errors
+    /// [`SettingError::Form`] for what is not.
+    pub fn of(settings: &impl Serialize) -> Result<Self, SettingError> {
+        match serde_json::to_value(settings) {
+            Ok(Value::Object(values)) => Ok(Self(values)),
+            Ok(other) => Err(SettingError::Form(format!("settings are {other}, expected values by name"))),
+            Err(error) => Err(SettingError::Form(error.to_string())),
+        }
+    }
+
+    /// A value as listed: text as it is, all else as JSON.
+    pub fn listed(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+}
+
+/// As JSON on one line.
+impl Display for SettingValues {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Value::Object(self.0.clone()))
+    }
 }
 
 /// A setting that makes no sense.
@@ -133,23 +164,23 @@ pub trait Settings: Serialize + DeserializeOwned {
     ///
     /// # Errors
     /// [`SettingError::Form`] for names that are unknown or values of another type.
-    fn read(given: &Map<String, Value>) -> Result<Self, SettingError> {
-        serde_json::from_value(Value::Object(given.clone())).map_err(|e| SettingError::Form(e.to_string()))
+    fn read(given: &SettingValues) -> Result<Self, SettingError> {
+        serde_json::from_value(Value::Object(given.0.clone())).map_err(|e| SettingError::Form(e.to_string()))
     }
 
     /// The same, each within its range.
     ///
     /// # Errors
     /// As [`read`](Self::read) and [`check_ranges`](Self::check_ranges).
-    fn read_checked(given: &Map<String, Value>) -> Result<Self, SettingError> {
+    fn read_checked(given: &SettingValues) -> Result<Self, SettingError> {
         let settings = Self::read(given)?;
         settings.check_ranges()?;
         Ok(settings)
     }
 
-    /// The settings as JSON.
-    fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or(Value::Null)
+    /// All settings with their values.
+    fn values(&self) -> SettingValues {
+        SettingValues::of(self).unwrap_or_default()
     }
 }
 

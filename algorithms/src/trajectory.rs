@@ -1,8 +1,9 @@
 //! What a run of an algorithm leaves behind.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::settings::SettingValues;
 use pemdp::policy::Policy;
 
 /// What it took to get somewhere, cumulative.
@@ -156,7 +157,7 @@ pub struct Trajectory {
     /// Name of the algorithm.
     pub algorithm: &'static str,
     /// All its settings.
-    pub settings: Value,
+    pub settings: SettingValues,
     /// The seed of its random choices.
     pub seed: u64,
     /// The iterates, in order; never empty.
@@ -183,7 +184,7 @@ impl Trajectory {
     }
 
     /// The file `pemdp-trajectory/1`.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> impl Serialize + use<> {
         let policy = |policy: &Policy<f64>| -> Vec<Vec<f64>> {
             let row = |s| (0..policy.n_actions()).map(|a| *policy.probability(s, a)).collect();
             (0..policy.n_states()).map(row).collect()

@@ -2,11 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::Value;
-
 use super::parameters::Parameters;
 use super::run::{Run, gradient};
-use super::settings::{Range, SettingError, Settings};
+use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
 use pemdp::arithmetic::Dual;
@@ -67,8 +65,8 @@ impl Algorithm for TrustRegionNewton {
         ENTRY.name
     }
 
-    fn settings(&self) -> Value {
-        Settings::to_json(self)
+    fn settings(&self) -> SettingValues {
+        self.values()
     }
 
     fn check(&self) -> Result<(), SettingError> {

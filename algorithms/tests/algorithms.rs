@@ -10,9 +10,9 @@ mod gridworld {
     use pemdp::policy::Policy;
     use pemdp::problem::{Problem, Reading};
     use pemdp_algorithms::{
-        ALGORITHMS, Algorithm, BasinHopping, Iterate, Pepg, Stop, Task, Terms, Trajectory, solve,
+        ALGORITHMS, Algorithm, BasinHopping, Iterate, Pepg, SettingValues, Stop, Task, Terms, Trajectory,
+        solve,
     };
-    use serde_json::Map;
 
     /// The benchmark at eps .5, beta 5, 2 followers, from the uniform policy.
     fn uniform() -> Task {
@@ -103,9 +103,10 @@ mod gridworld {
     #[test]
     fn settings_are_listed_with_their_names() {
         for entry in ALGORITHMS {
-            let defaults = (entry.build)(&Map::new()).unwrap();
+            let defaults = (entry.build)(&SettingValues::default()).unwrap();
             assert!(defaults.check().is_ok() && defaults.name() == entry.name, "{}", entry.name);
-            let known: Vec<String> = defaults.settings().as_object().unwrap().keys().cloned().collect();
+            let settings = serde_json::to_value(defaults.settings()).unwrap();
+            let known: Vec<String> = settings.as_object().unwrap().keys().cloned().collect();
             let mut listed: Vec<&str> = entry.settings.iter().map(|setting| setting.name).collect();
             listed.sort_unstable();
             assert_eq!(listed, known, "{}", entry.name);

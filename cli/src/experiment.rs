@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use anyhow::Context;
+use pemdp_algorithms::SettingValues;
 use pemdp_experiments::{EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::answer_table::table;
 use crate::arguments::ExperimentArguments;
@@ -78,14 +79,16 @@ fn cell(value: &Value) -> String {
 fn listed() -> anyhow::Result<String> {
     let mut text = String::new();
     for experiment in EXPERIMENTS {
-        let defaults = (experiment.plan)(&Map::new(), 0)?.settings;
+        let defaults = (experiment.plan)(&SettingValues::default(), 0)?.settings;
         let _ = writeln!(text, "{}\n  {}", heading(experiment.name), experiment.about);
         let width = experiment.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
         for setting in experiment.settings {
             let _ = writeln!(
                 text,
                 "    {:width$}  {} [default: {}]",
-                setting.name, setting.about, defaults[setting.name]
+                setting.name,
+                setting.about,
+                defaults.listed(setting.name).unwrap_or_default()
             );
         }
     }
@@ -98,7 +101,7 @@ fn listed_as_json() -> anyhow::Result<String> {
         listed.push(serde_json::json!({
             "name": experiment.name,
             "about": experiment.about,
-            "defaults": (experiment.plan)(&Map::new(), 0)?.settings,
+            "defaults": (experiment.plan)(&SettingValues::default(), 0)?.settings,
         }));
     }
     laid_out(&listed)

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use anyhow::{Context, anyhow, bail};
 use pemdp::problem::{Problem, Reading};
-use pemdp_algorithms::{ALGORITHMS, Algorithm, Entry, Iterate, Task, Trajectory, algorithm, solve};
+use pemdp_algorithms::{
+    ALGORITHMS, Algorithm, Entry, Iterate, SettingValues, Task, Trajectory, algorithm, solve,
+};
 use serde_json::{Map, Value};
 
 use crate::answer_table::table;
@@ -44,7 +46,7 @@ pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
 }
 
 fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> anyhow::Result<Trajectory> {
-    let steps = algorithm.settings().get("iterations").and_then(Value::as_u64).unwrap_or(0);
+    let steps = algorithm.settings().listed("iterations").and_then(|n| n.parse().ok()).unwrap_or(0);
     let bar = progress::bar(steps, "iterations");
     let interrupts = Interrupts::gather();
     let trajectory = solve(algorithm, task, seed, &mut |iterate: &Iterate| {
@@ -61,7 +63,7 @@ fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> an
 ///
 /// # Errors
 /// What has no `=`, and what is set twice.
-pub fn settings(given: &[String]) -> anyhow::Result<Map<String, Value>> {
+pub fn settings(given: &[String]) -> anyhow::Result<SettingValues> {
     let mut settings = Map::new();
     for pair in given {
         let (name, value) =
@@ -71,7 +73,7 @@ pub fn settings(given: &[String]) -> anyhow::Result<Map<String, Value>> {
             bail!("--set {pair}: {name} is set twice");
         }
     }
-    Ok(settings)
+    Ok(SettingValues::of(&settings)?)
 }
 
 fn listed() -> anyhow::Result<String> {
@@ -81,16 +83,15 @@ fn listed() -> anyhow::Result<String> {
         let defaults = defaults(entry)?;
         let width = entry.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
         for setting in entry.settings {
-            let default = &defaults[setting.name];
-            let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let default = defaults.listed(setting.name).unwrap_or_default();
             let _ = writeln!(text, "    {:width$}  {} [default: {default}]", setting.name, setting.about);
         }
     }
     Ok(text)
 }
 
-fn defaults(entry: &Entry) -> anyhow::Result<Value> {
-    Ok((entry.build)(&Map::new())?.settings())
+fn defaults(entry: &Entry) -> anyhow::Result<SettingValues> {
+    Ok((entry.build)(&SettingValues::default())?.settings())
 }
 
 fn listed_as_json() -> anyhow::Result<String> {

@@ -1,6 +1,6 @@
 //! `ablation`: what each term of the performative gradient is worth.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, start};
 use super::curves::value_curve;
@@ -8,7 +8,7 @@ use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::Picture;
-use pemdp_algorithms::{Range, Settings as _, settings};
+use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "ablation",
@@ -30,7 +30,7 @@ settings! {
 /// What is followed, as in [`Terms`](pemdp_algorithms::Terms).
 const TERMS: [&str; 4] = ["all", "no-transition", "no-reward", "policy"];
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for benchmark in benchmarks(&settings) {
@@ -41,13 +41,13 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
                 let ascent =
                     json!({"iterations": settings.iterations, "step": settings.step, "terms": terms});
                 let task = Box::new(move || benchmark.task(start(from)?));
-                jobs.push(Job::solve(Label { columns, seed }, "pepg", ascent, task)?);
+                jobs.push(Job::solve(Label { columns, seed }, "pepg", &ascent, task)?);
             }
         }
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| present(&shown, done));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 fn benchmarks(settings: &Settings) -> Vec<Benchmark> {

@@ -1,6 +1,6 @@
 //! `convergence-rate`: how fast ascent reaches the certified optimum.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
@@ -12,7 +12,8 @@ use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Numeral, Problem, Reading};
 use pemdp_algorithms::{
-    AlgorithmError, Range, Settings as _, Task, Trajectory, algorithm, settings, solve_unobserved,
+    AlgorithmError, Range, SettingValues, Settings as _, Task, Trajectory, algorithm, settings,
+    solve_unobserved,
 };
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
@@ -129,7 +130,7 @@ fn algorithms(
 const DAMPING: f64 = 1e-8;
 const PLAIN: &str = "plain 1/L";
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let job = |instance: Instance| {
         let columns = vec![("instance", json!(instance.name()))];
@@ -138,7 +139,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
     };
     let present = Box::new(move |done: &[Done]| Ok(present(done)));
     let jobs = INSTANCES.map(job).into();
-    Ok(Plan { settings: json!(settings), jobs, columns: COLUMNS.to_vec(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
 fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<Value>>, ExperimentError> {
@@ -149,8 +150,7 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
     let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
     let mut rows = Vec::new();
     for (name, with) in algorithms(smoothness, n_actions, settings.iterations) {
-        let none = Map::new();
-        let ascent = algorithm("pepg", with.as_object().unwrap_or(&none))?;
+        let ascent = algorithm("pepg", &with)?;
         let start = Policy::softmax(n_states, n_actions, vec![0.0; n_states * n_actions])
             .map_err(AlgorithmError::from)?;
         let task = Task::new(&problem)?.starting_from(start).keeping_parameters();

@@ -1,6 +1,6 @@
 //! `entropy`: which entropy weights help.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
@@ -8,7 +8,7 @@ use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::N_ACTIONS;
-use pemdp_algorithms::{Range, Settings as _, settings};
+use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "entropy",
@@ -32,7 +32,7 @@ fn formula() -> f64 {
     (1.0 - GAMMA) / (1.0 + 2.0 * (N_ACTIONS as f64).ln())
 }
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut weights = settings.entropy.clone();
     weights.push(formula());
@@ -44,11 +44,11 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
             let ascent =
                 json!({"iterations": settings.iterations, "step": settings.step, "entropy": entropy});
             let task = Box::new(move || Benchmark::PEPG.task(start(from)?));
-            jobs.push(Job::solve(Label { columns, seed }, "pepg", ascent, task)?);
+            jobs.push(Job::solve(Label { columns, seed }, "pepg", &ascent, task)?);
         }
     }
     let present = Box::new(|done: &[Done]| Ok(present(done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 fn present(done: &[Done]) -> Presentation {

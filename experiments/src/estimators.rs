@@ -2,7 +2,7 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::benchmark::{Benchmark, GAMMA};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
@@ -11,7 +11,7 @@ use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::policy::Policy;
 use pemdp_algorithms::estimate::{Deployed, EstimatorKind, Horizon};
-use pemdp_algorithms::{AlgorithmError, Range, Settings as _, settings};
+use pemdp_algorithms::{AlgorithmError, Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "estimators",
@@ -49,7 +49,7 @@ const DRAWN: [EstimatorKind; 8] = [
 /// What the exact gradient is called among the estimators.
 const EXACT: &str = "exact";
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     let (repetitions, horizon) = (settings.repetitions, settings.horizon);
@@ -69,7 +69,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: COLUMNS.to_vec(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
 /// Softmax of `sharpness log pi`, `pi` the benchmark's start: from uniform at 0

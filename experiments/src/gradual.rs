@@ -1,6 +1,6 @@
 //! `gradual`: retraining where the environment shifts gradually.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, start};
 use super::curves::curve;
@@ -8,7 +8,7 @@ use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::Picture;
-use pemdp_algorithms::{Iterate, Range, Settings as _, settings};
+use pemdp_algorithms::{Iterate, Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "gradual",
@@ -44,7 +44,7 @@ fn delay(settings: &Settings, name: &str) -> usize {
     if name == "RR" { 1 } else { settings.delay }
 }
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &shift in &settings.shift {
@@ -69,14 +69,14 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
                         vec![("shift", json!(shift)), ("algorithm", json!(name)), ("model", json!(model))];
                     let task = Box::new(|| Benchmark::PEPG.task(start(EPS_GREEDY)?));
                     let label = Label { columns, seed: seed + run };
-                    jobs.push(Job::solve(label, algorithm, with.clone(), task)?);
+                    jobs.push(Job::solve(label, algorithm, &with, task)?);
                 }
             }
         }
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 /// Value in the environment in force.

@@ -1,6 +1,6 @@
 //! `gridworld`: all algorithms on the benchmark of every performative-RL paper.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, picture, start};
 use super::curves::value_curve;
@@ -8,7 +8,7 @@ use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series};
-use pemdp_algorithms::{Range, Settings as _, settings};
+use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "gridworld",
@@ -123,7 +123,7 @@ fn contestants(settings: &Settings) -> Vec<Contestant> {
     ]
 }
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for benchmark in benchmarks(&settings) {
@@ -135,13 +135,13 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
                 let from = contestant.start;
                 let task = Box::new(move || benchmark.task(start(from)?));
                 let label = Label { columns, seed: seed + run };
-                jobs.push(Job::solve(label, contestant.algorithm, contestant.settings.clone(), task)?);
+                jobs.push(Job::solve(label, contestant.algorithm, &contestant.settings, task)?);
             }
         }
     }
     let shown = settings.clone();
     Ok(Plan {
-        settings: json!(settings),
+        settings: settings.values(),
         jobs,
         columns: Vec::new(),
         present: Box::new(move |done| present(&shown, done)),

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::benchmark::Benchmark;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
@@ -13,7 +13,7 @@ use pemdp::environments::gridworld::{N_ACTIONS, N_STATES};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
-use pemdp_algorithms::{AlgorithmError, Range, Settings as _, Task, settings};
+use pemdp_algorithms::{AlgorithmError, Range, SettingValues, Settings as _, Task, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "initialisation",
@@ -35,7 +35,7 @@ settings! {
 /// The problems: the benchmark, and examples with known local maxima.
 const PROBLEMS: [&str; 3] = ["gridworld", "local-maximum", "two-basins"];
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for problem in PROBLEMS {
@@ -47,14 +47,14 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
                     let ascent =
                         json!({"iterations": settings.iterations, "step": settings.step, "terms": terms});
                     let task = Box::new(move || task(problem, scale, seed + run));
-                    jobs.push(Job::solve(Label { columns, seed: seed + run }, "pepg", ascent, task)?);
+                    jobs.push(Job::solve(Label { columns, seed: seed + run }, "pepg", &ascent, task)?);
                 }
             }
         }
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 /// A problem from logits that are uniform in `[-scale, scale]`.

@@ -1,6 +1,6 @@
 //! `learning-rate`: which step sizes work, against 1/L.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
@@ -8,7 +8,7 @@ use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{GRID, N_ACTIONS};
-use pemdp_algorithms::{Range, Settings as _, settings};
+use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "learning-rate",
@@ -39,7 +39,7 @@ fn step_without_response() -> f64 {
     (1.0 - GAMMA).powi(2) / ((high - low) / 2.0)
 }
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for from in [UNIFORM, EPS_GREEDY] {
@@ -54,14 +54,14 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
                     ];
                     let ascent = json!({"iterations": settings.iterations, "step": step, "method": method, "entropy": entropy});
                     let task = Box::new(move || Benchmark::PEPG.task(start(from)?));
-                    jobs.push(Job::solve(Label { columns, seed }, "pepg", ascent, task)?);
+                    jobs.push(Job::solve(Label { columns, seed }, "pepg", &ascent, task)?);
                 }
             }
         }
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 fn present(settings: &Settings, done: &[Done]) -> Presentation {

@@ -26,12 +26,11 @@ mod summary;
 pub use plan::{Done, Drawing, Interrupted, Job, Label, Outcome, Plan, Presentation, Table, Work, run};
 pub use record::Record;
 
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::report::PictureError;
 use pemdp::problem::InputError;
-use pemdp_algorithms::{AlgorithmError, Setting, SettingError};
+use pemdp_algorithms::{AlgorithmError, Setting, SettingError, SettingValues};
 
 /// Why an experiment could not be planned, run or shown.
 #[derive(Debug, Error)]
@@ -80,10 +79,10 @@ pub struct Experiment {
     pub name: &'static str,
     /// One line.
     pub about: &'static str,
-    /// Its settings with their meaning; defaults are in the plan of an empty map.
+    /// Its settings with their meaning; defaults are in the plan of none.
     pub settings: &'static [Setting],
     /// What it does with these settings; random choices start from the seed.
-    pub plan: fn(&Map<String, Value>, u64) -> Result<Plan, ExperimentError>,
+    pub plan: fn(&SettingValues, u64) -> Result<Plan, ExperimentError>,
 }
 
 /// All experiments.

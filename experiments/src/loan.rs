@@ -1,6 +1,6 @@
 //! `loan`: where each algorithm goes in the simplest performative problem.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::families::GAMMA;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
@@ -11,7 +11,7 @@ use pemdp::arithmetic::Transcendental;
 use pemdp::environments::{Loan, LoanForm};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{AlgorithmError, Range, SettingError, Settings as _, Task, settings};
+use pemdp_algorithms::{AlgorithmError, Range, SettingError, SettingValues, Settings as _, Task, settings};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "loan",
@@ -86,7 +86,7 @@ impl Settings {
 
 const FORMS: [(&str, LoanForm); 2] = [("bandit", LoanForm::Bandit), ("mdp", LoanForm::Mdp)];
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     if settings.q0 > 1.0 || settings.q0 < settings.c {
         return Err(SettingError::range("q0", settings.q0, "from c to 1").into());
@@ -118,11 +118,11 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
         for (algorithm, registered, with) in &algorithms {
             let columns = vec![("form", json!(name)), ("algorithm", json!(algorithm))];
             let task = Box::new(move || settings.task(form));
-            jobs.push(Job::solve(Label { columns, seed }, registered, with.clone(), task)?);
+            jobs.push(Job::solve(Label { columns, seed }, registered, &with, task)?);
         }
     }
     let present = Box::new(move |done: &[Done]| present(&settings, done));
-    Ok(Plan { settings: json!(settings), jobs, columns: Vec::new(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: Vec::new(), present })
 }
 
 fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, ExperimentError> {

@@ -2,7 +2,7 @@
 //! below the certified optimum.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, ValueRange, enclosed_value, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
@@ -11,7 +11,9 @@ use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::Interval;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
-use pemdp_algorithms::{Method, Pepg, Range, Settings as _, Task, Trajectory, settings, solve_unobserved};
+use pemdp_algorithms::{
+    Method, Pepg, Range, SettingValues, Settings as _, Task, Trajectory, settings, solve_unobserved,
+};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "local-maxima",
@@ -63,7 +65,7 @@ const COLUMNS: [&str; 10] = [
     "end",
 ];
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &kind in &settings.kind {
@@ -87,7 +89,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: COLUMNS.to_vec(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
 /// Where ascent ended.

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::ExperimentError;
 use crate::report::{Grid, Landscape, Picture, PictureError, figure};
 use pemdp::interrupt::Interrupt;
-use pemdp_algorithms::{Algorithm, AlgorithmError, Stop, Task, Trajectory, algorithm, solve};
+use pemdp_algorithms::{Algorithm, AlgorithmError, SettingValues, Stop, Task, Trajectory, algorithm, solve};
 
 /// What a job is called: the values of the columns that tell jobs apart, and its
 /// random seed.
@@ -59,10 +60,13 @@ impl Job {
     ///
     /// # Errors
     /// [`AlgorithmError`] for an unknown name or a setting that makes no sense.
-    pub fn solve(label: Label, name: &str, settings: Value, task: TaskOf) -> Result<Self, AlgorithmError> {
-        let none = Map::new();
-        let algorithm = algorithm(name, settings.as_object().unwrap_or(&none))?;
-        Ok(Self { label, work: Work::Solve { algorithm, task } })
+    pub fn solve(
+        label: Label,
+        name: &str,
+        settings: &impl Serialize,
+        task: TaskOf,
+    ) -> Result<Self, AlgorithmError> {
+        Ok(Self { label, work: Work::Solve { algorithm: algorithm(name, settings)?, task } })
     }
 }
 
@@ -169,7 +173,7 @@ pub struct Presentation {
 /// An experiment that can be run.
 pub struct Plan {
     /// All its settings.
-    pub settings: Value,
+    pub settings: SettingValues,
     /// What there is to do; jobs do not depend on each other.
     pub jobs: Vec<Job>,
     /// Columns of rows that jobs measure, after those of their labels.

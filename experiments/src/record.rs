@@ -1,13 +1,14 @@
 //! The files that an experiment leaves behind.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table, shown};
 use super::{Experiment, ExperimentError};
 use crate::report::{PictureError, escaped, page};
-use pemdp_algorithms::Trajectory;
+use pemdp_algorithms::{SettingValues, Trajectory};
 
 /// Columns of a trajectory, after those of its label.
 const ITERATE_COLUMNS: [&str; 14] = [
@@ -32,7 +33,7 @@ pub struct Record {
     name: &'static str,
     about: &'static str,
     seed: u64,
-    settings: Value,
+    settings: SettingValues,
     columns: Vec<&'static str>,
     done: Vec<Done>,
     interrupted: Interrupted,
@@ -148,7 +149,7 @@ impl Record {
     }
 
     /// The summary: `pemdp-experiment/1`.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> impl Serialize + Display + use<> {
         let Table { columns, rows } = &self.presentation.summary;
         let summary: Vec<Map<String, Value>> =
             rows.iter().map(|row| columns.iter().cloned().zip(row.iter().cloned()).collect()).collect();

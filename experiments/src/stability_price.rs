@@ -1,7 +1,7 @@
 //! `stability-price`: what stable policies lose against the certified optimum.
 
 use num_traits::Signed;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
@@ -12,7 +12,9 @@ use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp::problem::Problem;
-use pemdp_algorithms::{Range, RepeatedRetraining, Settings as _, Stop, Task, settings, solve_unobserved};
+use pemdp_algorithms::{
+    Range, RepeatedRetraining, SettingValues, Settings as _, Stop, Task, settings, solve_unobserved,
+};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "stability-price",
@@ -52,7 +54,7 @@ const COLUMNS: [&str; 10] = [
     "retraining",
 ];
 
-fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> {
+fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let mut jobs = Vec::new();
     for &strength in &settings.strength {
@@ -72,7 +74,7 @@ fn plan(given: &Map<String, Value>, seed: u64) -> Result<Plan, ExperimentError> 
     }
     let shown = settings.clone();
     let present = Box::new(move |done: &[Done]| Ok(present(&shown, done)));
-    Ok(Plan { settings: json!(settings), jobs, columns: COLUMNS.to_vec(), present })
+    Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
 fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Value>>, ExperimentError> {

@@ -35,7 +35,7 @@ fn listed_settings_are_the_settings() {
     for name in RETRAINING {
         let entry = ALGORITHMS.iter().find(|entry| entry.name == name).unwrap();
         let algorithm = algorithm(name, &serde_json::Map::new()).unwrap();
-        let settings = algorithm.settings();
+        let settings = serde_json::to_value(algorithm.settings()).unwrap();
         let mut listed: Vec<&str> = entry.settings.iter().map(|s| s.name).collect();
         let mut known: Vec<&String> = settings.as_object().unwrap().keys().collect();
         listed.sort_unstable();
