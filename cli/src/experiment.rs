@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use pemdp_algorithms::SettingValues;
-use pemdp_experiments::{EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
-use serde_json::Value;
+use pemdp_experiments::{Datum, EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
 
 use crate::answer_table::table;
 use crate::arguments::ExperimentArguments;
@@ -65,14 +64,11 @@ fn shown(record: &Record, interrupted: Interrupted) -> String {
     text
 }
 
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => {
-            number.as_f64().map_or_else(String::new, |x| significant(x, 5))
-        }
-        _ => value.to_string(),
+fn cell(datum: &Datum) -> String {
+    match datum.number() {
+        Some(x) if !datum.is_count() => significant(x, 5),
+        _ if datum.is_nothing() => String::new(),
+        _ => datum.to_string(),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, start};
 use super::curves::value_curve;
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -37,7 +38,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
         for from in [UNIFORM, EPS_GREEDY] {
             for terms in TERMS {
                 let mut columns = benchmark.columns();
-                columns.extend([("start", json!(from)), ("terms", json!(terms))]);
+                columns.extend([("start", datum(from)), ("terms", datum(terms))]);
                 let ascent =
                     json!({"iterations": settings.iterations, "step": settings.step, "terms": terms});
                 let task = Box::new(move || benchmark.task(start(from)?));

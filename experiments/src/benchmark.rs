@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
-
+use super::datum::{Datum, datum};
 use super::summary::Group;
 use crate::report::{Cell, Grid};
 use pemdp::environments::gridworld::{GRID, N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid};
@@ -63,8 +62,8 @@ impl Benchmark {
     }
 
     /// As the first columns of a table.
-    pub(super) fn columns(&self) -> Vec<(&'static str, Value)> {
-        vec![("eps", json!(self.eps)), ("beta", json!(self.beta)), ("followers", json!(self.followers))]
+    pub(super) fn columns(&self) -> Vec<(&'static str, Datum)> {
+        vec![("eps", datum(self.eps)), ("beta", datum(self.beta)), ("followers", datum(self.followers))]
     }
 
     /// Whether a group of runs is on this benchmark.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::datum::{Datum, datum};
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
@@ -133,7 +134,7 @@ const PLAIN: &str = "plain 1/L";
 fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let settings = Settings::read_checked(given)?;
     let job = |instance: Instance| {
-        let columns = vec![("instance", json!(instance.name()))];
+        let columns = vec![("instance", datum(instance.name()))];
         let rows = move || measure(instance, seed, settings);
         Job { label: Label { columns, seed }, work: Work::Measure(Box::new(rows)) }
     };
@@ -142,7 +143,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
-fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<Value>>, ExperimentError> {
+fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<Datum>>, ExperimentError> {
     let problem = instance.problem(seed)?;
     let certificate = OptimumSettings { gap: settings.gap, ..OptimumSettings::default() };
     let optimum = performative_optimum(&problem, &certificate)?;
@@ -163,12 +164,12 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
             let value = enclosed_value(&problem, &policy);
             let below = |bound: f64| Interval::point(bound) - value;
             rows.push(vec![
-                json!(name),
-                json!(t),
-                json!(iterate.value),
-                json!(below(optimum.value).lower()),
-                json!(below(optimum.upper_bound).upper()),
-                json!(used),
+                datum(name),
+                datum(t),
+                datum(iterate.value),
+                datum(below(optimum.value).lower()),
+                datum(below(optimum.upper_bound).upper()),
+                datum(used),
             ]);
         }
     }
@@ -207,14 +208,14 @@ fn curves(done: &[Done]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for done in done {
         let Outcome::Rows(rows) = &done.outcome else { continue };
-        let instance = done.label.columns.first().map_or_else(String::new, |(_, v)| super::plan::shown(v));
+        let instance = done.label.columns.first().map_or_else(String::new, |(_, v)| v.to_string());
         for row in rows {
-            let algorithm = super::plan::shown(&row[0]);
+            let algorithm = row[0].to_string();
             if curves.last().is_none_or(|c| c.instance != instance || c.algorithm != algorithm) {
-                let (instance, bound_used) = (instance.clone(), row[5].as_f64());
+                let (instance, bound_used) = (instance.clone(), row[5].number());
                 curves.push(Curve { instance, algorithm, points: Vec::new(), bound_used });
             }
-            let number = |i: usize| row[i].as_f64().unwrap_or(f64::NAN);
+            let number = |i: usize| row[i].number().unwrap_or(f64::NAN);
             if let Some(curve) = curves.last_mut() {
                 curve.points.push((number(1), [number(3), number(4)]));
             }
@@ -245,17 +246,17 @@ impl Curve {
         self.points.last().map_or([f64::NAN; 2], |point| point.1)
     }
 
-    fn row(&self) -> Vec<Value> {
+    fn row(&self) -> Vec<Datum> {
         let [low, high] = self.last();
         vec![
-            json!(self.instance),
-            json!(self.algorithm),
-            json!(self.points.last().map(|point| point.0)),
-            json!(low),
-            json!(high),
-            json!(self.known().last().map(|point| point.0)),
-            json!(self.exponent()),
-            json!(self.bound_used),
+            datum(&self.instance),
+            datum(&self.algorithm),
+            datum(self.points.last().map(|point| point.0)),
+            datum(low),
+            datum(high),
+            datum(self.known().last().map(|point| point.0)),
+            datum(self.exponent()),
+            datum(self.bound_used),
         ]
     }
 }
@@ -359,11 +360,11 @@ mod tests {
         let settings = Settings { iterations: 3000, gap: 1e-6 };
         for instance in [INSTANCES[0], INSTANCES[2]] {
             let rows = measure(instance, 0, settings).unwrap();
-            let plain: Vec<&Vec<Value>> = rows.iter().filter(|row| row[0] == PLAIN).collect();
-            let loss = |row: &Vec<Value>| row[4].as_f64().unwrap();
+            let plain: Vec<&Vec<Datum>> = rows.iter().filter(|row| row[0].text() == Some(PLAIN)).collect();
+            let loss = |row: &Vec<Datum>| row[4].number().unwrap();
             // Monotone, and never above the certified bound.
             assert!(plain.windows(2).all(|pair| loss(pair[1]) <= loss(pair[0]) && loss(pair[1]) >= 0.0));
-            let used = plain[0][5].as_f64().unwrap();
+            let used = plain[0][5].number().unwrap();
             assert!(used > 0.0 && used <= 1.0, "{used}");
         }
     }

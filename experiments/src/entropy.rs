@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -40,7 +41,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let mut jobs = Vec::new();
     for from in [UNIFORM, EPS_GREEDY] {
         for &entropy in &weights {
-            let columns = vec![("start", json!(from)), ("entropy", json!(entropy))];
+            let columns = vec![("start", datum(from)), ("entropy", datum(entropy))];
             let ascent =
                 json!({"iterations": settings.iterations, "step": settings.step, "entropy": entropy});
             let task = Box::new(move || Benchmark::PEPG.task(start(from)?));

@@ -2,9 +2,9 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
 
 use super::benchmark::{Benchmark, GAMMA};
+use super::datum::{Datum, datum};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
 use crate::report::{Picture, Series, Style};
@@ -54,14 +54,14 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let mut jobs = Vec::new();
     let (repetitions, horizon) = (settings.repetitions, settings.horizon);
     for &sharpness in &settings.sharpness {
-        let columns = |estimator: Value, trajectories: Value| {
-            vec![("sharpness", json!(sharpness)), ("estimator", estimator), ("trajectories", trajectories)]
+        let columns = |estimator: Datum, trajectories: Datum| {
+            vec![("sharpness", datum(sharpness)), ("estimator", estimator), ("trajectories", trajectories)]
         };
-        let label = Label { columns: columns(json!(EXACT), json!(0)), seed };
+        let label = Label { columns: columns(datum(EXACT), datum(0)), seed };
         jobs.push(Job { label, work: Work::Measure(Box::new(move || exact(sharpness, repetitions))) });
         for kind in EstimatorKind::ALL {
             for &trajectories in &settings.trajectories {
-                let label = Label { columns: columns(json!(kind), json!(trajectories)), seed };
+                let label = Label { columns: columns(datum(kind), datum(trajectories)), seed };
                 let rows = move || measure(sharpness, kind, trajectories, repetitions, horizon, seed);
                 jobs.push(Job { label, work: Work::Measure(Box::new(rows)) });
             }
@@ -87,14 +87,14 @@ fn mean_entropy(policy: &Policy<f64>) -> f64 {
 }
 
 /// The exact gradient, as often as the others, for its time.
-fn exact(sharpness: f64, repetitions: u64) -> Result<Vec<Vec<Value>>, ExperimentError> {
+fn exact(sharpness: f64, repetitions: u64) -> Result<Vec<Vec<Datum>>, ExperimentError> {
     let policy = policy(sharpness)?;
     let task = Benchmark::PEPG.task(policy.clone())?;
     let mut size = 0.0;
     for _ in 0..repetitions {
         size = norm(&gradient(&task.environment.perform(&policy).map_err(AlgorithmError::from)?));
     }
-    Ok(vec![vec![json!(mean_entropy(&policy)), json!(size), json!(0.0), json!(0.0), json!(0.0), json!(0)]])
+    Ok(vec![vec![datum(mean_entropy(&policy)), datum(size), datum(0.0), datum(0.0), datum(0.0), datum(0)]])
 }
 
 fn gradient(performance: &pemdp::performative::Performance<'_, f64>) -> Vec<f64> {
@@ -116,7 +116,7 @@ fn measure(
     repetitions: u64,
     horizon: usize,
     seed: u64,
-) -> Result<Vec<Vec<Value>>, ExperimentError> {
+) -> Result<Vec<Vec<Datum>>, ExperimentError> {
     let policy = policy(sharpness)?;
     let task = Benchmark::PEPG.task(policy.clone())?;
     let performance = task.environment.perform(&policy).map_err(AlgorithmError::from)?;
@@ -139,12 +139,12 @@ fn measure(
     let variance = (square - bias * bias) * n / (n - 1.0);
     let size = norm(&truth);
     Ok(vec![vec![
-        json!(mean_entropy(&policy)),
-        json!(size),
-        json!(square.sqrt() / size),
-        json!(bias / size),
-        json!((variance.max(0.0) / n).sqrt() / size),
-        json!(steps as f64 / n),
+        datum(mean_entropy(&policy)),
+        datum(size),
+        datum(square.sqrt() / size),
+        datum(bias / size),
+        datum((variance.max(0.0) / n).sqrt() / size),
+        datum(steps as f64 / n),
     ]])
 }
 
@@ -163,12 +163,12 @@ struct Measured {
 fn measured(settings: &Settings, done: &[Done]) -> Vec<Measured> {
     let read = |done: &Done| {
         let Outcome::Rows(rows) = &done.outcome else { return None };
-        let number = |i: usize| rows.first()?.get(i)?.as_f64();
+        let number = |i: usize| rows.first()?.get(i)?.number();
         let label = |i: usize| done.label.columns.get(i).map(|(_, value)| value);
         Some(Measured {
-            sharpness: label(0)?.as_f64()?,
-            estimator: label(1)?.as_str()?.to_owned(),
-            trajectories: label(2)?.as_f64()?,
+            sharpness: label(0)?.number()?,
+            estimator: label(1)?.text()?.to_owned(),
+            trajectories: label(2)?.number()?,
             entropy: number(0)?,
             rmse: number(2)?,
             bias: number(3)?,
@@ -188,7 +188,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
         let here: Vec<&Measured> = all.iter().filter(|m| m.sharpness == sharpness).collect();
         let Some(entropy) = here.first().map(|m| m.entropy) else { continue };
         let curve = |kind: EstimatorKind, x: &dyn Fn(&Measured) -> f64, y: &dyn Fn(&Measured) -> f64| {
-            let name = json!(kind).as_str().unwrap_or_default().to_owned();
+            let name = datum(kind).to_string();
             let points = here.iter().filter(|m| m.estimator == name).map(|m| (x(m), y(m))).collect();
             Series { label: name, points, style: Style::Path }
         };
@@ -266,13 +266,13 @@ fn table(all: &[Measured]) -> Table {
     let columns = ["sharpness", "policy_entropy", "estimator", "trajectories", "rmse", "bias", "bias_noise"];
     let row = |m: &Measured| {
         vec![
-            json!(m.sharpness),
-            json!(m.entropy),
-            json!(m.estimator),
-            json!(m.trajectories),
-            json!(m.rmse),
-            json!(m.bias),
-            json!(m.bias_noise),
+            datum(m.sharpness),
+            datum(m.entropy),
+            datum(&m.estimator),
+            datum(m.trajectories),
+            datum(m.rmse),
+            datum(m.bias),
+            datum(m.bias_noise),
         ]
     };
     Table { columns: columns.map(str::to_owned).to_vec(), rows: all.iter().map(row).collect() }

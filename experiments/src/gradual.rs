@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, start};
 use super::curves::curve;
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -66,7 +67,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
                 for run in 0..if sampled { settings.seeds } else { 1 } {
                     let model = if sampled { "sampled" } else { "exact" };
                     let columns =
-                        vec![("shift", json!(shift)), ("algorithm", json!(name)), ("model", json!(model))];
+                        vec![("shift", datum(shift)), ("algorithm", datum(name)), ("model", datum(model))];
                     let task = Box::new(|| Benchmark::PEPG.task(start(EPS_GREEDY)?));
                     let label = Label { columns, seed: seed + run };
                     jobs.push(Job::solve(label, algorithm, &with, task)?);

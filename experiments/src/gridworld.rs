@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, picture, start};
 use super::curves::value_curve;
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -131,7 +132,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
             let runs = if contestant.is_random { settings.seeds } else { 1 };
             for run in 0..runs {
                 let mut columns = benchmark.columns();
-                columns.extend([("algorithm", json!(contestant.name)), ("start", json!(contestant.start))]);
+                columns.extend([("algorithm", datum(contestant.name)), ("start", datum(contestant.start))]);
                 let from = contestant.start;
                 let task = Box::new(move || benchmark.task(start(from)?));
                 let label = Label { columns, seed: seed + run };

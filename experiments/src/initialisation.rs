@@ -2,9 +2,11 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
 use serde_json::json;
 
 use super::benchmark::Benchmark;
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -43,7 +45,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
             for terms in ["all", "policy"] {
                 for run in 0..settings.starts {
                     let columns =
-                        vec![("problem", json!(problem)), ("scale", json!(scale)), ("terms", json!(terms))];
+                        vec![("problem", datum(problem)), ("scale", datum(scale)), ("terms", datum(terms))];
                     let ascent =
                         json!({"iterations": settings.iterations, "step": settings.step, "terms": terms});
                     let task = Box::new(move || task(problem, scale, seed + run));

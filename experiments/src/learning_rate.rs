@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, GAMMA, UNIFORM, start};
+use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
@@ -47,10 +48,10 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
             for method in ["plain", "adam"] {
                 for step in std::iter::once(papers_step()).chain(settings.steps.iter().copied()) {
                     let columns = vec![
-                        ("start", json!(from)),
-                        ("entropy", json!(entropy)),
-                        ("method", json!(method)),
-                        ("step", json!(step)),
+                        ("start", datum(from)),
+                        ("entropy", datum(entropy)),
+                        ("method", datum(method)),
+                        ("step", datum(step)),
                     ];
                     let ascent = json!({"iterations": settings.iterations, "step": step, "method": method, "entropy": entropy});
                     let task = Box::new(move || Benchmark::PEPG.task(start(from)?));

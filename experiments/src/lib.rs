@@ -8,6 +8,7 @@ mod ablation;
 mod benchmark;
 mod convergence_rate;
 mod curves;
+mod datum;
 mod entropy;
 mod estimators;
 mod families;
@@ -23,6 +24,7 @@ pub mod report;
 mod stability_price;
 mod summary;
 
+pub use datum::Datum;
 pub use plan::{Done, Drawing, Interrupted, Job, Label, Outcome, Plan, Presentation, Table, Work, run};
 pub use record::Record;
 

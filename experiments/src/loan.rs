@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::datum::datum;
 use super::families::GAMMA;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
@@ -116,7 +117,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     let mut jobs = Vec::new();
     for (name, form) in FORMS {
         for (algorithm, registered, with) in &algorithms {
-            let columns = vec![("form", json!(name)), ("algorithm", json!(algorithm))];
+            let columns = vec![("form", datum(name)), ("algorithm", datum(algorithm))];
             let task = Box::new(move || settings.task(form));
             jobs.push(Job::solve(Label { columns, seed }, registered, &with, task)?);
         }
@@ -131,7 +132,7 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
     let mut table = summary(&groups);
     table.columns.push("approval_rate".to_owned());
     for (row, group) in table.rows.iter_mut().zip(&groups) {
-        row.push(json!(group.mean(|run| *run.policy.probability(0, 0))));
+        row.push(datum(group.mean(|run| *run.policy.probability(0, 0))));
     }
     let value = |form: LoanForm, p: f64| -> Result<f64, ExperimentError> {
         let policy = settings.policy(form, p)?;

@@ -2,8 +2,8 @@
 //! below the certified optimum.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, ValueRange, enclosed_value, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
@@ -76,9 +76,9 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
                     let random =
                         RandomProblem { kind, n_states: n_states(kind), n_actions: 2, strength, gamma, seed };
                     let columns = vec![
-                        ("kind", json!(kind.name())),
-                        ("gamma", json!(gamma)),
-                        ("strength", json!(strength)),
+                        ("kind", datum(kind.name())),
+                        ("gamma", datum(gamma)),
+                        ("strength", datum(strength)),
                     ];
                     let (iterations, gap) = (settings.iterations, settings.gap);
                     let rows = move || Ok(vec![measure(&random, iterations, gap)?]);
@@ -104,7 +104,7 @@ enum End {
     Unfinished,
 }
 
-fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Value>, ExperimentError> {
+fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Datum>, ExperimentError> {
     let range = random.range(gap)?;
     let settings =
         Pepg { method: Method::Backtracking, step: 1.0, iterations, tolerance: 1e-9, ..Pepg::default() };
@@ -119,18 +119,18 @@ fn measure(random: &RandomProblem, iterations: usize, gap: f64) -> Result<Vec<Va
     let value = enclosed_value(&random.problem()?, &run.policy);
     let loss = range.share_lost(value);
     let end = end(&range, value, promise);
-    let [loss, loss_bound] = loss.map_or([Value::Null, Value::Null], |bounds| bounds.map(|x| json!(x)));
+    let [loss, loss_bound] = loss.map_or([Datum::NOTHING, Datum::NOTHING], |bounds| bounds.map(datum));
     Ok(vec![
-        json!(range.best[0]),
-        json!(range.best[1]),
-        json!(range.worst[0]),
-        json!(range.worst[1]),
-        json!(run.last_value()),
+        datum(range.best[0]),
+        datum(range.best[1]),
+        datum(range.worst[0]),
+        datum(range.worst[1]),
+        datum(run.last_value()),
         loss,
         loss_bound,
-        json!(promise),
-        json!(run.iterates.len() - 1),
-        json!(end),
+        datum(promise),
+        datum(run.iterates.len() - 1),
+        datum(end),
     ])
 }
 
@@ -175,7 +175,7 @@ fn rise_of_adam(random: &RandomProblem, run: &Trajectory) -> Result<f64, Experim
 
 /// What was measured for one kind, discount factor and strength.
 struct Level<'a> {
-    columns: &'a [(&'static str, Value)],
+    columns: &'a [(&'static str, Datum)],
     /// Losses at local maxima, in increasing order.
     losses: Vec<f64>,
     unfinished: usize,
@@ -193,10 +193,10 @@ fn levels(done: &[Done]) -> Vec<Level<'_>> {
         }
         let Some(level) = levels.last_mut() else { continue };
         level.problems += 1;
-        let number = |name: &str| row[COLUMNS.iter().position(|c| *c == name)?].as_f64();
-        match serde_json::from_value(row[COLUMNS.len() - 1].clone()) {
-            Ok(End::LocalMaximum) => level.losses.extend(number("loss")),
-            Ok(End::Unfinished) => level.unfinished += 1,
+        let number = |name: &str| row[COLUMNS.iter().position(|c| *c == name)?].number();
+        match row[COLUMNS.len() - 1].read() {
+            Some(End::LocalMaximum) => level.losses.extend(number("loss")),
+            Some(End::Unfinished) => level.unfinished += 1,
             _ => {}
         }
     }
@@ -207,7 +207,7 @@ fn levels(done: &[Done]) -> Vec<Level<'_>> {
 impl Level<'_> {
     fn number(&self, column: &str) -> f64 {
         let found = self.columns.iter().find(|(name, _)| *name == column);
-        found.and_then(|(_, value)| value.as_f64()).unwrap_or(f64::NAN)
+        found.and_then(|(_, value)| value.number()).unwrap_or(f64::NAN)
     }
 
     /// Share of the problems in percent.
@@ -215,13 +215,13 @@ impl Level<'_> {
         100.0 * self.losses.len() as f64 / self.problems.max(1) as f64
     }
 
-    fn row(&self) -> Vec<Value> {
+    fn row(&self) -> Vec<Datum> {
         let own = [
-            json!(self.problems),
-            json!(self.losses.len()),
-            json!(self.unfinished),
-            json!(quantile(&self.losses, 0.5)),
-            json!(quantile(&self.losses, 1.0)),
+            datum(self.problems),
+            datum(self.losses.len()),
+            datum(self.unfinished),
+            datum(quantile(&self.losses, 0.5)),
+            datum(quantile(&self.losses, 1.0)),
         ];
         self.columns.iter().map(|(_, value)| value.clone()).chain(own).collect()
     }
@@ -234,8 +234,9 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
     for &kind in &settings.kind {
         for &gamma in &settings.gamma {
             let here = || {
-                let is_here =
-                    |level: &&Level<'_>| level.number("gamma") == gamma && level.columns[0].1 == kind.name();
+                let is_here = |level: &&Level<'_>| {
+                    level.number("gamma") == gamma && level.columns[0].1.text() == Some(kind.name())
+                };
                 levels.iter().filter(is_here)
             };
             let part = |level: &Level<'_>| {
@@ -300,7 +301,7 @@ mod tests {
         let one = |seed| {
             let random = RandomProblem { kind, n_states: 2, n_actions: 2, strength, gamma: 0.9, seed };
             let row = measure(&random, 5000, 1e-5).unwrap();
-            (serde_json::from_value(row[9].clone()).unwrap(), row[7].as_f64().unwrap())
+            (row[9].read().unwrap(), row[7].number().unwrap())
         };
         (0..count).map(one).collect()
     }

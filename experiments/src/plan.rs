@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::ExperimentError;
+use super::datum::Datum;
 use crate::report::{Grid, Landscape, Picture, PictureError, figure};
 use pemdp::interrupt::Interrupt;
 use pemdp_algorithms::{Algorithm, AlgorithmError, SettingValues, Stop, Task, Trajectory, algorithm, solve};
@@ -16,20 +16,15 @@ use pemdp_algorithms::{Algorithm, AlgorithmError, SettingValues, Stop, Task, Tra
 #[derive(Debug, Clone, PartialEq)]
 pub struct Label {
     /// Column and value, the same columns for all jobs of a plan.
-    pub columns: Vec<(&'static str, Value)>,
+    pub columns: Vec<(&'static str, Datum)>,
     /// Seed of its random choices.
     pub seed: u64,
-}
-
-/// A value as it stands in a table.
-pub(super) fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Makes the task of a job.
 pub type TaskOf = Box<dyn Fn() -> Result<Task, AlgorithmError> + Send + Sync>;
 /// Makes the rows of a job.
-pub type RowsOf = Box<dyn Fn() -> Result<Vec<Vec<Value>>, ExperimentError> + Send + Sync>;
+pub type RowsOf = Box<dyn Fn() -> Result<Vec<Vec<Datum>>, ExperimentError> + Send + Sync>;
 
 /// Shows the results of the jobs that finished.
 pub type Present = Box<dyn Fn(&[Done]) -> Result<Presentation, ExperimentError> + Send + Sync>;
@@ -76,7 +71,7 @@ pub enum Outcome {
     /// A run of an algorithm.
     Trajectory(Box<Trajectory>),
     /// Rows.
-    Rows(Vec<Vec<Value>>),
+    Rows(Vec<Vec<Datum>>),
 }
 
 /// A finished job.
@@ -107,7 +102,7 @@ pub struct Table {
     /// Names of the columns.
     pub columns: Vec<String>,
     /// Rows, each with a value for every column.
-    pub rows: Vec<Vec<Value>>,
+    pub rows: Vec<Vec<Datum>>,
 }
 
 /// A drawing of a report.

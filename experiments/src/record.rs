@@ -5,7 +5,8 @@ use std::fmt::{Display, Write};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table, shown};
+use super::datum::Datum;
+use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table};
 use super::{Experiment, ExperimentError};
 use crate::report::{PictureError, escaped, page};
 use pemdp_algorithms::{SettingValues, Trajectory};
@@ -123,7 +124,7 @@ impl Record {
         csv.push_str(&line(self.labels().into_iter().chain(["seed", "seconds"]).map(str::to_owned)));
         for done in &self.done {
             let own = [done.label.seed.to_string(), format!("{:.6}", done.seconds)];
-            csv.push_str(&line(done.label.columns.iter().map(|(_, value)| shown(value)).chain(own)));
+            csv.push_str(&line(done.label.columns.iter().map(|(_, value)| value.to_string()).chain(own)));
         }
         csv
     }
@@ -136,12 +137,14 @@ impl Record {
         let header: Vec<&str> = labels.iter().copied().chain(["seed"]).chain(own.iter().copied()).collect();
         csv.push_str(&line(header.iter().map(|text| (*text).to_owned())));
         for done in &self.done {
-            let label: Vec<String> = done.label.columns.iter().map(|(_, value)| shown(value)).collect();
+            let label: Vec<String> = done.label.columns.iter().map(|(_, value)| value.to_string()).collect();
             let mut push = |row: Vec<String>| {
                 csv.push_str(&line(label.iter().cloned().chain([done.label.seed.to_string()]).chain(row)));
             };
             match &done.outcome {
-                Outcome::Rows(rows) => rows.iter().for_each(|row| push(row.iter().map(shown).collect())),
+                Outcome::Rows(rows) => {
+                    rows.iter().for_each(|row| push(row.iter().map(Datum::to_string).collect()))
+                }
                 Outcome::Trajectory(trajectory) => iterates(trajectory).for_each(&mut push),
             }
         }
@@ -151,8 +154,10 @@ impl Record {
     /// The summary: `pemdp-experiment/1`.
     pub fn to_json(&self) -> impl Serialize + Display + use<> {
         let Table { columns, rows } = &self.presentation.summary;
-        let summary: Vec<Map<String, Value>> =
-            rows.iter().map(|row| columns.iter().cloned().zip(row.iter().cloned()).collect()).collect();
+        let summary: Vec<Map<String, Value>> = rows
+            .iter()
+            .map(|row| columns.iter().cloned().zip(row.iter().map(|datum| datum.0.clone())).collect())
+            .collect();
         let runs: Vec<Value> = self
             .done
             .iter()
@@ -162,7 +167,7 @@ impl Record {
                     .label
                     .columns
                     .iter()
-                    .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                    .map(|(name, value)| ((*name).to_owned(), value.0.clone()))
                     .collect();
                 Some(json!({
                     "label": label,
@@ -273,7 +278,7 @@ fn html_table(table: &Table) -> String {
     for row in &table.rows {
         html.push_str("<tr>");
         for value in row {
-            let class = if value.is_number() { " class=\"n\"" } else { "" };
+            let class = if value.number().is_some() { " class=\"n\"" } else { "" };
             let _ = write!(html, "<td{class}>{}</td>", escaped(&rounded(value)));
         }
         html.push_str("</tr>\n");
@@ -283,9 +288,9 @@ fn html_table(table: &Table) -> String {
 }
 
 /// A value with the digits that a reader wants.
-fn rounded(value: &Value) -> String {
-    match value.as_f64() {
-        Some(x) if !value.is_u64() && !value.is_i64() => {
+fn rounded(value: &Datum) -> String {
+    match value.number() {
+        Some(x) if !value.is_count() => {
             // Counts are means over runs, mostly whole.
             if x.fract() == 0.0 && x.abs() < 1e9 {
                 format!("{x:.0}")
@@ -295,14 +300,15 @@ fn rounded(value: &Value) -> String {
                 format!("{x:.2e}")
             }
         }
-        _ if value.is_null() => String::new(),
-        _ => shown(value),
+        _ if value.is_nothing() => String::new(),
+        _ => value.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datum::datum;
 
     #[test]
     fn fields_with_commas_are_quoted() {
@@ -312,7 +318,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_counts_whole() {
-        let shown = [json!(-0.372_19), json!(3.0), json!(1e-9), json!(null), json!("x")].map(|v| rounded(&v));
+        let shown =
+            [datum(-0.372_19), datum(3.0), datum(1e-9), Datum::NOTHING, datum("x")].map(|v| rounded(&v));
         assert_eq!(shown, ["-0.37219", "3", "1.00e-9", "", "x"]);
     }
 }

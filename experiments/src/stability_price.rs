@@ -1,8 +1,8 @@
 //! `stability-price`: what stable policies lose against the certified optimum.
 
 use num_traits::Signed;
-use serde_json::{Value, json};
 
+use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
@@ -68,7 +68,7 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
                 seed: seed + i,
             };
             let gap = settings.gap;
-            let label = Label { columns: vec![("strength", json!(strength))], seed: seed + i };
+            let label = Label { columns: vec![("strength", datum(strength))], seed: seed + i };
             jobs.push(Job { label, work: Work::Measure(Box::new(move || measure(&random, gap))) });
         }
     }
@@ -77,29 +77,29 @@ fn plan(given: &SettingValues, seed: u64) -> Result<Plan, ExperimentError> {
     Ok(Plan { settings: settings.values(), jobs, columns: COLUMNS.to_vec(), present })
 }
 
-fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Value>>, ExperimentError> {
+fn measure(random: &RandomProblem, gap: f64) -> Result<Vec<Vec<Datum>>, ExperimentError> {
     let problem = random.problem()?;
     let range = random.range(gap)?;
     let mut stable = stable_values(&problem)?;
     stable.sort();
     let share = |value: &Rational| range.share_lost(Interval::from_rational(value));
     let price = |value: Option<&Rational>| match value.and_then(share) {
-        Some(bounds) => bounds.map(|x| json!(x)),
-        None => [Value::Null, Value::Null],
+        Some(bounds) => bounds.map(datum),
+        None => [Datum::NOTHING, Datum::NOTHING],
     };
     let [best, best_bound] = price(stable.last());
     let [worst, worst_bound] = price(stable.first());
     Ok(vec![vec![
-        json!(range.best[0]),
-        json!(range.best[1]),
-        json!(range.worst[0]),
-        json!(range.worst[1]),
-        json!(stable.len()),
+        datum(range.best[0]),
+        datum(range.best[1]),
+        datum(range.worst[0]),
+        datum(range.worst[1]),
+        datum(stable.len()),
         best,
         best_bound,
         worst,
         worst_bound,
-        json!(retraining(&problem)?),
+        datum(retraining(&problem)?),
     ]])
 }
 
@@ -161,22 +161,22 @@ struct Level {
 }
 
 fn level(strength: f64, done: &[Done]) -> Level {
-    let rows: Vec<&Vec<Value>> = done
+    let rows: Vec<&Vec<Datum>> = done
         .iter()
-        .filter(|done| done.label.columns.iter().any(|(_, value)| value.as_f64() == Some(strength)))
+        .filter(|done| done.label.columns.iter().any(|(_, value)| value.number() == Some(strength)))
         .filter_map(|done| match &done.outcome {
             Outcome::Rows(rows) => rows.first(),
             Outcome::Trajectory(_) => None,
         })
         .collect();
     let numbers = |i: usize| -> Vec<f64> {
-        let mut values: Vec<f64> = rows.iter().filter_map(|row| row.get(i)?.as_f64()).collect();
+        let mut values: Vec<f64> = rows.iter().filter_map(|row| row.get(i)?.number()).collect();
         values.sort_by(f64::total_cmp);
         values
     };
-    let count = |of: &dyn Fn(&Vec<Value>) -> bool| rows.iter().filter(|row| of(row)).count();
-    let stable = |row: &Vec<Value>| row.get(4).and_then(Value::as_u64).unwrap_or(0);
-    let widths = rows.iter().filter_map(|row| Some(row.get(6)?.as_f64()? - row.get(5)?.as_f64()?));
+    let count = |of: &dyn Fn(&Vec<Datum>) -> bool| rows.iter().filter(|row| of(row)).count();
+    let stable = |row: &Vec<Datum>| row.get(4).and_then(Datum::read::<u64>).unwrap_or(0);
+    let widths = rows.iter().filter_map(|row| Some(row.get(6)?.number()? - row.get(5)?.number()?));
     Level {
         strength,
         best: numbers(5),
@@ -184,7 +184,7 @@ fn level(strength: f64, done: &[Done]) -> Level {
         width: widths.fold(0.0, f64::max),
         without: count(&|row| stable(row) == 0),
         several: count(&|row| stable(row) > 1),
-        cycles: count(&|row| row.last().and_then(Value::as_str).is_some_and(|w| w.starts_with("cycle"))),
+        cycles: count(&|row| row.last().and_then(Datum::text).is_some_and(|w| w.starts_with("cycle"))),
         problems: rows.len(),
     }
 }
@@ -195,23 +195,23 @@ impl Level {
         self.best.iter().filter(|&&price| price > STRICT).count()
     }
 
-    fn row(&self) -> Vec<Value> {
-        let at = |sorted: &[f64], q: f64| json!(quantile(sorted, q));
+    fn row(&self) -> Vec<Datum> {
+        let at = |sorted: &[f64], q: f64| datum(quantile(sorted, q));
         vec![
-            json!(self.strength),
-            json!(self.problems),
-            json!(self.without),
-            json!(self.several),
-            json!(self.cycles),
-            json!(self.losing()),
-            json!(mean(&self.best)),
+            datum(self.strength),
+            datum(self.problems),
+            datum(self.without),
+            datum(self.several),
+            datum(self.cycles),
+            datum(self.losing()),
+            datum(mean(&self.best)),
             at(&self.best, 0.5),
             at(&self.best, 0.75),
             at(&self.best, 0.9),
             at(&self.best, 1.0),
-            json!(mean(&self.worst)),
+            datum(mean(&self.worst)),
             at(&self.worst, 0.9),
-            json!(self.width),
+            datum(self.width),
         ]
     }
 
@@ -309,7 +309,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
 mod tests {
     use super::*;
 
-    fn measured(strength: f64, seed: u64) -> Vec<Value> {
+    fn measured(strength: f64, seed: u64) -> Vec<Datum> {
         let random =
             RandomProblem { kind: FamilyKind::Affine, n_states: 2, n_actions: 2, strength, gamma: 0.9, seed };
         measure(&random, 1e-5).unwrap().remove(0)
@@ -319,20 +319,20 @@ mod tests {
     fn without_a_response_stable_policies_are_optimal_and_retraining_finds_them() {
         for seed in 0..6 {
             let row = measured(0.0, seed);
-            assert!(row[4].as_u64().unwrap() >= 1);
-            assert!(row[5].as_f64().unwrap() == 0.0 && row[8].as_f64().unwrap() < 1e-4, "{row:?}");
-            assert_eq!(row[9], "converged");
+            assert!(row[4].read::<u64>().unwrap() >= 1);
+            assert!(row[5].number().unwrap() == 0.0 && row[8].number().unwrap() < 1e-4, "{row:?}");
+            assert_eq!(row[9].text(), Some("converged"));
         }
     }
 
     #[test]
     fn with_a_strong_response_some_stable_policy_is_strictly_worse() {
-        let rows: Vec<Vec<Value>> = (0..12).map(|seed| measured(1.0, seed)).collect();
-        let price = |row: &Vec<Value>| row[5].as_f64();
+        let rows: Vec<Vec<Datum>> = (0..12).map(|seed| measured(1.0, seed)).collect();
+        let price = |row: &Vec<Datum>| row[5].number();
         assert!(rows.iter().filter_map(price).any(|price| price > 0.01));
         for row in &rows {
             // Retraining that converges found one of the stable policies.
-            assert!(row[9] != "converged" || row[4].as_u64().unwrap() > 0, "{row:?}");
+            assert!(row[9].text() != Some("converged") || row[4].read::<u64>().unwrap() > 0, "{row:?}");
         }
     }
 }

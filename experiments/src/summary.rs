@@ -1,14 +1,14 @@
 //! Tables over runs that differ only in their seed.
 
-use serde_json::{Value, json};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::datum::{Datum, datum};
 use super::plan::{Done, Table};
 use pemdp_algorithms::Trajectory;
 
 /// Runs with the same columns, in the order of the plan.
 pub(super) struct Group<'a> {
-    pub(super) columns: &'a [(&'static str, Value)],
+    pub(super) columns: &'a [(&'static str, Datum)],
     pub(super) runs: Vec<&'a Trajectory>,
 }
 
@@ -29,13 +29,13 @@ impl Group<'_> {
     /// The value of a column.
     pub(super) fn text(&self, column: &str) -> String {
         let found = self.columns.iter().find(|(name, _)| *name == column);
-        found.map_or_else(String::new, |(_, value)| super::plan::shown(value))
+        found.map_or_else(String::new, |(_, value)| value.to_string())
     }
 
     /// The number in a column.
     pub(super) fn number(&self, column: &str) -> f64 {
         let found = self.columns.iter().find(|(name, _)| *name == column);
-        found.and_then(|(_, value)| value.as_f64()).unwrap_or(f64::NAN)
+        found.and_then(|(_, value)| value.number()).unwrap_or(f64::NAN)
     }
 
     /// Mean of the last values.
@@ -98,18 +98,18 @@ pub(super) fn summary(groups: &[Group<'_>]) -> Table {
         stops.sort();
         stops.dedup();
         let own = [
-            json!(group.runs.len()),
-            json!(group.mean(|run| run.iterates.first().map_or(f64::NAN, |first| first.value))),
-            json!(mean),
-            json!(half_width),
-            json!(best),
-            json!(stops.join(", ")),
-            json!(of_last(&|last| last.iteration as f64)),
-            json!(of_last(&|last| last.cost.deployments as f64)),
-            json!(of_last(&|last| last.cost.samples as f64)),
-            json!(of_last(&|last| last.gradient_norm)),
-            json!(of_last(&|last| last.coverage.unwrap_or(f64::NAN))),
-            json!(group.mean(|run| run.iterates.iter().filter(|iterate| iterate.kinks > 0).count() as f64)),
+            datum(group.runs.len()),
+            datum(group.mean(|run| run.iterates.first().map_or(f64::NAN, |first| first.value))),
+            datum(mean),
+            datum(half_width),
+            datum(best),
+            datum(stops.join(", ")),
+            datum(of_last(&|last| last.iteration as f64)),
+            datum(of_last(&|last| last.cost.deployments as f64)),
+            datum(of_last(&|last| last.cost.samples as f64)),
+            datum(of_last(&|last| last.gradient_norm)),
+            datum(of_last(&|last| last.coverage.unwrap_or(f64::NAN))),
+            datum(group.mean(|run| run.iterates.iter().filter(|iterate| iterate.kinks > 0).count() as f64)),
         ];
         group.columns.iter().map(|(_, value)| value.clone()).chain(own).collect()
     };
