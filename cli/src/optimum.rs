@@ -90,7 +90,7 @@ fn certify(
         ..CertificateSettings::default()
     };
     let certificate = certificate(problem, optimum, &settings)?;
-    let text = certificate.document.to_string() + "\n";
+    let text = certificate.document + "\n";
     write_whole(&beside(path), text.as_bytes()).with_context(|| path.display().to_string())
 }
 

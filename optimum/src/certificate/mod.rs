@@ -77,8 +77,8 @@ pub struct Certificate {
     pub upper_bound: Rational,
     /// Parts of the domain, each with a proof.
     pub cells: usize,
-    /// The file, in format [`CERTIFICATE_FORMAT`].
-    pub document: Value,
+    /// The file, in format [`CERTIFICATE_FORMAT`], on one line.
+    pub document: String,
 }
 
 /// The certificate that no policy of the domain is better than an optimum by more
@@ -110,7 +110,8 @@ pub fn certificate(
         _ => affine::proof(problem, target)?,
     };
     document.extend(proof);
-    Ok(Certificate { upper_bound: Rational::from_f64(upper_bound), cells, document: Value::Object(document) })
+    let document = Value::Object(document).to_string();
+    Ok(Certificate { upper_bound: Rational::from_f64(upper_bound), cells, document })
 }
 
 /// What is to be proved.
