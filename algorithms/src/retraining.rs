@@ -310,6 +310,9 @@ impl Counts {
     /// Samples a trajectory, which goes on after every step with probability
     /// `gamma` and ends in terminal states: pairs are visited `d[s,a]` times in
     /// expectation. Returns its length.
+    ///
+    /// Not by [`Sampler`](crate::estimate::Sampler): episodes go on in terminal states there,
+    /// and its tables would be made anew in every round.
     fn sample(&mut self, mdp: &Mdp<f64>, policy: &Policy<f64>, weight: f64, rng: &mut impl Rng) -> u64 {
         let mut state = draw(rng, mdp.initial().iter().copied().enumerate());
         let mut steps = 0;

@@ -2,7 +2,6 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
 use serde_json::json;
 
 use super::benchmark::Benchmark;
