@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use pemdp_algorithms::ALGORITHMS;
+use pemdp_experiments::EXPERIMENTS;
 use serde_json::Value;
 
 fn run(arguments: &[&str]) -> Output {
@@ -63,20 +65,9 @@ fn a_trajectory_has_what_the_format_says() {
 #[test]
 fn the_name_of_an_algorithm_is_enough() {
     let names = algorithms();
-    for name in [
-        "pepg",
-        "policy-gradient",
-        "repeated-retraining",
-        "repeated-gradient-ascent",
-        "finite-sample-retraining",
-        "delayed-retraining",
-        "mixed-delayed-retraining",
-        "zeroth-order-frank-wolfe",
-        "trust-region-newton",
-        "basin-hopping",
-    ] {
-        assert!(names.iter().any(|known| known == name), "{name} is missing: {names:?}");
-        let trajectory = solved(&["--example", "loan-mdp", "--algorithm", name]);
+    assert_eq!(names, ALGORITHMS.iter().map(|entry| entry.name).collect::<Vec<_>>());
+    for name in &names {
+        let trajectory = solved(&["--example", "loan-mdp", "--algorithm", name.as_str()]);
         let value = trajectory["best"]["value"].as_f64().unwrap();
         assert!((-1e-9..=1.0 / 24.0 + 1e-9).contains(&value), "{name}: {value}");
     }
@@ -181,22 +172,14 @@ fn the_same_command_gives_the_same_numbers_on_any_number_of_threads() {
 #[test]
 fn every_experiment_is_listed_with_its_settings() {
     let listed: Value = serde_json::from_str(out(&run(&["experiment", "--json"]))).unwrap();
-    let names: Vec<&str> =
-        listed.as_array().unwrap().iter().map(|experiment| experiment["name"].as_str().unwrap()).collect();
-    for name in [
-        "gridworld",
-        "ablation",
-        "learning-rate",
-        "entropy",
-        "loan",
-        "gradual",
-        "estimators",
-        "initialisation",
-        "stability-price",
-        "local-maxima",
-        "convergence-rate",
-    ] {
-        assert!(names.contains(&name), "{name} is missing: {names:?}");
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), EXPERIMENTS.len());
+    for (listed, experiment) in listed.iter().zip(EXPERIMENTS) {
+        assert_eq!(listed["name"], experiment.name);
+        let mut settings: Vec<&str> = experiment.settings.iter().map(|setting| setting.name).collect();
+        settings.sort_unstable();
+        let defaults: Vec<&String> = listed["defaults"].as_object().unwrap().keys().collect();
+        assert_eq!(defaults, settings, "{}", experiment.name);
     }
     let text = run(&["experiment"]);
     assert!(out(&text).contains("[default:"));
