@@ -8,8 +8,6 @@ use num_traits::Zero;
 
 use super::cell::Cell;
 use super::enclosure::{common, interval, largest_mean};
-#[cfg(test)]
-use super::model::Mutant;
 use super::model::{AffineModel, Scratch, Values};
 use super::performative::Halt;
 use pemdp::arithmetic::rounding::{add_down, add_up, mul_up};
@@ -257,11 +255,7 @@ impl<'a> Bounder<'a> {
     fn initial_mean(&self) -> f64 {
         let pairs = self.model.initial.iter().zip(&self.values[0]);
         let mean = pairs.fold(Interval::zero(), |sum, (p, &w)| sum + *p * Interval::point(w));
-        #[cfg(test)]
-        if self.model.has(Mutant::InwardRounding) {
-            return mean.lower() - 1e-13 * mean.magnitude();
-        }
-        mean.upper()
+        self.model.rules.rounded_up(mean)
     }
 
     /// Encloses the columns of the resolvent over a cell.
@@ -309,12 +303,6 @@ impl<'a> Bounder<'a> {
     /// ones imply by the mean value theorem.
     fn enclose_slopes(&mut self, cell: &Cell, centre: &Cell, face: &Cell) {
         self.take_slopes(cell, false);
-        #[cfg(test)]
-        if self.model.has(Mutant::CentreSlopes) {
-            for slope in &mut self.slopes {
-                *slope = Interval::point(slope.approximate());
-            }
-        }
         for i in 0..self.steps.len() {
             self.steps[i] =
                 interval(add_down(face.lower[i], -centre.upper[i]), add_up(face.upper[i], -centre.lower[i]));
@@ -334,7 +322,7 @@ impl<'a> Bounder<'a> {
             .map(|s| {
                 let slopes = &self.slopes[s * self.steps.len()..(s + 1) * self.steps.len()];
                 let pairs = slopes.iter().zip(&self.steps).filter(|(k, _)| !k.is_zero());
-                pairs.fold(Interval::zero(), |sum, (k, step)| sum + *k * step)
+                pairs.fold(Interval::zero(), |sum, (k, step)| sum + self.model.rules.change(*k, *step))
             })
             .collect();
         for t in 0..n {
@@ -391,7 +379,7 @@ impl<'a> Bounder<'a> {
             }
             for i in (s * width..(s + 1) * width).filter(|&i| i != self.references[s] && face.width(i) > 0.0)
             {
-                bound = add_up(bound, (self.gradient[i] * self.steps[i]).upper());
+                bound = add_up(bound, self.model.rules.change(self.gradient[i], self.steps[i]).upper());
             }
         }
         bound
@@ -460,12 +448,9 @@ impl<'a> Bounder<'a> {
     /// the cell, or nowhere lowers it and stays in the cell.
     fn moves_up(&self, a: usize, b: usize, face: &Cell) -> bool {
         let rise = self.gradient[a] - self.gradient[b];
-        #[cfg(test)]
-        if self.model.has(Mutant::LooseSign) {
-            return rise.upper() > 0.0 && rise.approximate() > 0.0;
-        }
+        let least = self.model.rules.least_slope(rise);
         let stays = face.lower[b] == 0.0 && face.upper[a] == 1.0;
-        rise.lower() > 0.0 || (rise.lower() >= 0.0 && stays)
+        least > 0.0 || (least >= 0.0 && stays)
     }
 
     /// The coordinate along which the bound has most to gain; none where that is less

@@ -3,10 +3,9 @@
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::cell::Cell;
-#[cfg(test)]
-use super::model::Mutant;
 use super::model::{AffineModel, Link, MAX_ACTIONS};
 use super::performative::OptimumError;
+use super::rules::Sound;
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::environments::{AffineParts, Structure};
 use pemdp::linear::SolveError;
@@ -145,8 +144,7 @@ fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<AffineModel, O
         base: lift(&parts.transitions),
         rewards: lift(&parts.rewards),
         links: links.into_iter().map(|row| row.into_iter().map(lifted).collect()).collect(),
-        #[cfg(test)]
-        mutant: Mutant::None,
+        rules: &Sound,
     })
 }
 

@@ -22,6 +22,7 @@ mod model;
 mod performative;
 mod polynomial;
 mod rectangular;
+mod rules;
 mod scale;
 mod search;
 

@@ -5,29 +5,9 @@ use num_traits::{One, Zero};
 
 use super::cell::Cell;
 use super::enclosure::{interval, largest_mean};
+use super::rules::Rules;
 use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};
-
-/// Errors that the tests plant into the bounds, to see that they are noticed.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mutant {
-    None,
-    /// Bounds are lowered by some roundings instead of raised.
-    InwardRounding,
-    /// The second half of every split is forgotten.
-    DroppedCell,
-    /// The transition part of the slopes has no discount factor.
-    NoDiscount,
-    /// The residual of the witness is not added.
-    NoLift,
-    /// A coordinate counts as increasing where its slope may be either.
-    LooseSign,
-    /// The slopes are those at the centre of the cell.
-    CentreSlopes,
-    /// What is of third order is left out.
-    NoRemainder,
-}
 
 /// A performative MDP whose `P` and `r` are affine in the probabilities of the
 /// policy, as enclosures of its numbers.
@@ -51,8 +31,7 @@ pub(super) struct AffineModel {
     pub rewards: Vec<Interval>,
     /// For each row, the states whose policy it refers to.
     pub links: Vec<Vec<Link>>,
-    #[cfg(test)]
-    pub mutant: Mutant,
+    pub rules: &'static dyn Rules,
 }
 
 /// How a row depends on the policy of one state.
@@ -68,11 +47,6 @@ pub(super) struct Link {
 }
 
 impl AffineModel {
-    #[cfg(test)]
-    pub fn has(&self, mutant: Mutant) -> bool {
-        self.mutant == mutant
-    }
-
     /// `pi(a|s)` over a cell.
     pub fn policy(&self, cell: &Cell, policy: &mut [Interval]) {
         for (i, p) in policy.iter_mut().enumerate() {
@@ -221,10 +195,8 @@ impl AffineModel {
                     if !excess.is_zero() {
                         mean += excess * values.of[s];
                     }
-                    #[cfg(test)]
-                    let mean = if self.has(Mutant::NoDiscount) { mean / self.gamma } else { mean };
-                    let slope = link.rewards[b] - link.rewards[reference] + self.gamma * mean;
-                    slopes[first + b] += policy[i] * slope;
+                    let reward = link.rewards[b] - link.rewards[reference];
+                    slopes[first + b] += policy[i] * self.rules.slope(reward, self.gamma, mean);
                 }
             }
         }

@@ -16,9 +16,8 @@ use gain::{Gain, Supremum, Tilted, ratio, reciprocal, weight};
 use super::build;
 use super::enclosure::interval;
 use super::exponential::{exp_down, exp_up};
-#[cfg(test)]
-use super::model::Mutant;
 use super::performative::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
+use super::rules::{Rules, Sound};
 use pemdp::arithmetic::rounding::{add_down, add_up, div_up, mul_down};
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::environments::{ExponentialFamilySpec, Structure};
@@ -56,8 +55,7 @@ pub(super) struct Rectangular {
     indifferent: Vec<bool>,
     /// Parameters lie in `[-bound, bound]`; all of them and their limits if none.
     bound: Option<f64>,
-    #[cfg(test)]
-    mutant: Mutant,
+    rules: &'static dyn Rules,
 }
 
 /// What one state does.
@@ -135,8 +133,7 @@ impl Rectangular {
             indifferent: indifferent.collect(),
             rows,
             bound: bound.or(unbounded.then_some(DEFAULT_BOUND)),
-            #[cfg(test)]
-            mutant: Mutant::None,
+            rules: &Sound,
         })
     }
 
@@ -164,10 +161,7 @@ impl Rectangular {
             (0..self.n_states).into_par_iter().map(|s| self.largest_rise(s, &values, share, halt)).collect();
         cells += rises.iter().map(|rise| rise.1).sum::<usize>();
         let rise = rises.iter().fold(0.0, |most, rise| Size::larger(most, rise.0));
-        #[cfg(test)]
-        let rise = if self.mutant == Mutant::NoLift { 0.0 } else { rise };
-        let lift = if rise == 0.0 { 0.0 } else { div_up(rise, self.gap.lower()) };
-        let upper = self.lifted(&values, lift).min(self.largest_value());
+        let upper = self.lifted(&values, self.rules.lift(rise, self.gap)).min(self.largest_value());
         let value = self.mean(&lower).lower();
         let upper = upper.max(value);
         if stop == OptimumStop::Gap && add_up(upper, -value) > gap {
@@ -254,12 +248,7 @@ impl Rectangular {
     /// `rho . (W + lift)`, rounded up.
     fn lifted(&self, values: &[f64], lift: f64) -> f64 {
         let lifted: Vec<f64> = values.iter().map(|&w| add_up(w, lift)).collect();
-        #[cfg(test)]
-        if self.mutant == Mutant::InwardRounding {
-            let mean = self.mean(&lifted);
-            return mean.lower() - 1e-13 * mean.magnitude();
-        }
-        self.mean(&lifted).upper()
+        self.rules.rounded_up(self.mean(&lifted))
     }
 
     /// `V` of a policy, in doubles.
@@ -295,7 +284,7 @@ impl Rectangular {
             }
             fall = Size::larger(fall, -change.lower());
         }
-        let fall = if fall == 0.0 { 0.0 } else { div_up(fall, self.gap.lower()) };
+        let fall = self.rules.lift(fall, self.gap);
         w.iter().map(|&w| add_down(w, -fall)).collect()
     }
 
@@ -307,8 +296,7 @@ impl Rectangular {
             w,
             level,
             scale,
-            #[cfg(test)]
-            mutant: self.mutant,
+            rules: self.rules,
         }
     }
 

@@ -11,8 +11,6 @@ use super::bound::{Bounded, Bounder, middle};
 use super::cell::Cell;
 use super::climb::ascend;
 use super::model::AffineModel;
-#[cfg(test)]
-use super::model::Mutant;
 use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::{add_up, div_up};
 
@@ -160,20 +158,13 @@ impl<'a> Search<'a> {
         let i = cell.split;
         let at = middle(cell.face.lower[i], cell.face.upper[i]);
         let width = self.model.n_actions;
-        let mut push = |mut half: Cell| {
+        for (lower, upper) in self.model.rules.halves(cell.face.lower[i], at, cell.face.upper[i]) {
+            let mut half = cell.face.clone();
+            (half.lower[i], half.upper[i]) = (lower, upper);
             if half.narrow_to_simplex(i / width * width, width) {
                 halves.push((half, cell.upper));
             }
-        };
-        let (mut left, mut right) = (cell.face.clone(), cell.face.clone());
-        left.upper[i] = at;
-        right.lower[i] = at;
-        push(left);
-        #[cfg(test)]
-        if self.model.has(Mutant::DroppedCell) {
-            return;
         }
-        push(right);
     }
 
     /// Bounds cells and keeps those that may hold something better.

@@ -4,9 +4,7 @@
 use super::{Bounder, IMPROVEMENTS, NEGLIGIBLE, Reward};
 use crate::cell::Cell;
 use crate::enclosure::largest_mean;
-#[cfg(test)]
-use crate::model::Mutant;
-use pemdp::arithmetic::rounding::{add_up, div_up};
+use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::linear::Size;
 
@@ -40,9 +38,7 @@ impl Bounder<'_> {
 
     /// Adds the largest residual over `1 - kappa`.
     pub(super) fn lift(&self, residual: f64, w: &mut [f64]) {
-        let lift = if residual <= 0.0 { 0.0 } else { div_up(residual, self.model.gap.lower()) };
-        #[cfg(test)]
-        let lift = if self.model.has(Mutant::NoLift) { 0.0 } else { lift };
+        let lift = self.model.rules.lift(residual, self.model.gap);
         for w in w {
             *w = add_up(*w, lift);
         }

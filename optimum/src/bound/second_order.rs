@@ -6,8 +6,6 @@ use super::Bounder;
 use crate::cell::Cell;
 use crate::enclosure::interval;
 use crate::model::CentreRow;
-#[cfg(test)]
-use crate::model::Mutant;
 use pemdp::arithmetic::rounding::{add_up, div_up, mul_down, mul_up};
 use pemdp::arithmetic::{Field, Interval};
 
@@ -89,11 +87,8 @@ impl Bounder<'_> {
                     second[k * m + l] += rows[i].slopes[l] - rows[reference].slopes[l];
                     second[k * m + l] += bends[i].ahead[l] - bends[reference].ahead[l];
                 }
-                third += steps[k] * (bends[i].range(&steps) - bends[reference].range(&steps));
-            }
-            #[cfg(test)]
-            if model.has(Mutant::NoRemainder) {
-                third = Interval::zero();
+                let bend = bends[i].range(&steps) - bends[reference].range(&steps);
+                third += model.rules.third_order(steps[k], bend);
             }
             let mut range = level + third;
             for k in 0..m {
@@ -110,7 +105,7 @@ impl Bounder<'_> {
                 at_centre += model.initial[x].approximate() * self.inverse[s * n + x];
             }
             let d = Interval::point(at_centre);
-            rest += (occupancy - d) * range;
+            rest += model.rules.third_order(occupancy - d, range);
             constant += d * (level + third);
             for k in 0..m {
                 linear[k] += d * first[k];
@@ -118,10 +113,6 @@ impl Bounder<'_> {
             for (sum, q) in quadratic.iter_mut().zip(&second) {
                 *sum += d * q;
             }
-        }
-        #[cfg(test)]
-        if model.has(Mutant::NoRemainder) {
-            rest = Interval::zero();
         }
         let mut bound = (constant + rest).upper();
         for k in 0..m {

@@ -11,6 +11,8 @@ use crate::build;
 use crate::climb::{ascend, at, project};
 use crate::model::{CentreRow, Link};
 use crate::performative::{FOREVER, Found, OptimumSettings};
+use crate::rules::faults::*;
+use crate::rules::{Rules, Sound};
 use crate::search::Search;
 use pemdp::arithmetic::Rational;
 use pemdp::policy::Policy;
@@ -107,7 +109,7 @@ fn problems(rng: &mut ChaCha8Rng, round: usize) -> Problem {
 
 /// Whether a bound of a cell is below a value in it, or a cell without a
 /// maximiser has the best point that ascent finds.
-fn is_caught_in_a_cell(mutant: Mutant) -> bool {
+fn is_caught_in_a_cell(rules: &'static dyn Rules) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for round in 0..150 {
         let problem = problems(&mut rng, round);
@@ -116,7 +118,7 @@ fn is_caught_in_a_cell(mutant: Mutant) -> bool {
             .map(|_| ascend(&model, &mut Bounder::new(&model, &FOREVER), &random_point(&mut rng, &model)))
             .collect();
         let best = climbs.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).unwrap();
-        model.mutant = mutant;
+        model.rules = rules;
         let mut bounder = Bounder::new(&model, &FOREVER);
         for attempt in 0..8 {
             let x = if attempt < 3 { best.0.clone() } else { random_point(&mut rng, &model) };
@@ -130,13 +132,13 @@ fn is_caught_in_a_cell(mutant: Mutant) -> bool {
                 let face = &bounded.face;
                 let claimed = (0..y.len()).all(|i| face.lower[i] <= y[i] && y[i] <= face.upper[i]);
                 if claimed && there > bounded.upper + slack {
-                    eprintln!("{mutant:?} {round}: {there} > {} {cell:?} {y:?}", bounded.upper);
+                    eprintln!("{rules:?} {round}: {there} > {} {cell:?} {y:?}", bounded.upper);
                     return true;
                 }
             }
             let inside = (0..x.len()).all(|i| cell.lower[i] <= best.0[i] && best.0[i] <= cell.upper[i]);
             if bounded.absent && inside && is_optimal(&problem, best.1) {
-                eprintln!("{mutant:?} {round}: absent {cell:?} {best:?} {:?}", bounded);
+                eprintln!("{rules:?} {round}: absent {cell:?} {best:?} {:?}", bounded);
                 return true;
             }
         }
@@ -144,7 +146,7 @@ fn is_caught_in_a_cell(mutant: Mutant) -> bool {
     false
 }
 
-/// Whether a search without mutants proves the value optimal.
+/// Whether a search without faults proves the value optimal.
 fn is_optimal(problem: &Problem, value: f64) -> bool {
     let model = build::model(problem).unwrap();
     let settings = OptimumSettings { gap: 1e-7, open_cells: 3000, ..OptimumSettings::default() };
@@ -154,13 +156,13 @@ fn is_optimal(problem: &Problem, value: f64) -> bool {
 }
 
 /// Whether the bound of a point is below its exact value.
-fn is_caught_at_a_point(mutant: Mutant) -> bool {
+fn is_caught_at_a_point(rules: &'static dyn Rules) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(12);
     (0..60).any(|round| {
         let (n, gamma) = (1 + round % 4, [0.0, 0.5, 0.9, 0.999][round % 4]);
         let problem = affine(&mut rng, n, 2, gamma, round.is_multiple_of(2));
         let mut model = build::model(&problem).unwrap();
-        model.mutant = mutant;
+        model.rules = rules;
         let x: Vec<f64> =
             (0..n).flat_map(|_| if rng.random_bool(0.5) { [0.25, 0.75] } else { [1.0, 0.0] }).collect();
         let exact: Vec<Rational> = x.iter().map(|&p| Rational::from_f64(p)).collect();
@@ -176,38 +178,40 @@ fn run(model: &AffineModel, settings: &OptimumSettings) -> Found {
 }
 
 /// Whether the bound of the whole domain is below a value that is attained.
-fn is_caught_in_a_search(mutant: Mutant) -> bool {
+fn is_caught_in_a_search(rules: &'static dyn Rules) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(13);
     let settings = OptimumSettings { gap: 1e-6, starts: 0, ..OptimumSettings::default() };
     (0..100).any(|round| {
         let problem = affine(&mut rng, 1 + round % 2, 2, 0.9, true);
         let mut model = build::model(&problem).unwrap();
         let best = run(&model, &settings).value;
-        model.mutant = mutant;
+        model.rules = rules;
         run(&model, &settings).upper < best - 1e-9 * (1.0 + best.abs())
     })
 }
 
 #[test]
 fn bounds_hold_in_every_cell_and_planted_errors_are_noticed() {
-    assert!(!is_caught_in_a_cell(Mutant::None));
-    for mutant in [Mutant::NoDiscount, Mutant::LooseSign, Mutant::CentreSlopes, Mutant::NoRemainder] {
-        assert!(is_caught_in_a_cell(mutant), "{mutant:?}");
+    assert!(!is_caught_in_a_cell(&Sound));
+    let faults: [&dyn Rules; 4] = [&NoDiscount, &LooseSign, &CentreSlopes, &NoRemainder];
+    for fault in faults {
+        assert!(is_caught_in_a_cell(fault), "{fault:?}");
     }
 }
 
 #[test]
 fn bounds_hold_to_the_last_digit_and_wrong_rounding_is_noticed() {
-    assert!(!is_caught_at_a_point(Mutant::None));
-    for mutant in [Mutant::InwardRounding, Mutant::NoLift] {
-        assert!(is_caught_at_a_point(mutant), "{mutant:?}");
+    assert!(!is_caught_at_a_point(&Sound));
+    let faults: [&dyn Rules; 2] = [&InwardRounding, &NoLift];
+    for fault in faults {
+        assert!(is_caught_at_a_point(fault), "{fault:?}");
     }
 }
 
 #[test]
 fn searches_bound_the_optimum_and_a_dropped_cell_is_noticed() {
-    assert!(!is_caught_in_a_search(Mutant::None));
-    assert!(is_caught_in_a_search(Mutant::DroppedCell));
+    assert!(!is_caught_in_a_search(&Sound));
+    assert!(is_caught_in_a_search(&DroppedCell));
 }
 
 /// `P` and `r` of the states, by their definition; also beyond the simplex.

@@ -8,9 +8,8 @@ use num_traits::{One, ToPrimitive, Zero};
 use super::CELLS;
 use crate::enclosure::{hull, interval, largest_mean};
 use crate::exponential::{exp_down, exp_up};
-#[cfg(test)]
-use crate::model::Mutant;
 use crate::performative::Halt;
+use crate::rules::Rules;
 use pemdp::arithmetic::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 use pemdp::arithmetic::{Field, Interval, Rational, Transcendental};
 use pemdp::environments::Base;
@@ -113,8 +112,7 @@ pub(super) struct Gain<'a> {
     pub(super) w: &'a [f64],
     pub(super) level: f64,
     pub(super) scale: Option<f64>,
-    #[cfg(test)]
-    pub(super) mutant: Mutant,
+    pub(super) rules: &'static dyn Rules,
 }
 
 /// The largest value of a gain.
@@ -178,13 +176,7 @@ impl Gain<'_> {
             }
         }
         let value = self.value(x, &kernel);
-        #[cfg(test)]
-        let covariance = if self.mutant == Mutant::NoDiscount { covariance / self.gamma } else { covariance };
-        let mut slope = self.row.reward(x).1 + self.gamma * covariance;
-        #[cfg(test)]
-        if self.mutant == Mutant::CentreSlopes {
-            slope = Interval::point(slope.approximate());
-        }
+        let mut slope = self.rules.slope(self.row.reward(x).1, self.gamma, covariance);
         if self.scale.is_some() {
             slope += value;
         }
@@ -221,11 +213,7 @@ impl Gain<'_> {
                 closed = closed.max(part.bound);
                 continue;
             }
-            for (lower, upper) in [(part.lower, at), (at, part.upper)] {
-                #[cfg(test)]
-                if self.mutant == Mutant::DroppedCell && lower == at {
-                    continue;
-                }
+            for (lower, upper) in self.rules.halves(part.lower, at, part.upper) {
                 match self.bound(lower, upper, &mut found) {
                     Bound::Attained(bound) => closed = closed.max(bound),
                     Bound::Within(bound) => open.push(Part { lower, upper, bound: bound.min(part.bound) }),
@@ -247,10 +235,7 @@ impl Gain<'_> {
     pub(super) fn bound(&self, lower: f64, upper: f64, found: &mut Supremum) -> Bound {
         found.cells += 1;
         let (value, slope) = self.enclose(interval(lower, upper));
-        #[cfg(test)]
-        let slope =
-            if self.mutant == Mutant::LooseSign { Interval::point(slope.approximate()) } else { slope };
-        let end = match (slope.lower() >= 0.0, slope.upper() <= 0.0) {
+        let end = match (self.rules.least_slope(slope) >= 0.0, self.rules.least_slope(-slope) >= 0.0) {
             (true, _) => Some(upper),
             (_, true) => Some(lower),
             _ => None,
@@ -264,7 +249,7 @@ impl Gain<'_> {
             let centre = middle(lower, upper);
             self.look(centre, found);
             let step = interval(add_down(lower, -centre), add_up(upper, -centre));
-            bound = bound.min((self.at(centre) + slope * step).upper());
+            bound = bound.min((self.at(centre) + self.rules.change(slope, step)).upper());
         }
         Bound::Within(bound)
     }

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::gain::{Bound, Part, middle};
 use super::*;
+use crate::rules::faults::*;
 use pemdp::policy::Policy;
 use pemdp::problem::Reading;
 
@@ -38,8 +39,8 @@ fn search(family: &Rectangular) -> Found {
 }
 
 /// Whether the bound of a search is below an exact value: of ordinary chains, and
-/// of weights near those that a search without mutants finds.
-fn is_caught(mutant: Mutant) -> bool {
+/// of weights near those that a search without faults finds.
+fn is_caught(rules: &'static dyn Rules) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(21);
     (0..120).any(|round| {
         let (n, width) = (1 + round % 3, 1 + round / 3 % 2);
@@ -50,7 +51,7 @@ fn is_caught(mutant: Mutant) -> bool {
         let bound = [None, Some(0.5), Some(2.0)][round / 4 % 3];
         let mut family = Rectangular::new(&problem, bound).unwrap();
         let best = search(&family).parameters;
-        family.mutant = mutant;
+        family.rules = rules;
         let upper = Rational::from_f64(search(&family).upper);
         (0..4).any(|attempt| {
             let end = bound.unwrap_or(20.0);
@@ -68,16 +69,11 @@ fn is_caught(mutant: Mutant) -> bool {
 
 #[test]
 fn no_exact_value_exceeds_the_bound_and_planted_errors_are_noticed() {
-    assert!(!is_caught(Mutant::None));
-    for mutant in [
-        Mutant::InwardRounding,
-        Mutant::NoLift,
-        Mutant::DroppedCell,
-        Mutant::NoDiscount,
-        Mutant::LooseSign,
-        Mutant::CentreSlopes,
-    ] {
-        assert!(is_caught(mutant), "{mutant:?}");
+    assert!(!is_caught(&Sound));
+    let faults: [&dyn Rules; 6] =
+        [&InwardRounding, &NoLift, &DroppedCell, &NoDiscount, &LooseSign, &CentreSlopes];
+    for fault in faults {
+        assert!(is_caught(fault), "{fault:?}");
     }
 }
 
@@ -203,7 +199,7 @@ fn gain_of(row: &Tilted, level: f64, scale: Option<f64>) -> Gain<'_> {
         w: &VALUES,
         level,
         scale,
-        mutant: Mutant::None,
+        rules: &Sound,
     }
 }
 
