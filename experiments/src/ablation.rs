@@ -8,8 +8,8 @@ use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
-use crate::report::Picture;
 use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
+use pemdp_report::Picture;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "ablation",

@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::datum::{Datum, datum};
 use super::summary::Group;
-use crate::report::{Cell, Grid};
 use pemdp::environments::gridworld::{GRID, N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid};
 use pemdp::environments::{Gridworld, gridworld};
 use pemdp::mdp::ModelError;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp_algorithms::{AlgorithmError, Range, Task};
+use pemdp_report::{Cell, Grid};
 
 /// The discount factor of the benchmark.
 pub(super) const GAMMA: f64 = 0.9;

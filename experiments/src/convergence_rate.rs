@@ -6,7 +6,6 @@ use super::datum::{Datum, datum};
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
 use pemdp::oracle::examples;
@@ -17,6 +16,7 @@ use pemdp_algorithms::{
     solve_unobserved,
 };
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "convergence-rate",

@@ -1,8 +1,8 @@
 //! Curves of values over iterations, with bands of confidence.
 
 use super::summary::{Group, mean_and_half_width};
-use crate::report::{Series, Style};
 use pemdp_algorithms::Iterate;
+use pemdp_report::{Series, Style};
 
 /// A curve has about this many points.
 const POINTS: usize = 300;

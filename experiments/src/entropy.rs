@@ -7,9 +7,9 @@ use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::N_ACTIONS;
 use pemdp_algorithms::{Range, SettingValues, Settings as _, settings};
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "entropy",

@@ -7,11 +7,11 @@ use super::benchmark::{Benchmark, GAMMA};
 use super::datum::{Datum, datum};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::policy::Policy;
 use pemdp_algorithms::estimate::{Deployed, EstimatorKind, Horizon};
 use pemdp_algorithms::{AlgorithmError, Range, SettingValues, Settings as _, settings};
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "estimators",

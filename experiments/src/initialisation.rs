@@ -9,12 +9,12 @@ use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{AlgorithmError, Range, SettingValues, Settings as _, Task, settings};
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "initialisation",

@@ -20,7 +20,6 @@ mod loan;
 mod local_maxima;
 mod plan;
 mod record;
-pub mod report;
 mod stability_price;
 mod summary;
 
@@ -30,9 +29,9 @@ pub use record::Record;
 
 use thiserror::Error;
 
-use crate::report::PictureError;
 use pemdp::problem::InputError;
 use pemdp_algorithms::{AlgorithmError, Setting, SettingError, SettingValues};
+use pemdp_report::PictureError;
 
 /// Why an experiment could not be planned, run or shown.
 #[derive(Debug, Error)]

@@ -7,12 +7,12 @@ use super::families::GAMMA;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
 use super::{Experiment, ExperimentError};
-use crate::report::{Landscape, Picture, Series, Style};
 use pemdp::arithmetic::Transcendental;
 use pemdp::environments::{Loan, LoanForm};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp_algorithms::{AlgorithmError, Range, SettingError, SettingValues, Settings as _, Task, settings};
+use pemdp_report::{Landscape, Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "loan",

@@ -7,13 +7,13 @@ use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, ValueRange, enclosed_value, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::Interval;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
 use pemdp_algorithms::{
     Method, Pepg, Range, SettingValues, Settings as _, Task, Trajectory, settings, solve_unobserved,
 };
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "local-maxima",

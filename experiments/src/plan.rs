@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::ExperimentError;
 use super::datum::Datum;
-use crate::report::{Grid, Landscape, Picture, PictureError, figure};
 use pemdp::interrupt::Interrupt;
 use pemdp_algorithms::{Algorithm, AlgorithmError, SettingValues, Stop, Task, Trajectory, algorithm, solve};
+use pemdp_report::{Grid, Landscape, Picture, PictureError, figure};
 
 /// What a job is called: the values of the columns that tell jobs apart, and its
 /// random seed.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::datum::Datum;
 use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table};
 use super::{Experiment, ExperimentError};
-use crate::report::{PictureError, escaped, page};
 use pemdp_algorithms::{SettingValues, Trajectory};
+use pemdp_report::{PictureError, escaped, page};
 
 /// Columns of a trajectory, after those of its label.
 const ITERATE_COLUMNS: [&str; 14] = [

@@ -6,7 +6,6 @@ use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
-use crate::report::{Picture, Series, Style};
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
@@ -15,6 +14,7 @@ use pemdp::problem::Problem;
 use pemdp_algorithms::{
     Range, RepeatedRetraining, SettingValues, Settings as _, Stop, Task, settings, solve_unobserved,
 };
+use pemdp_report::{Picture, Series, Style};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "stability-price",

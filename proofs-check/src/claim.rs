@@ -1,6 +1,6 @@
 //! What a claim is, and what can be found out about it.
 
-pub use pemdp_experiments::report::{Picture, Series, Style};
+pub use pemdp_report::{Picture, Series, Style};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pemdp_experiments::report::{Picture, PictureError, Series, Style, escaped, page};
+use pemdp_report::{Picture, PictureError, Series, Style, escaped, page};
 
 use crate::claim::Finding;
 use crate::documentation::FAIRNESS;

@@ -28,7 +28,7 @@ impl Picture {
     /// [`PictureError`] where there is nothing to draw.
     ///
     /// ```
-    /// use pemdp_experiments::report::{Picture, Series, Style};
+    /// use pemdp_report::{Picture, Series, Style};
     /// let series = vec![Series { label: "x^2".into(), points: vec![(1.0, 1.0), (2.0, 4.0)], style: Style::Line }];
     /// let picture = Picture {
     ///     name: "square".into(),
@@ -39,7 +39,7 @@ impl Picture {
     ///     series,
     /// };
     /// assert!(picture.to_svg()?.starts_with("<svg"));
-    /// # Ok::<(), pemdp_experiments::report::PictureError>(())
+    /// # Ok::<(), pemdp_report::PictureError>(())
     /// ```
     pub fn to_svg(&self) -> Result<String, PictureError> {
         let series: Vec<Series> = self.series.iter().map(|series| self.drawable(series)).collect();
