@@ -16,6 +16,7 @@ mod climb;
 mod enclosure;
 mod exponential;
 mod fixed;
+mod frontier;
 pub mod gridworld;
 mod landscape;
 mod model;
@@ -27,6 +28,7 @@ mod scale;
 mod search;
 
 pub use certificate::{CERTIFICATE_FORMAT, Certificate, CertificateError, CertificateSettings, certificate};
+pub use frontier::{Frontier, Part};
 pub use landscape::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, MAX_DEGREE, value_and_determinant,
 };

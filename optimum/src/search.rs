@@ -1,7 +1,6 @@
 //! Best-first branch and bound over the policies of an affine environment.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +9,7 @@ use rayon::prelude::*;
 use super::bound::{Bounded, Bounder, middle};
 use super::cell::Cell;
 use super::climb::ascend;
+use super::frontier::{Frontier, Part};
 use super::model::AffineModel;
 use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::{add_up, div_up};
@@ -22,25 +22,15 @@ struct Open {
     split: usize,
 }
 
-impl Ord for Open {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.upper.total_cmp(&other.upper).then(other.number.cmp(&self.number))
+impl Part for Open {
+    fn bound(&self) -> f64 {
+        self.upper
+    }
+
+    fn tie(&self, other: &Self) -> Ordering {
+        other.number.cmp(&self.number)
     }
 }
-
-impl PartialOrd for Open {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Open {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Open {}
 
 /// How many cells are split at once, whatever the number of threads.
 const BATCH: usize = 64;
@@ -51,7 +41,7 @@ const CLIMBING: f64 = 0.3;
 pub(super) struct Search<'a> {
     model: &'a AffineModel,
     settings: &'a OptimumSettings,
-    open: BinaryHeap<Open>,
+    open: Frontier<Open>,
     /// The largest bound of a closed cell.
     closed: f64,
     nodes: usize,
@@ -65,7 +55,7 @@ impl<'a> Search<'a> {
         Self {
             model,
             settings,
-            open: BinaryHeap::new(),
+            open: Frontier::default(),
             closed: f64::NEG_INFINITY,
             nodes: 0,
             batches: 0,

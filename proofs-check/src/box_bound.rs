@@ -2,11 +2,11 @@
 //! and bound with interval Hessians.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use num_traits::Zero;
 use pemdp::arithmetic::{Dual, Field, Interval, Transcendental};
 use pemdp::linear::{Factorisation, Resolvent, Rows};
+use pemdp_optimum::{Frontier, Part};
 
 use crate::exact::Between;
 use crate::family::Family;
@@ -153,28 +153,15 @@ struct Open {
     sides: Vec<Interval>,
 }
 
-impl PartialEq for Open {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+impl Part for Open {
+    fn bound(&self) -> f64 {
+        self.reach
     }
-}
 
-impl Eq for Open {}
-
-impl PartialOrd for Open {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Open {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let lower = |open: &Self| open.sides.iter().map(Interval::lower).collect::<Vec<_>>();
-        let by_position = || {
-            let (one, other) = (lower(self), lower(other));
-            one.iter().zip(&other).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
-        };
-        self.reach.total_cmp(&other.reach).then_with(by_position)
+    fn tie(&self, other: &Self) -> Ordering {
+        let pairs = self.sides.iter().zip(&other.sides);
+        let order = pairs.map(|(one, other)| one.lower().total_cmp(&other.lower()));
+        order.fold(Ordering::Equal, Ordering::then)
     }
 }
 
@@ -194,7 +181,8 @@ enum Look {
 pub fn decide_on_box(family: &Family, sides: &[Interval], limit: &Between, boxes: usize) -> BoxVerdict {
     let mut seen = 0;
     let mut largest = 0.0_f64;
-    let mut open = BinaryHeap::from([Open { reach: f64::INFINITY, sides: sides.to_vec() }]);
+    let mut open = Frontier::default();
+    open.push(Open { reach: f64::INFINITY, sides: sides.to_vec() });
     while let Some(top) = open.pop() {
         if seen + 2 > boxes {
             return BoxVerdict::Undecided { boxes: seen, left: open.len() + 1 };

@@ -3,7 +3,7 @@
 mod functions;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 
 use nalgebra::DMatrix;
 use num_traits::{One, Zero};
@@ -15,6 +15,7 @@ use functions::{Exact, Linear, Quadratic};
 use super::{CertificateError, Proof, Target, fraction, power_of_two_below};
 use crate::build;
 use crate::cell::Cell;
+use crate::frontier::{Frontier, Part};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::best_response::best_response;
 use pemdp::environments::{AffineStructure, Structure};
@@ -96,25 +97,15 @@ struct Pending {
     split: usize,
 }
 
-impl Ord for Pending {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.upper.total_cmp(&other.upper).then(other.node.cmp(&self.node))
+impl Part for Pending {
+    fn bound(&self) -> f64 {
+        self.upper
+    }
+
+    fn tie(&self, other: &Self) -> Ordering {
+        other.node.cmp(&self.node)
     }
 }
-
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Pending {}
 
 /// The tree of splits with a witness at each leaf.
 ///
@@ -124,7 +115,7 @@ pub(super) fn proof(problem: &Problem, target: Target) -> Result<Proof, Certific
     let model = ReducedModel::new(problem)?;
     let n = model.free.len();
     let root = Cell { lower: vec![0.0; n], upper: vec![1.0; n] };
-    let mut tree = Tree { nodes: Vec::new(), open: BinaryHeap::new() };
+    let mut tree = Tree { nodes: Vec::new(), open: Frontier::default() };
     let no_witness = || CertificateError::NoWitness { gap: target.gap };
     match model.flat(&target) {
         Some(proved) => tree.place(root, 0, Tried::Proved(proved)),
@@ -163,7 +154,7 @@ pub(super) fn proof(problem: &Problem, target: Target) -> Result<Proof, Certific
 
 struct Tree {
     nodes: Vec<Node>,
-    open: BinaryHeap<Pending>,
+    open: Frontier<Pending>,
 }
 
 impl Tree {

@@ -1,13 +1,13 @@
 //! What a state gains by its parameters, and the supremum of it.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use num_traits::{One, ToPrimitive, Zero};
 
 use super::CELLS;
 use crate::enclosure::{hull, interval, largest_mean};
 use crate::exponential::{exp_down, exp_up};
+use crate::frontier::{Frontier, Part};
 use crate::performative::Halt;
 use crate::rules::Rules;
 use pemdp::arithmetic::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
@@ -126,10 +126,20 @@ pub(super) struct Supremum {
 }
 
 /// A range of the parameter.
-pub(super) struct Part {
+pub(super) struct Range {
     pub(super) lower: f64,
     pub(super) upper: f64,
     pub(super) bound: f64,
+}
+
+impl Part for Range {
+    fn bound(&self) -> f64 {
+        self.bound
+    }
+
+    fn tie(&self, other: &Self) -> Ordering {
+        other.lower.total_cmp(&self.lower)
+    }
 }
 
 impl Gain<'_> {
@@ -200,7 +210,8 @@ impl Gain<'_> {
             there.upper() - there.lower()
         };
         let tolerance = tolerance.max(4.0 * noise);
-        let mut open = BinaryHeap::from([Part { lower, upper, bound: f64::INFINITY }]);
+        let mut open = Frontier::default();
+        open.push(Range { lower, upper, bound: f64::INFINITY });
         let mut closed = f64::NEG_INFINITY;
         while let Some(part) = open.pop() {
             let is_late = found.cells.is_multiple_of(64) && found.cells > 0 && halt.is_over();
@@ -216,7 +227,7 @@ impl Gain<'_> {
             for (lower, upper) in self.rules.halves(part.lower, at, part.upper) {
                 match self.bound(lower, upper, &mut found) {
                     Bound::Attained(bound) => closed = closed.max(bound),
-                    Bound::Within(bound) => open.push(Part { lower, upper, bound: bound.min(part.bound) }),
+                    Bound::Within(bound) => open.push(Range { lower, upper, bound: bound.min(part.bound) }),
                 }
             }
         }
@@ -270,23 +281,3 @@ pub(super) fn middle(lower: f64, upper: f64) -> f64 {
         (false, false) => 0.0,
     }
 }
-
-impl Ord for Part {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.bound.total_cmp(&other.bound).then(other.lower.total_cmp(&self.lower))
-    }
-}
-
-impl PartialOrd for Part {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Part {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Part {}

@@ -5,8 +5,9 @@ use std::time::Instant;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::gain::{Bound, Part, middle};
+use super::gain::{Bound, Range, middle};
 use super::*;
+use crate::frontier::Part;
 use crate::rules::faults::*;
 use pemdp::policy::Policy;
 use pemdp::problem::Reading;
@@ -346,11 +347,10 @@ fn ranges_are_halved_and_ordered_by_their_bounds() {
     ] {
         assert_eq!(middle(lower, upper), at);
     }
-    let part = |lower: f64, bound: f64| Part { lower, upper: 9.0, bound };
-    assert_eq!(part(0.0, 1.0).cmp(&part(0.0, 2.0)), Ordering::Less);
-    assert_eq!(part(2.0, 1.0).partial_cmp(&part(1.0, 1.0)), Some(Ordering::Less));
-    assert!(part(1.0, 1.0) == part(1.0, 1.0) && part(1.0, 1.0) != part(2.0, 1.0));
-    assert!(part(1.0, 1.0) > part(2.0, 1.0));
+    // The lower one first.
+    let range = |lower: f64| Range { lower, upper: 9.0, bound: 1.0 };
+    assert_eq!(range(2.0).tie(&range(1.0)), Ordering::Less);
+    assert_eq!(range(1.0).tie(&range(1.0)), Ordering::Equal);
     let bands = |bound: f64| Rectangular::bands(bound).collect::<Vec<_>>();
     assert_eq!(bands(3.0), [(-3.0, -1.0), (-1.0, 1.0), (1.0, 3.0)]);
     assert_eq!(bands(2.5), [(-2.5, -0.5), (-0.5, 1.5), (1.5, 2.5)]);
