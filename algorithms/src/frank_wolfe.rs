@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::run::{Run, gradient, probabilities};
+use super::run::{Run, gradient, probabilities, project};
 use super::settings::{Range, SettingError, SettingValues, Settings};
 use super::trajectory::Stop;
 use super::{Algorithm, AlgorithmError, Entry, Task, build, settings};
@@ -164,14 +164,6 @@ fn projected_gradient(n_actions: usize, pi: &[f64], performance: &Performance<'_
     let mut result: Vec<f64> = gradient(performance).iter().zip(pi).map(|(g, pi)| g / pi).collect();
     project(n_actions, &mut result);
     result
-}
-
-/// Takes away each state's mean: the projection on `{u: sum_a u(a|s) = 0}`.
-fn project(n_actions: usize, vector: &mut [f64]) {
-    for row in vector.chunks_mut(n_actions) {
-        let mean = row.iter().sum::<f64>() / n_actions as f64;
-        row.iter_mut().for_each(|x| *x -= mean);
-    }
 }
 
 /// Uniform on the unit sphere of the tangent space: projected normal numbers.

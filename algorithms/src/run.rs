@@ -282,14 +282,19 @@ fn largest_probability(policy: &Policy<f64>, state: usize) -> f64 {
     (0..policy.n_actions()).map(|a| *policy.probability(state, a)).fold(0.0, f64::max)
 }
 
+/// Takes away each state's mean: the projection on `{u: sum_a u(a|s) = 0}`.
+pub(super) fn project(n_actions: usize, vector: &mut [f64]) {
+    for row in vector.chunks_mut(n_actions) {
+        let mean = row.iter().sum::<f64>() / n_actions as f64;
+        row.iter_mut().for_each(|x| *x -= mean);
+    }
+}
+
 /// 2-norm of a vector over the parameters; for probabilities without each
 /// state's mean, which no change of a distribution feels.
 fn tangent_norm(policy: &Policy<f64>, mut vector: Vec<f64>) -> f64 {
     if !policy.is_normalised_by_construction() {
-        for row in vector.chunks_mut(policy.n_actions()) {
-            let mean = row.iter().sum::<f64>() / row.len() as f64;
-            row.iter_mut().for_each(|x| *x -= mean);
-        }
+        project(policy.n_actions(), &mut vector);
     }
     let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
     if norm.is_nan() { f64::INFINITY } else { norm }

@@ -3,11 +3,12 @@
 
 use num_traits::{One, Signed, Zero};
 use pemdp::arithmetic::{Dual, Field, Rational, Transcendental};
+use pemdp::curvature::{CurvatureError, hessian_product};
 use pemdp::environments::Affine;
 use pemdp::evaluate::evaluate;
 use pemdp::linear::Rows;
 use pemdp::mdp::{Kernel, Mdp};
-use pemdp::performative::{PerformanceError, PerformativeMdp};
+use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -205,17 +206,11 @@ impl AffineCase {
     /// of the policy, by dual numbers.
     ///
     /// # Errors
-    /// [`PerformanceError`] where the arithmetic cannot solve for the values.
-    #[allow(clippy::expect_used)] // distributions by construction
-    pub fn hessian_product<T: Transcendental>(&self, direction: &[T]) -> Result<Vec<T>, PerformanceError> {
-        let entry = |(pi, u): (&Rational, &T)| Dual::new(T::from_rational(pi), u.clone());
-        let entries = self.policy.iter().zip(direction).map(entry).collect();
-        let policy = Policy::probabilities(self.n_states(), self.n_actions, entries).expect("distributions");
-        let problem = self.problem::<Dual<T>>();
-        let policy = policy.with_logarithms();
-        let gradient = problem.perform(&policy)?.gradient.total();
-        // Every entry of the policy is positive where this is used.
-        Ok(gradient.into_iter().map(|g| g.map_or_else(T::zero, |g| g.derivative)).collect())
+    /// [`CurvatureError`] where the arithmetic cannot solve for the values or the gradient
+    /// is infinite.
+    pub fn hessian_product<T: Transcendental>(&self, direction: &[T]) -> Result<Vec<T>, CurvatureError> {
+        let (problem, policy) = (self.problem::<Dual<T>>(), self.policy::<T>(false).with_logarithms());
+        hessian_product(&problem, &policy, &problem.entropy.value, direction)
     }
 
     /// The squares of `eps_p` and `eps_r`: Lipschitz constants of the rows of

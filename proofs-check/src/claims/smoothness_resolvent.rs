@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::affine_case::centred;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::{Between, margin};
 use crate::family::{self, Family, first_state};
@@ -311,7 +312,7 @@ impl Case for Line {
             for order in [1, 2] {
                 for (table, width) in [(&mut line.policy, n_actions), (&mut line.kernel, n_states)] {
                     table[order].iter_mut().for_each(|x| *x = random_fraction(rng, 2, 2));
-                    table[order].chunks_mut(width).for_each(centre);
+                    table[order] = centred(width, &table[order]);
                 }
                 line.rewards[order].iter_mut().for_each(|x| *x = random_fraction(rng, 2, 2));
             }
@@ -343,8 +344,8 @@ impl Case for Line {
             entries.iter_mut().for_each(|x| *x = short_fraction(next().clamp(-4.0, 4.0)));
         }
         for order in [1, 2] {
-            line.policy[order].chunks_mut(n_actions).for_each(centre);
-            line.kernel[order].chunks_mut(n_states).for_each(centre);
+            line.policy[order] = centred(n_actions, &line.policy[order]);
+            line.kernel[order] = centred(n_states, &line.kernel[order]);
         }
         line
     }
@@ -392,12 +393,6 @@ impl Line {
         let derivatives = dpi.iter().chain(ddpi).chain(dp).chain(ddp);
         derivatives.chain(self.rewards.iter().flatten())
     }
-}
-
-/// Subtracts the mean: derivatives of probabilities sum to 0.
-fn centre(row: &mut [Rational]) {
-    let mean = row.iter().sum::<Rational>() / Rational::from_integer((row.len() as i64).into());
-    row.iter_mut().for_each(|x| *x -= &mean);
 }
 
 fn mutants() -> Vec<Mutant> {
