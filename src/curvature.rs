@@ -136,19 +136,15 @@ impl Spectrum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::Rational;
+    use crate::arithmetic::{Rational, ratio};
     use crate::environments::{Loan, LoanForm, RationalFamily};
-
-    fn q(n: i64, d: i64) -> Rational {
-        Rational::from_ratio(n, d)
-    }
 
     /// `J = 2 p (1/2 - p)` with `p = pi(0)`: along `theta[0]`, `p' = p (1-p)` and
     /// `J'' = (1 - 4p) p'' - 4 p'^2` with `p'' = p' (1 - 2p)`.
     #[test]
     fn the_loans_curvature_is_that_of_its_parabola() {
         type D = Dual<Rational>;
-        let c = |n, d| D::constant(q(n, d));
+        let c = |n, d| D::constant(ratio(n, d));
         let loan = Loan { form: LoanForm::Bandit, q0: c(3, 4), c: c(1, 2), gain: c(1, 1), loss: c(1, 1) };
         let initial = vec![c(1, 1)];
         let environment = PerformativeMdp {
@@ -158,12 +154,12 @@ mod tests {
             entropy: c(0, 1),
         };
         for (w, v) in [(1, 1), (1, 2), (3, 5)] {
-            let policy = Policy::weights(1, 2, vec![q(w, 1), q(v, 1)]).unwrap();
+            let policy = Policy::weights(1, 2, vec![ratio(w, 1), ratio(v, 1)]).unwrap();
             let p = policy.probability(0, 0).clone();
-            let slope = p.clone() * (q(1, 1) - &p);
-            let second = slope.clone() * (q(1, 1) - q(2, 1) * &p);
-            let expected = (q(1, 1) - q(4, 1) * &p) * second - q(4, 1) * &slope * &slope;
-            let h = hessian(&environment, &policy, &q(0, 1)).unwrap();
+            let slope = p.clone() * (ratio(1, 1) - &p);
+            let second = slope.clone() * (ratio(1, 1) - ratio(2, 1) * &p);
+            let expected = (ratio(1, 1) - ratio(4, 1) * &p) * second - ratio(4, 1) * &slope * &slope;
+            let h = hessian(&environment, &policy, &ratio(0, 1)).unwrap();
             // Only theta[0] - theta[1] matters.
             assert_eq!(h, [expected.clone(), -expected.clone(), -expected.clone(), expected]);
         }
@@ -174,7 +170,7 @@ mod tests {
     #[test]
     fn second_derivatives_in_log_w_are_those_of_the_quotient() {
         type D = Dual<Rational>;
-        let c = |n, d| D::constant(q(n, d));
+        let c = |n, d| D::constant(ratio(n, d));
         let family = RationalFamily::new(1, vec![0, 1], vec![c(1, 1); 4], vec![c(0, 1), c(1, 1)]).unwrap();
         let environment = PerformativeMdp {
             response: Box::new(family),
@@ -189,14 +185,14 @@ mod tests {
             let (x, y) = (x.clone() / (one.clone() + x), y.clone() / (one.clone() + y));
             x.clone() / (one + half.clone() * &x - half * &y)
         };
-        let (w, seeds) = ([q(2, 1), q(3, 7)], [[1, 0], [0, 1]]);
+        let (w, seeds) = ([ratio(2, 1), ratio(3, 7)], [[1, 0], [0, 1]]);
         let policy = Policy::weights(2, 1, w.to_vec()).unwrap();
-        let h = hessian(&environment, &policy, &q(0, 1)).unwrap();
+        let h = hessian(&environment, &policy, &ratio(0, 1)).unwrap();
         for i in 0..2 {
             for j in 0..2 {
                 // w exp(e1 u + e2 v) = w (1 + e1 u)(1 + e2 v)
                 let x = |k: usize| {
-                    let inner = Dual::new(w[k].clone(), w[k].clone() * q(seeds[i][k], 1));
+                    let inner = Dual::new(w[k].clone(), w[k].clone() * ratio(seeds[i][k], 1));
                     Dual::new(inner.clone(), inner * c(seeds[j][k], 1))
                 };
                 assert_eq!(h[2 * i + j], value(&x(0), &x(1)).derivative.derivative);

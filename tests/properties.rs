@@ -7,7 +7,7 @@ mod common;
 
 use common::{read, sized_rational_problem, table};
 use num_traits::Zero;
-use pemdp::arithmetic::{Ball, Dual, Field, Interval, Rational, Transcendental};
+use pemdp::arithmetic::{Ball, Dual, Field, Interval, Rational, Transcendental, ratio};
 use pemdp::evaluate::{Evaluation, evaluate};
 use pemdp::linear::Rows;
 use pemdp::mdp::{Kernel, Mdp};
@@ -19,10 +19,6 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 /// A random fixed MDP and policy in fractions.
 fn random_mdp(seed: u64) -> (Mdp<Rational>, Policy<Rational>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -32,7 +28,7 @@ fn random_mdp(seed: u64) -> (Mdp<Rational>, Policy<Rational>) {
     let kernel = Kernel::dense(n_states, n_actions, lift(&rows)).unwrap();
     let rewards = lift(&table(&mut rng, n_states, n_actions).concat());
     let initial = lift(&common::distribution(&mut rng, n_states));
-    let gamma = q(rng.random_range(0..100), 100);
+    let gamma = ratio(rng.random_range(0..100), 100);
     let mdp = Mdp::new(kernel, rewards, initial, gamma).unwrap();
     let policy = lift(&common::distributions(&mut rng, n_states, n_actions).concat());
     (mdp, Policy::probabilities(n_states, n_actions, policy).unwrap())
@@ -99,7 +95,7 @@ proptest! {
             prop_assert_eq!(&evaluation.state_occupancy[t], &inflow);
         }
         let total: Rational = evaluation.occupancy.iter().sum();
-        prop_assert_eq!(total, Rational::from_integer(1.into()) / (q(1, 1) - mdp.gamma()));
+        prop_assert_eq!(total, Rational::from_integer(1.into()) / (ratio(1, 1) - mdp.gamma()));
         let earned: Rational = (0..evaluation.occupancy.len())
             .map(|i| &evaluation.occupancy[i] * mdp.reward(i / mdp.n_actions(), i % mdp.n_actions()))
             .sum();
@@ -132,7 +128,7 @@ proptest! {
         let (mdp, policy) = random_mdp(seed);
         let (n, m) = (mdp.n_states(), mdp.n_actions());
         let rewards = (0..n * m).map(|i| mdp.reward(i / m, i % m).clone()).collect();
-        let mdp = Mdp::new(mdp.kernel().clone(), rewards, mdp.initial().to_vec(), q(0, 1)).unwrap();
+        let mdp = Mdp::new(mdp.kernel().clone(), rewards, mdp.initial().to_vec(), ratio(0, 1)).unwrap();
         let evaluation = solve(&mdp, &policy);
         prop_assert_eq!(&evaluation.state_occupancy[..], mdp.initial());
         for s in 0..n {
@@ -250,20 +246,20 @@ fn impossible_actions_have_infinite_regularised_values() {
 }
 
 fn small(n: i8, d: i8) -> Rational {
-    q(i64::from(n), i64::from(d).abs() + 1)
+    ratio(i64::from(n), i64::from(d).abs() + 1)
 }
 
 quickcheck! {
     fn rationals_are_a_field(a: (i8, i8), b: (i8, i8), c: (i8, i8)) -> bool {
         let (a, b, c) = (small(a.0, a.1), small(b.0, b.1), small(c.0, c.1));
-        let one = q(1, 1);
+        let one = ratio(1, 1);
         &a + &b == &b + &a
             && &a * &b == &b * &a
             && (&a + &b) + &c == &a + (&b + &c)
             && (&a * &b) * &c == &a * (&b * &c)
             && &a * (&b + &c) == &a * &b + &a * &c
             && (a.is_zero() || &a * (&one / &a) == one)
-            && &a - &a == q(0, 1)
+            && &a - &a == ratio(0, 1)
             && a.power(3) == &a * &a * &a
             && (a.is_zero() || a.power(-2) == &one / (&a * &a))
             && Rational::sum_of_products([(&a, &b), (&c, &a), (&b, &b)].into_iter())
@@ -279,7 +275,7 @@ quickcheck! {
             && (u.clone() + &v).derivative == &dx + &dy
             && (u.clone() - &v).derivative == &dx - &dy
             && (y.is_zero() || quotient(u.clone(), &v) == (&dx * &y - &x * &dy) / (&y * &y))
-            && u.power(4).derivative == q(4, 1) * x.power(3) * &dx
+            && u.power(4).derivative == ratio(4, 1) * x.power(3) * &dx
     }
 
     fn duals_differentiate_exponentials_and_logarithms(a: i8, d: i8) -> bool {

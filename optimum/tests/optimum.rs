@@ -10,7 +10,7 @@ use pemdp::interrupt::Interrupt;
 use std::path::Path;
 
 use common::{DISCOUNTS, read, sized_rational_problem};
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::environments::Structure;
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
@@ -46,10 +46,6 @@ fn brackets(optimum: &PerformativeOptimum, truth: &Rational) {
     assert!(Rational::from_f64(optimum.upper_bound) >= *truth, "{} < {truth}", optimum.upper_bound);
 }
 
-fn fraction(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 /// `tests/vectors/optimum`: bounds, certified, of problems on which bounds were false, searches did not end, or policies
 /// were no distributions.
 #[test]
@@ -71,7 +67,7 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
         for row in found.policy.chunks(problem.n_actions()) {
             assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{name}: {row:?}");
             let sum = row.iter().map(|p| Rational::from_f64(*p)).sum::<Rational>();
-            assert_eq!(sum, fraction(1, 1), "{name}: {row:?}");
+            assert_eq!(sum, ratio(1, 1), "{name}: {row:?}");
         }
         // The value is one that the policy as printed has at least.
         let values = found.policy.iter().copied().map(Numeral::from).collect();
@@ -93,20 +89,20 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
 #[test]
 fn closed_forms_lie_between_the_bounds() {
     let loan = certified(&example("loan"));
-    brackets(&loan, &fraction(1, 8)); // 1/16 a step, gamma 1/2
+    brackets(&loan, &ratio(1, 8)); // 1/16 a step, gamma 1/2
     assert!((loan.policy[0] - 0.25).abs() < 1e-6 && loan.attained);
     // gamma p (kq - l)/(1 - gamma^2) at p = 1/4.
     let json = examples::example("loan-mdp").unwrap().to_json();
     let mdp = Problem::from_json(&json, Reading::Exact).unwrap();
     let gamma = mdp.gamma().exact();
-    let one = fraction(1, 1);
-    brackets(&certified(&mdp), &(&gamma * fraction(1, 16) / (&one - &gamma * &gamma)));
+    let one = ratio(1, 1);
+    brackets(&certified(&mdp), &(&gamma * ratio(1, 16) / (&one - &gamma * &gamma)));
     let coin = certified(&example("coin"));
-    brackets(&coin, &fraction(-7, 32));
+    brackets(&coin, &ratio(-7, 32));
     assert_eq!(coin.policy, [0.75, 0.25]); // theta = 1/4
     // B: 1/(1 - gamma) at p = 1.
     let basins = certified(&example("two-basins"));
-    brackets(&basins, &fraction(2, 1));
+    brackets(&basins, &ratio(2, 1));
     assert_eq!(basins.policy, [1.0, 0.0]);
 }
 
@@ -114,11 +110,11 @@ fn closed_forms_lie_between_the_bounds() {
 fn suprema_at_infinity_are_limits_and_not_attained() {
     // T2a: state 1 for ever from the second step on.
     let two_state = certified(&example("two-state"));
-    brackets(&two_state, &fraction(1, 1));
+    brackets(&two_state, &ratio(1, 1));
     assert!(!two_state.attained && two_state.parameters == [f64::INFINITY; 2]);
     // C: the limit pays 1 from the second step on.
     let vanishing = certified(&example("vanishing"));
-    brackets(&vanishing, &fraction(1, 1));
+    brackets(&vanishing, &ratio(1, 1));
     assert!(!vanishing.attained && vanishing.parameters[0] == f64::INFINITY);
 }
 
@@ -269,7 +265,7 @@ fn upper_bounds_hold_to_the_last_digit_at_deterministic_optima() {
         let (model, _) = problem.rational_model().unwrap();
         let value = |choice: usize| {
             let chosen = |s: usize| choice / n_actions.pow(s as u32) % n_actions;
-            let entry = |i: usize| fraction(i64::from(chosen(i / n_actions) == i % n_actions), 1);
+            let entry = |i: usize| ratio(i64::from(chosen(i / n_actions) == i % n_actions), 1);
             let values = (0..n_states * n_actions).map(entry).collect();
             let policy = Policy::probabilities(n_states, n_actions, values).unwrap();
             model.perform(&policy).unwrap().evaluation.value

@@ -2,7 +2,7 @@
 //! policies whose entries are the parameters.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Dual, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Dual, Field, Rational, Transcendental, ratio};
 use pemdp::curvature::{CurvatureError, hessian_product};
 use pemdp::environments::Affine;
 use pemdp::evaluate::evaluate;
@@ -56,10 +56,6 @@ pub struct AffineCase {
     pub policy: Vec<Rational>,
     /// `pi'(a|s)`.
     pub other: Vec<Rational>,
-}
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
 }
 
 fn elements<T: Field>(fractions: &[Rational]) -> Vec<T> {
@@ -309,19 +305,19 @@ impl AffineCase {
 
     /// One state and two actions without response or discounting.
     fn bandit(entropy: Rational, rewards: [i64; 2], policy: [Rational; 2], other: [Rational; 2]) -> Self {
-        let rewards: Vec<_> = rewards.iter().map(|&r| q(r, 1)).collect();
+        let rewards: Vec<_> = rewards.iter().map(|&r| ratio(r, 1)).collect();
         Self {
             n_actions: 2,
-            gamma: q(0, 1),
-            initial: vec![q(1, 1)],
+            gamma: ratio(0, 1),
+            initial: vec![ratio(1, 1)],
             entropy,
-            kernel: vec![q(1, 1); 2],
+            kernel: vec![ratio(1, 1); 2],
             responding: 0,
-            moved_rows: vec![q(1, 1); 2],
+            moved_rows: vec![ratio(1, 1); 2],
             moved_rewards: rewards.clone(),
             rewards,
-            transition_statistic: vec![q(0, 1); 2],
-            reward_statistic: vec![q(0, 1); 2],
+            transition_statistic: vec![ratio(0, 1); 2],
+            reward_statistic: vec![ratio(0, 1); 2],
             policy: policy.to_vec(),
             other: other.to_vec(),
         }
@@ -331,47 +327,47 @@ impl AffineCase {
     /// policies are local maxima, and `pi` is at the lower one.
     pub fn two_basins() -> Self {
         Self {
-            rewards: vec![q(0, 1), q(4, 5)],
-            moved_rewards: vec![q(1, 1), q(0, 1)],
-            reward_statistic: vec![q(1, 1), q(0, 1)],
-            ..Self::bandit(q(0, 1), [0, 0], [q(0, 1), q(1, 1)], [q(1, 1), q(0, 1)])
+            rewards: vec![ratio(0, 1), ratio(4, 5)],
+            moved_rewards: vec![ratio(1, 1), ratio(0, 1)],
+            reward_statistic: vec![ratio(1, 1), ratio(0, 1)],
+            ..Self::bandit(ratio(0, 1), [0, 0], [ratio(0, 1), ratio(1, 1)], [ratio(1, 1), ratio(0, 1)])
         }
     }
 
     /// One state without rewards: the value is the entropy, and `pi` is its
     /// maximum.
     pub fn entropy_alone(entropy: Rational) -> Self {
-        let half = || [q(1, 2), q(1, 2)];
-        Self::bandit(entropy, [0, 0], half(), [q(1, 4), q(3, 4)])
+        let half = || [ratio(1, 2), ratio(1, 2)];
+        Self::bandit(entropy, [0, 0], half(), [ratio(1, 4), ratio(3, 4)])
     }
 
     /// Two separate states without rewards, the first rarely entered, where
     /// `pi` is nearly deterministic: a counterexample to CH2 as transcribed.
     pub fn rare_state() -> Self {
-        let tiny = q(1, 1_000_000);
+        let tiny = ratio(1, 1_000_000);
         Self {
-            initial: vec![q(1, 100), q(99, 100)],
-            kernel: [1, 0, 1, 0, 0, 1, 0, 1].map(|p| q(p, 1)).to_vec(),
-            moved_rows: [1, 0, 1, 0].map(|p| q(p, 1)).to_vec(),
-            rewards: vec![q(0, 1); 4],
-            moved_rewards: vec![q(0, 1); 4],
-            transition_statistic: vec![q(0, 1); 4],
-            reward_statistic: vec![q(0, 1); 4],
-            policy: vec![Rational::one() - &tiny, tiny, q(1, 2), q(1, 2)],
-            other: vec![q(1, 2); 4],
-            ..Self::entropy_alone(q(1, 1))
+            initial: vec![ratio(1, 100), ratio(99, 100)],
+            kernel: [1, 0, 1, 0, 0, 1, 0, 1].map(|p| ratio(p, 1)).to_vec(),
+            moved_rows: [1, 0, 1, 0].map(|p| ratio(p, 1)).to_vec(),
+            rewards: vec![ratio(0, 1); 4],
+            moved_rewards: vec![ratio(0, 1); 4],
+            transition_statistic: vec![ratio(0, 1); 4],
+            reward_statistic: vec![ratio(0, 1); 4],
+            policy: vec![Rational::one() - &tiny, tiny, ratio(1, 2), ratio(1, 2)],
+            other: vec![ratio(1, 2); 4],
+            ..Self::entropy_alone(ratio(1, 1))
         }
     }
 
     /// The same with a reward in the other state, where swapping costs more
     /// than it brings in the first.
     pub fn rare_state_with_cost() -> Self {
-        let tiny = q(1, 100_000);
-        let rewards = [0, 0, 1, 0].map(|r| q(r, 1)).to_vec();
+        let tiny = ratio(1, 100_000);
+        let rewards = [0, 0, 1, 0].map(|r| ratio(r, 1)).to_vec();
         Self {
             moved_rewards: rewards.clone(),
             rewards,
-            policy: vec![Rational::one() - &tiny, tiny, q(5, 8), q(3, 8)],
+            policy: vec![Rational::one() - &tiny, tiny, ratio(5, 8), ratio(3, 8)],
             ..Self::rare_state()
         }
     }
@@ -379,16 +375,16 @@ impl AffineCase {
     /// From state 0 one action leads to state 1, which pays for one action for
     /// ever; `pi` hardly ever does either, `pi'` does both.
     fn out_of_the_way() -> Self {
-        let rewards = [0, 0, 0, 1].map(|r| q(r, 1)).to_vec();
+        let rewards = [0, 0, 0, 1].map(|r| ratio(r, 1)).to_vec();
         Self {
-            gamma: q(9, 10),
-            entropy: q(0, 1),
-            initial: vec![q(99, 100), q(1, 100)],
-            kernel: [1, 0, 0, 1, 0, 1, 0, 1].map(|p| q(p, 1)).to_vec(),
+            gamma: ratio(9, 10),
+            entropy: ratio(0, 1),
+            initial: vec![ratio(99, 100), ratio(1, 100)],
+            kernel: [1, 0, 0, 1, 0, 1, 0, 1].map(|p| ratio(p, 1)).to_vec(),
             moved_rewards: rewards.clone(),
             rewards,
-            policy: vec![q(99, 100), q(1, 100), q(99, 100), q(1, 100)],
-            other: [0, 1, 0, 1].map(|p| q(p, 1)).to_vec(),
+            policy: vec![ratio(99, 100), ratio(1, 100), ratio(99, 100), ratio(1, 100)],
+            other: [0, 1, 0, 1].map(|p| ratio(p, 1)).to_vec(),
             ..Self::rare_state()
         }
     }
@@ -396,11 +392,11 @@ impl AffineCase {
     /// Approval with performative repayment: the more is approved in state 0,
     /// the less often approval leads to the state that pays.
     pub fn loan() -> Self {
-        let fractions = |entries: &[i64]| entries.iter().map(|&n| q(n, 4)).collect::<Vec<_>>();
+        let fractions = |entries: &[i64]| entries.iter().map(|&n| ratio(n, 4)).collect::<Vec<_>>();
         Self {
-            gamma: q(1, 2),
-            entropy: q(1, 10),
-            initial: vec![q(1, 2), q(1, 2)],
+            gamma: ratio(1, 2),
+            entropy: ratio(1, 10),
+            initial: vec![ratio(1, 2), ratio(1, 2)],
             kernel: fractions(&[1, 3, 3, 1, 4, 0, 4, 0]),
             moved_rows: fractions(&[3, 1, 3, 1]),
             rewards: fractions(&[0, 1, 4, 4]),
@@ -444,9 +440,9 @@ impl Case for AffineCase {
     fn corners() -> Vec<Self> {
         vec![
             Self::two_basins(),
-            Self::entropy_alone(q(1, 1)),
-            Self::entropy_alone(q(100, 1)),
-            Self { policy: vec![q(1, 4), q(3, 4)], ..Self::entropy_alone(q(100, 1)) },
+            Self::entropy_alone(ratio(1, 1)),
+            Self::entropy_alone(ratio(100, 1)),
+            Self { policy: vec![ratio(1, 4), ratio(3, 4)], ..Self::entropy_alone(ratio(100, 1)) },
             Self::rare_state(),
             Self::rare_state_with_cost(),
             Self::out_of_the_way(),
@@ -460,14 +456,14 @@ impl Case for AffineCase {
         let rows = n_states * n_actions;
         let choice = |rng: &mut ChaCha8Rng, options: &[(i64, i64)]| {
             let (n, d) = options[rng.random_range(0..options.len())];
-            q(n, d)
+            ratio(n, d)
         };
         let gamma = choice(rng, &[(0, 1), (1, 100), (1, 4), (1, 2), (9, 10), (99, 100)]);
         let entropy = choice(rng, &[(0, 1), (1, 10), (1, 1), (10, 1), (100, 1)]);
         let extreme = rng.random_bool(0.3);
         let policy = |rng: &mut ChaCha8Rng| {
             let top = if extreme { 2000 } else { 9 };
-            let weights: Vec<_> = (0..rows).map(|_| q(rng.random_range(1..=top), 1)).collect();
+            let weights: Vec<_> = (0..rows).map(|_| ratio(rng.random_range(1..=top), 1)).collect();
             normalised(n_actions, &weights)
         };
         let (own, other) = (policy(rng), policy(rng));
@@ -476,18 +472,18 @@ impl Case for AffineCase {
             for _ in 0..n {
                 let certain = rng.random_range(0..n_states);
                 weights.extend((0..n_states).map(|t| match t == certain {
-                    true => q(rng.random_range(1..5), 1),
-                    false => q(rng.random_range(0..3), 1),
+                    true => ratio(rng.random_range(1..5), 1),
+                    false => ratio(rng.random_range(0..3), 1),
                 }));
             }
             normalised(n_states, &weights)
         };
         let (kernel, moved_rows) = (kernel_rows(rng, rows), kernel_rows(rng, n_actions));
-        let weights: Vec<_> = (0..n_states).map(|_| q(rng.random_range(1..6), 1)).collect();
-        let reward = |rng: &mut ChaCha8Rng| (0..rows).map(|_| q(rng.random_range(0..=4), 4)).collect();
+        let weights: Vec<_> = (0..n_states).map(|_| ratio(rng.random_range(1..6), 1)).collect();
+        let reward = |rng: &mut ChaCha8Rng| (0..rows).map(|_| ratio(rng.random_range(0..=4), 4)).collect();
         let (rewards, moved_rewards) = (reward(rng), reward(rng));
         let response = |rng: &mut ChaCha8Rng| {
-            let weights: Vec<_> = (0..rows).map(|_| q(rng.random_range(0..4), 1)).collect();
+            let weights: Vec<_> = (0..rows).map(|_| ratio(rng.random_range(0..4), 1)).collect();
             let strength = choice(rng, &[(0, 1), (1, 10_000), (1, 100), (1, 4), (1, 1)]);
             statistic(n_actions, &weights, &strength)
         };
@@ -563,12 +559,12 @@ impl Case for AffineCase {
         };
         offer(&|c| c.transition_statistic.fill(Rational::zero()));
         offer(&|c| c.reward_statistic.fill(Rational::zero()));
-        offer(&|c| c.gamma = q(0, 1));
-        offer(&|c| c.gamma = q(1, 2));
-        offer(&|c| c.entropy = q(0, 1));
-        offer(&|c| c.entropy = q(1, 1));
-        let uniform = || vec![q(1, self.n_actions as i64); self.policy.len()];
-        offer(&|c| c.initial.fill(q(1, self.initial.len() as i64)));
+        offer(&|c| c.gamma = ratio(0, 1));
+        offer(&|c| c.gamma = ratio(1, 2));
+        offer(&|c| c.entropy = ratio(0, 1));
+        offer(&|c| c.entropy = ratio(1, 1));
+        let uniform = || vec![ratio(1, self.n_actions as i64); self.policy.len()];
+        offer(&|c| c.initial.fill(ratio(1, self.initial.len() as i64)));
         offer(&|c| c.policy = uniform());
         offer(&|c| c.other = uniform());
         for i in 0..self.rewards.len() {

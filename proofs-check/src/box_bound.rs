@@ -260,12 +260,8 @@ mod tests {
     use crate::claim::Effort;
     use crate::family::{corners, first_state};
     use crate::survey::Case;
-    use pemdp::arithmetic::Rational;
+    use pemdp::arithmetic::{Rational, ratio};
     use rand::RngExt;
-
-    fn q(n: i64, d: i64) -> Rational {
-        Rational::from_ratio(n, d)
-    }
 
     fn logits(family: &Family) -> Vec<f64> {
         family.weights.iter().map(|w| w.approximate().ln()).collect()
@@ -279,12 +275,12 @@ mod tests {
     /// times `((1, -1), (-1, 1))`: the norm is `2 /(6 sqrt 3) / (1-gamma)` at most.
     fn bandit() -> Family {
         Family::new(
-            q(1, 2),
+            ratio(1, 2),
             first_state(1),
-            vec![q(1, 1); 2],
+            vec![ratio(1, 1); 2],
             vec![0],
-            vec![q(1, 1); 2],
-            vec![q(1, 1), q(0, 1)],
+            vec![ratio(1, 1); 2],
+            vec![ratio(1, 1), ratio(0, 1)],
         )
     }
 
@@ -307,7 +303,7 @@ mod tests {
         let effort = Effort { seed: 4, instances: 20 };
         for i in 0..20 {
             let mut rng = effort.random("members", i);
-            let family = Family { gamma: q(1, 2), ..Family::random(&mut rng, 2) };
+            let family = Family { gamma: ratio(1, 2), ..Family::random(&mut rng, 2) };
             let centre = logits(&family);
             let sides: Vec<Interval> = centre.iter().map(|&x| side(x, 0.125)).collect();
             let Some(set) = hessian(&family, &sides) else { continue };
@@ -327,7 +323,7 @@ mod tests {
     #[test]
     fn the_norm_of_a_bandit_is_decided_closely() {
         let sides = [Interval::point(0.0), side(0.0, 2.0)];
-        let limit = |n: i64| Between::sqrt(&q(4, 27)).times(&q(n, 1000));
+        let limit = |n: i64| Between::sqrt(&ratio(4, 27)).times(&ratio(n, 1000));
         let decide = |n: i64, boxes: usize| decide_on_box(&bandit(), &sides, &limit(n), boxes);
         let most = 2.0 / 27f64.sqrt();
         match decide(1010, 20_000) {
@@ -348,7 +344,7 @@ mod tests {
     /// Away from where it curves, the same limit that fails on the whole holds.
     #[test]
     fn the_box_matters() {
-        let limit = Between::exactly(q(1, 5));
+        let limit = Between::exactly(ratio(1, 5));
         let on = |x: f64| decide_on_box(&bandit(), &[side(0.0, 0.5), side(x, 0.5)], &limit, 5000);
         assert!(matches!(on(4.0), BoxVerdict::Proved { .. }));
         assert!(matches!(on(1.3), BoxVerdict::Refuted { .. }));

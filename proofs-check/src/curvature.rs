@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::family::Family;
     use num_traits::{One, Zero};
-    use pemdp::arithmetic::{Ball, Rational};
+    use pemdp::arithmetic::{Ball, Rational, ratio};
 
     /// The walk as a family: states 0..n, then the left and the right end.
     fn family(ruin: Ruin, weight: Rational) -> Family {
@@ -204,26 +204,25 @@ mod tests {
         let weights = (0..states).flat_map(|_| [Rational::one(), weight.clone()]).collect();
         let rewards = (0..states).flat_map(|s| [q(s == n + 1), q(s == n + 1)]).collect();
         let initial = (0..states).map(|s| q(s as i64 + 1 == ruin.start)).collect();
-        let gamma = Rational::one() - Rational::from_ratio(1, ruin.horizon);
+        let gamma = Rational::one() - ratio(1, ruin.horizon);
         Family::new(gamma, initial, weights, vec![0; states], base, rewards)
     }
 
     #[test]
     fn the_closed_form_is_the_curvature_of_the_walk() {
         for (n, start) in [(1, 1), (3, 1), (4, 3)] {
-            let weight = Rational::from_ratio(2, 3);
+            let weight = ratio(2, 3);
             let ruin = Ruin { horizon: 10, n, start, logit: (2f64 / 3.0).ln() };
             let family = family(ruin, weight);
             // u'Hu with u = (-1, 1) at the interior states and u'u = 2n.
             let direction: Vec<Rational> = (0..family.n_parameters())
                 .map(|k| {
-                    let sign = Rational::from_ratio(if k % 2 == 1 { 1 } else { -1 }, 1);
+                    let sign = ratio(if k % 2 == 1 { 1 } else { -1 }, 1);
                     if k < 2 * n as usize { sign } else { Rational::zero() }
                 })
                 .collect();
             let product = family.hessian_product(&direction).unwrap();
-            let exact =
-                Rational::sum_of_products(direction.iter().zip(&product)) / Rational::from_ratio(2 * n, 1);
+            let exact = Rational::sum_of_products(direction.iter().zip(&product)) / ratio(2 * n, 1);
             let closed = ruin.curvature::<Ball>();
             assert!(((closed.midpoint() - exact.approximate()) / exact.approximate()).abs() < 1e-12);
         }

@@ -117,34 +117,31 @@ pub fn pivots(n: usize, matrix: &[Rational]) -> Option<Vec<Rational>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn q(n: i64, d: i64) -> Rational {
-        Rational::from_ratio(n, d)
-    }
+    use pemdp::arithmetic::ratio;
 
     #[test]
     fn square_roots_are_enclosed() {
-        assert_eq!(Between::sqrt(&q(4, 9)), Between::exactly(q(2, 3)));
-        let two = Between::sqrt(&q(2, 1));
-        assert!(&two.low * &two.low < q(2, 1) && q(2, 1) < &two.high * &two.high);
+        assert_eq!(Between::sqrt(&ratio(4, 9)), Between::exactly(ratio(2, 3)));
+        let two = Between::sqrt(&ratio(2, 1));
+        assert!(&two.low * &two.low < ratio(2, 1) && ratio(2, 1) < &two.high * &two.high);
         assert!((two.high - two.low).approximate() < 1e-40);
     }
 
     #[test]
     fn margins_have_the_sign_of_the_truth() {
-        let at = |n| Between::exactly(q(n, 1));
+        let at = |n| Between::exactly(ratio(n, 1));
         assert_eq!(margin(&at(1), &at(2)), Some(0.5));
         assert_eq!(margin(&at(2), &at(1)), Some(-0.5));
         assert_eq!(margin(&at(2), &at(2)), Some(0.0));
-        let wide = Between { low: q(1, 1), high: q(3, 1) };
+        let wide = Between { low: ratio(1, 1), high: ratio(3, 1) };
         assert_eq!(margin(&wide, &at(2)), None);
-        assert_eq!(identity_margin(&[q(1, 2)], &[q(1, 2)]), 0.0);
-        assert!(identity_margin(&[q(1, 2)], &[q(1, 3)]) < 0.0);
+        assert_eq!(identity_margin(&[ratio(1, 2)], &[ratio(1, 2)]), 0.0);
+        assert!(identity_margin(&[ratio(1, 2)], &[ratio(1, 3)]) < 0.0);
     }
 
     #[test]
     fn definiteness_is_decided() {
-        let matrix = |entries: [i64; 9]| entries.map(|n| q(n, 1)).to_vec();
+        let matrix = |entries: [i64; 9]| entries.map(|n| ratio(n, 1)).to_vec();
         assert!(is_semidefinite(3, &matrix([2, 1, 0, 1, 2, 1, 0, 1, 2])));
         assert!(is_semidefinite(3, &matrix([1, 1, 0, 1, 1, 0, 0, 0, 0])), "singular");
         assert!(!is_semidefinite(3, &matrix([1, 2, 0, 2, 1, 0, 0, 0, 1])));

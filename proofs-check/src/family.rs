@@ -1,7 +1,7 @@
 //! Instances: exponential families in fractions, with logistic rewards.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Dual, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Dual, Field, Rational, Transcendental, ratio};
 use pemdp::environments::RationalFamily;
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::{Parametrisation, Policy, Weights};
@@ -173,13 +173,13 @@ impl Family {
     /// `L_r = max |dr/dtheta|` over all `theta`: a logistic function has slope
     /// at most 1/4.
     pub fn reward_slope(&self) -> Rational {
-        self.largest_amplitude() * Rational::from_ratio(1, 4)
+        self.largest_amplitude() * ratio(1, 4)
     }
 
     /// `C2_r >= max |d2r/dtheta2|` over all `theta`: `1/(6 sqrt 3)` for a
     /// logistic function, rounded up.
     pub fn reward_curvature(&self) -> Rational {
-        self.largest_amplitude() * Rational::from_ratio(962_251, 10_000_000)
+        self.largest_amplitude() * ratio(962_251, 10_000_000)
     }
 
     fn largest_amplitude(&self) -> Rational {
@@ -269,12 +269,8 @@ impl<T: Field> Pullback<T> for LogisticPullback<'_, T> {
     }
 }
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 fn integers(entries: &[i64]) -> Vec<Rational> {
-    entries.iter().map(|&n| q(n, 1)).collect()
+    entries.iter().map(|&n| ratio(n, 1)).collect()
 }
 
 /// `rho` with all mass on the first of `n` states.
@@ -289,7 +285,7 @@ pub fn corners() -> Vec<Family> {
     let two = |gamma: Rational, weights: &[i64], psi: &[i64], base: &[i64], rewards: &[i64]| {
         Family::new(
             gamma,
-            vec![q(1, 3), q(2, 3)],
+            vec![ratio(1, 3), ratio(2, 3)],
             integers(weights),
             psi.to_vec(),
             integers(base),
@@ -297,11 +293,11 @@ pub fn corners() -> Vec<Family> {
         )
     };
     let mixed = [1, 2, 3, 1, 1, 1, 2, 5];
-    let responding = two(q(1, 2), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]);
+    let responding = two(ratio(1, 2), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]);
     let mut logistic = responding.clone();
     logistic.amplitudes = integers(&[1, -2, 3, 0]);
     let three = Family::new(
-        q(4, 5),
+        ratio(4, 5),
         first_state(3),
         integers(&[1, 2, 1, 1, 3, 1]),
         vec![-1, 0, 1],
@@ -310,17 +306,17 @@ pub fn corners() -> Vec<Family> {
     );
     // Two copies of one state beside a third.
     let duplicated = Family::new(
-        q(2, 3),
-        vec![q(1, 2), q(1, 2), q(0, 1)],
+        ratio(2, 3),
+        vec![ratio(1, 2), ratio(1, 2), ratio(0, 1)],
         integers(&[1, 2, 1, 2, 1, 1]),
         vec![1, 1, 0],
         integers(&[1, 1, 1, 2, 2, 1, 1, 1, 1, 2, 2, 1, 1, 0, 1, 0, 1, 1]),
         integers(&[1, 0, 1, 0, 0, 2]),
     );
     vec![
-        Family::new(q(9, 10), first_state(1), integers(&[1]), vec![0], integers(&[1]), integers(&[1])),
+        Family::new(ratio(9, 10), first_state(1), integers(&[1]), vec![0], integers(&[1]), integers(&[1])),
         Family::new(
-            q(9, 10),
+            ratio(9, 10),
             first_state(1),
             integers(&[1, 99]),
             vec![0],
@@ -329,25 +325,28 @@ pub fn corners() -> Vec<Family> {
         ),
         // T2a: one action.
         Family::new(
-            q(1, 2),
+            ratio(1, 2),
             first_state(2),
             integers(&[1, 1]),
             vec![0, 1],
             integers(&[1; 4]),
             integers(&[0, 1]),
         ),
-        two(q(0, 1), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
+        two(ratio(0, 1), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
         responding.clone(),
         logistic,
-        two(q(999, 1000), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
+        two(ratio(999, 1000), &[1, 2, 3, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
         // Deterministic and periodic; absorbing; disconnected.
-        two(q(9, 10), &[1, 1, 1, 1], &[0, 1], &[0, 1, 0, 1, 1, 0, 1, 0], &[1, 0, 0, 1]),
-        two(q(9, 10), &[1, 2, 1, 1], &[0, 1], &[1, 1, 0, 1, 0, 1, 0, 1], &[0, 0, 1, 1]),
-        two(q(9, 10), &[1, 2, 2, 1], &[0, 1], &[1, 0, 1, 0, 0, 1, 0, 1], &[1, 0, 0, 1]),
+        two(ratio(9, 10), &[1, 1, 1, 1], &[0, 1], &[0, 1, 0, 1, 1, 0, 1, 0], &[1, 0, 0, 1]),
+        two(ratio(9, 10), &[1, 2, 1, 1], &[0, 1], &[1, 1, 0, 1, 0, 1, 0, 1], &[0, 0, 1, 1]),
+        two(ratio(9, 10), &[1, 2, 2, 1], &[0, 1], &[1, 0, 1, 0, 0, 1, 0, 1], &[1, 0, 0, 1]),
         duplicated,
         // Near-deterministic policies and huge logits.
-        two(q(1, 2), &[1, 1_000_000, 1_000_000, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
-        Family { weights: vec![q(1, 1 << 40), q(1 << 40, 1), q(1, 1), q(1, 1)], ..responding.clone() },
+        two(ratio(1, 2), &[1, 1_000_000, 1_000_000, 1], &[0, 1], &mixed, &[1, -1, 0, 2]),
+        Family {
+            weights: vec![ratio(1, 1 << 40), ratio(1 << 40, 1), ratio(1, 1), ratio(1, 1)],
+            ..responding.clone()
+        },
         Family { rewards: integers(&[0; 4]), ..responding.clone() },
         responding.without_response(),
         three,
@@ -364,30 +363,30 @@ impl Case for Family {
         let n_actions = rng.random_range(1..=3.min(1 + size));
         let rows = n_states * n_actions;
         let gamma = match rng.random_range(0..8) {
-            0 => q(0, 1),
-            1 => q(99, 100),
-            _ => q(rng.random_range(1..20), 20),
+            0 => ratio(0, 1),
+            1 => ratio(99, 100),
+            _ => ratio(rng.random_range(1..20), 20),
         };
         let initial = match rng.random_range(0..2) {
             0 => first_state(n_states),
             _ => {
                 let parts: Vec<i64> = (0..n_states).map(|_| rng.random_range(1..6)).collect();
                 let total = parts.iter().sum();
-                parts.iter().map(|&part| q(part, total)).collect()
+                parts.iter().map(|&part| ratio(part, total)).collect()
             }
         };
         let extreme = rng.random_bool(0.2);
         let weight = |rng: &mut ChaCha8Rng| match extreme {
-            true => q(rng.random_range(1..2000), rng.random_range(1..2000)),
-            false => q(rng.random_range(1..9), rng.random_range(1..9)),
+            true => ratio(rng.random_range(1..2000), rng.random_range(1..2000)),
+            false => ratio(rng.random_range(1..9), rng.random_range(1..9)),
         };
         let mut base = Vec::with_capacity(rows * n_states);
         for _ in 0..rows {
             let certain = rng.random_range(0..n_states);
             let sparse = rng.random_bool(0.5);
             base.extend((0..n_states).map(|t| match t == certain || !sparse {
-                true => q(rng.random_range(1..7), 1),
-                false => q(rng.random_range(0..2), 1),
+                true => ratio(rng.random_range(1..7), 1),
+                false => ratio(rng.random_range(0..2), 1),
             }));
         }
         let mut family = Self::new(
@@ -439,7 +438,7 @@ impl Case for Family {
         offer(&|f| f.amplitudes.fill(Rational::zero()));
         offer(&|f| f.psi.fill(0));
         offer(&|f| f.initial = first_state(f.psi.len()));
-        offer(&|f| f.gamma = q(1, 2));
+        offer(&|f| f.gamma = ratio(1, 2));
         offer(&|f| f.weights.fill(Rational::one()));
         for i in 0..self.rewards.len() {
             offer(&|f| f.rewards[i] = Rational::zero());

@@ -49,11 +49,11 @@ pub fn exponents(q: &Rational, basis: &[BigInt]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pemdp::arithmetic::Field;
+    use pemdp::arithmetic::{Field, ratio};
 
     #[test]
     fn fractions_are_products_of_the_basis() {
-        let fractions = [(12, 35), (18, 7), (1, 5), (4, 9), (1, 1)].map(|(n, d)| Rational::from_ratio(n, d));
+        let fractions = [(12, 35), (18, 7), (1, 5), (4, 9), (1, 1)].map(|(n, d)| ratio(n, d));
         let basis = coprime_basis(fractions.iter());
         for (i, b) in basis.iter().enumerate() {
             assert!(basis[..i].iter().all(|c| b.gcd(c).is_one()), "{basis:?}");

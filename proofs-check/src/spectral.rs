@@ -147,15 +147,11 @@ pub fn norm(n: usize, entries: &[f64]) -> (f64, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pemdp::arithmetic::Interval;
-
-    fn q(n: i64, d: i64) -> Rational {
-        Rational::from_ratio(n, d)
-    }
+    use pemdp::arithmetic::{Interval, ratio};
 
     /// Eigenvalues 1/3 (2 +- 1) and, beside them, -1/3.
     fn thirds(sign: i64) -> Symmetric {
-        let entries = [2, 1, 0, 1, 2, 0, 0, 0, -1].map(|n| q(sign * n, 3));
+        let entries = [2, 1, 0, 1, 2, 0, 0, 0, -1].map(|n| ratio(sign * n, 3));
         Symmetric::new(3, &entries).unwrap()
     }
 
@@ -164,7 +160,7 @@ mod tests {
         for sign in [1, -1] {
             let matrix = thirds(sign);
             assert!((matrix.norm().0 - 1.0).abs() < 1e-12);
-            let at = |n: i64, d: i64| matrix.at_most(&Between::exactly(q(n, d)));
+            let at = |n: i64, d: i64| matrix.at_most(&Between::exactly(ratio(n, d)));
             assert!(matches!(at(2, 1), Outcome::Decided(m) if (m - 0.5).abs() < 1e-12));
             assert!(matches!(at(1, 2), Outcome::Decided(m) if (m + 0.5).abs() < 1e-12));
             assert!(matches!(at(1_000_000_001, 1_000_000_000), Outcome::Decided(m) if m >= 0.0));
@@ -177,9 +173,9 @@ mod tests {
     #[test]
     fn one_large_eigenvalue_of_either_sign_is_seen() {
         for entries in [[3, 0, 0, 1], [-3, 0, 0, 1], [0, 3, 3, 0]] {
-            let matrix = Symmetric::new(2, &entries.map(|n| q(n, 1))).unwrap();
-            assert_eq!(matrix.at_most(&Between::exactly(q(3, 1))), Outcome::Decided(0.0));
-            assert!(matrix.at_most(&Between::exactly(q(299, 100))).is_violation());
+            let matrix = Symmetric::new(2, &entries.map(|n| ratio(n, 1))).unwrap();
+            assert_eq!(matrix.at_most(&Between::exactly(ratio(3, 1))), Outcome::Decided(0.0));
+            assert!(matrix.at_most(&Between::exactly(ratio(299, 100))).is_violation());
         }
     }
 
@@ -187,7 +183,7 @@ mod tests {
     fn widths_count_against_either_decision() {
         let wide = |r: f64| Interval::new(1.0 - r, 1.0 + r).unwrap();
         let matrix = |r: f64| Symmetric::new(2, &[wide(r), wide(r), wide(1.0), wide(r)]).unwrap();
-        let at = |r: f64, n: i64, d: i64| matrix(r).at_most(&Between::exactly(q(n, d)));
+        let at = |r: f64, n: i64, d: i64| matrix(r).at_most(&Between::exactly(ratio(n, d)));
         // All ones has norm 2; with radii 1/4 it lies in [1.5, 2.5].
         assert!(matches!(at(0.25, 5, 2), Outcome::Decided(m) if m >= 0.0));
         assert_eq!(at(0.25, 9, 4), Outcome::Undecided);
@@ -198,9 +194,9 @@ mod tests {
 
     #[test]
     fn nothing_is_within_nothing() {
-        let zero = Symmetric::new(2, &[0, 0, 0, 0].map(|n| q(n, 1))).unwrap();
-        assert_eq!(zero.at_most(&Between::exactly(q(0, 1))), Outcome::Decided(1.0));
-        let tiny = Symmetric::new(1, &[q(1, 1 << 60)]).unwrap();
-        assert!(tiny.at_most(&Between::exactly(q(0, 1))).is_violation());
+        let zero = Symmetric::new(2, &[0, 0, 0, 0].map(|n| ratio(n, 1))).unwrap();
+        assert_eq!(zero.at_most(&Between::exactly(ratio(0, 1))), Outcome::Decided(1.0));
+        let tiny = Symmetric::new(1, &[ratio(1, 1 << 60)]).unwrap();
+        assert!(tiny.at_most(&Between::exactly(ratio(0, 1))).is_violation());
     }
 }

@@ -1,6 +1,7 @@
 //! Holding a statement against instances: corners, random families of growing
 //! size, then a search for the worst; what is found is shrunk.
 
+use pemdp::arithmetic::{Field, Rational, ratio};
 use rand::Rng;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -254,8 +255,7 @@ pub fn refute<C: Case>(
 
 /// A fraction with a short denominator near `x`: ten significant bits, so that
 /// exact arithmetic on searched instances stays cheap.
-pub fn short_fraction(x: f64) -> pemdp::arithmetic::Rational {
-    use pemdp::arithmetic::{Field, Rational};
+pub fn short_fraction(x: f64) -> Rational {
     if !x.is_finite() || x == 0.0 {
         return Rational::from_integer(0.into());
     }
@@ -265,7 +265,6 @@ pub fn short_fraction(x: f64) -> pemdp::arithmetic::Rational {
 }
 
 /// A random small fraction `n/d` with `|n| <= bound d`.
-pub fn random_fraction(rng: &mut impl Rng, bound: i64, denominator: i64) -> pemdp::arithmetic::Rational {
-    use pemdp::arithmetic::{Field, Rational};
-    Rational::from_ratio(rng.random_range(-bound * denominator..=bound * denominator), denominator)
+pub fn random_fraction(rng: &mut impl Rng, bound: i64, denominator: i64) -> Rational {
+    ratio(rng.random_range(-bound * denominator..=bound * denominator), denominator)
 }

@@ -8,16 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Rational, ratio};
 use proofs_check::certificate::{self, CERTIFICATE_FORMAT, ClaimCertificate};
 use proofs_check::claims::CLAIMS;
 use proofs_check::family::Family;
 use proofs_check::suite::{Settings, Work, run};
 use serde_json::{Value, json};
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
 
 /// What a small run of all claims writes.
 fn written() -> Vec<ClaimCertificate> {
@@ -28,11 +24,12 @@ fn written() -> Vec<ClaimCertificate> {
 
 /// Two states, two actions, a responding reward.
 fn responding() -> Family {
-    let integers = |entries: &[i64]| entries.iter().map(|&n| q(n, 1)).collect::<Vec<_>>();
+    let integers = |entries: &[i64]| entries.iter().map(|&n| ratio(n, 1)).collect::<Vec<_>>();
     let base = integers(&[1, 2, 3, 1, 1, 1, 2, 5]);
     let weights = integers(&[1, 2, 3, 1]);
     let rewards = integers(&[1, -1, 0, 2]);
-    let mut family = Family::new(q(1, 2), vec![q(1, 3), q(2, 3)], weights, vec![0, 1], base, rewards);
+    let mut family =
+        Family::new(ratio(1, 2), vec![ratio(1, 3), ratio(2, 3)], weights, vec![0, 1], base, rewards);
     family.amplitudes = integers(&[1, -2, 3, 1]);
     family
 }
@@ -102,14 +99,14 @@ fn certificates_are_fractions_in_files_of_their_own() {
 
 #[test]
 fn a_constant_that_does_not_hold_has_no_certificate() {
-    assert_eq!(certificate::curvature("x", "L5x", &responding(), &q(1, 10)), None);
+    assert_eq!(certificate::curvature("x", "L5x", &responding(), &ratio(1, 10)), None);
 }
 
 #[test]
 fn decimals_become_fractions_and_nothing_changes_unnoticed() {
     let write = |x: Value| {
         let problem = json!({"x": x});
-        certificate::performance_difference("x", &problem, &problem, &q(1, 2), &q(1, 2)).document
+        certificate::performance_difference("x", &problem, &problem, &ratio(1, 2), &ratio(1, 2)).document
     };
     let written = write(json!([0.75, "0.44", -1.5, 2, "-0.5", "3/4", "word", null]));
     assert_eq!(written["problem"]["x"], json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]));

@@ -2,13 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::oracle::examples;
 use pemdp::problem::{Problem, Reading};
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
 
 /// Value and gradient of a problem.
 fn solve(json: &str) -> (Rational, Vec<Rational>) {
@@ -35,32 +31,32 @@ fn local_maximum(w: &Rational) -> (Rational, Rational) {
 
 #[test]
 fn a_ascent_can_end_in_an_interior_local_maximum() {
-    assert_eq!(local_maximum(&q(1, 1)).0, q(8100, 6001));
+    assert_eq!(local_maximum(&ratio(1, 1)).0, ratio(8100, 6001));
     // The derivative changes sign from + to - near w = e^-4.605 and w = e^4.605.
-    for (w, value) in [(q(1, 100), 6.0), (q(100, 1), 7.5)] {
-        let (below, above) = (&w * q(99, 100), &w * q(101, 100));
-        assert!(local_maximum(&below).1 > q(0, 1) && local_maximum(&above).1 < q(0, 1));
+    for (w, value) in [(ratio(1, 100), 6.0), (ratio(100, 1), 7.5)] {
+        let (below, above) = (&w * ratio(99, 100), &w * ratio(101, 100));
+        assert!(local_maximum(&below).1 > ratio(0, 1) && local_maximum(&above).1 < ratio(0, 1));
         assert!((local_maximum(&w).0.approximate() - value).abs() < 2e-3);
     }
     // Between them there is a minimum: ascent from either side does not cross it.
-    assert!(local_maximum(&q(1, 2)).1 < q(0, 1));
-    assert!(local_maximum(&q(2, 1)).1 > q(0, 1));
+    assert!(local_maximum(&ratio(1, 2)).1 < ratio(0, 1));
+    assert!(local_maximum(&ratio(2, 1)).1 > ratio(0, 1));
 }
 
 #[test]
 fn b_the_basin_boundary_is_four_ninths() {
     let at = |p: &Rational| {
-        let weights = format!("[\"{p}\", \"{}\"]", q(1, 1) - p);
+        let weights = format!("[\"{p}\", \"{}\"]", ratio(1, 1) - p);
         solve(&varied("two-basins", r#"["0.44", "0.56"]"#, &weights))
     };
-    let (value, gradient) = at(&q(4, 9));
-    assert_eq!(gradient, [q(0, 1), q(0, 1)]);
-    assert_eq!(value, q(8, 9));
-    assert!(at(&q(11, 25)).1[0] < q(0, 1) && at(&q(9, 20)).1[0] > q(0, 1));
+    let (value, gradient) = at(&ratio(4, 9));
+    assert_eq!(gradient, [ratio(0, 1), ratio(0, 1)]);
+    assert_eq!(value, ratio(8, 9));
+    assert!(at(&ratio(11, 25)).1[0] < ratio(0, 1) && at(&ratio(9, 20)).1[0] > ratio(0, 1));
     // V = (p^2 + .8 (1-p)^2)/(1-gamma): its limits are 2 and 8/5.
-    for p in [q(1, 1_000_000), q(999_999, 1_000_000)] {
-        let other = q(1, 1) - &p;
-        assert_eq!(at(&p).0, q(2, 1) * (&p * &p + q(4, 5) * &other * &other));
+    for p in [ratio(1, 1_000_000), ratio(999_999, 1_000_000)] {
+        let other = ratio(1, 1) - &p;
+        assert_eq!(at(&p).0, ratio(2, 1) * (&p * &p + ratio(4, 5) * &other * &other));
     }
 }
 
@@ -71,14 +67,14 @@ fn c_the_value_tends_to_a_limit_below_its_supremum() {
         let (value, gradient) = solve(&json);
         (value, gradient[0].clone())
     };
-    let c = q(3, 4);
+    let c = ratio(3, 4);
     for (n, d) in [(1, 100), (1, 4), (1, 2), (1, 1), (5, 1), (100, 1)] {
-        let w = q(n, d);
+        let w = ratio(n, d);
         let (value, gradient) = at(&w);
-        let total = q(1, 1) + &w + &w * &w;
+        let total = ratio(1, 1) + &w + &w * &w;
         assert_eq!(value, (&c + &w * &w) / &total); // gamma/(1-gamma) = 1
         // dV/dtheta = w (w^2 + 2 (1-c) w - c) / (1 + w + w^2)^2
-        let root = &w * &w + q(2, 1) * (q(1, 1) - &c) * &w - &c;
+        let root = &w * &w + ratio(2, 1) * (ratio(1, 1) - &c) * &w - &c;
         assert_eq!(gradient, &w * root / (&total * &total));
     }
 }
@@ -86,45 +82,45 @@ fn c_the_value_tends_to_a_limit_below_its_supremum() {
 #[test]
 fn the_loan_has_three_different_points() {
     let at = |p: &Rational| {
-        let values = format!("[[\"{p}\", \"{}\"]]", q(1, 1) - p);
+        let values = format!("[[\"{p}\", \"{}\"]]", ratio(1, 1) - p);
         let (value, gradient) = solve(&varied("loan", "[[0.5, 0.5]]", &values));
         (value, &gradient[0] - &gradient[1])
     };
-    // V = p (2 q(p) - 1)/(1 - gamma) with q(p) = 3/4 - p/2.
-    for p in [q(0, 1), q(1, 4), q(1, 3), q(1, 2), q(1, 1)] {
-        assert_eq!(at(&p).0, q(2, 1) * &p * (q(1, 2) - &p));
+    // V = p (2 ratio(p) - 1)/(1 - gamma) with ratio(p) = 3/4 - p/2.
+    for p in [ratio(0, 1), ratio(1, 4), ratio(1, 3), ratio(1, 2), ratio(1, 1)] {
+        assert_eq!(at(&p).0, ratio(2, 1) * &p * (ratio(1, 2) - &p));
     }
-    let (optimum, slope) = at(&q(1, 4));
-    assert_eq!((optimum, slope), (q(1, 8), q(0, 1)));
-    assert_eq!(at(&q(1, 2)).0, q(0, 1), "zero profit at the stable point");
-    assert!(at(&q(1, 1)).0 < q(0, 1), "and a loss where the first fit leads");
+    let (optimum, slope) = at(&ratio(1, 4));
+    assert_eq!((optimum, slope), (ratio(1, 8), ratio(0, 1)));
+    assert_eq!(at(&ratio(1, 2)).0, ratio(0, 1), "zero profit at the stable point");
+    assert!(at(&ratio(1, 1)).0 < ratio(0, 1), "and a loss where the first fit leads");
 }
 
 #[test]
 fn the_loan_has_the_same_points_as_an_mdp() {
     let at = |p: &Rational| {
-        let values = format!("[\"{p}\", \"{}\"]", q(1, 1) - p);
+        let values = format!("[\"{p}\", \"{}\"]", ratio(1, 1) - p);
         let json = varied("loan-mdp", "[1, 2]", &values);
         solve(&json.replace("\"weights\"", "\"probabilities\"").replace("[1, 1]", "[\"1/2\", \"1/2\"]")).0
     };
-    assert_eq!(at(&q(1, 4)), q(1, 24));
-    assert_eq!(at(&q(1, 2)), q(0, 1));
+    assert_eq!(at(&ratio(1, 4)), ratio(1, 24));
+    assert_eq!(at(&ratio(1, 2)), ratio(0, 1));
     // gamma p (k q - l)/(1 - gamma^2)
-    for p in [q(1, 8), q(1, 3), q(3, 4), q(1, 1)] {
-        assert_eq!(at(&p), q(2, 3) * &p * (q(1, 2) - &p));
+    for p in [ratio(1, 8), ratio(1, 3), ratio(3, 4), ratio(1, 1)] {
+        assert_eq!(at(&p), ratio(2, 3) * &p * (ratio(1, 2) - &p));
     }
 }
 
 #[test]
 fn the_coin_has_its_three_risks() {
     let at = |theta: &Rational| {
-        let p = q(1, 2) + theta;
-        let values = format!("[[\"{p}\", \"{}\"]]", q(1, 1) - &p);
+        let p = ratio(1, 2) + theta;
+        let values = format!("[[\"{p}\", \"{}\"]]", ratio(1, 1) - &p);
         let (value, gradient) = solve(&varied("coin", "[[0.75, 0.25]]", &values));
         (-value, &gradient[0] - &gradient[1])
     };
-    assert_eq!(at(&q(1, 8)).0, q(29, 128), "fitted once");
-    assert_eq!(at(&q(1, 6)).0, q(2, 9), "stable");
-    let (risk, slope) = at(&q(1, 4));
-    assert_eq!((risk, slope), (q(7, 32), q(0, 1)), "optimal");
+    assert_eq!(at(&ratio(1, 8)).0, ratio(29, 128), "fitted once");
+    assert_eq!(at(&ratio(1, 6)).0, ratio(2, 9), "stable");
+    let (risk, slope) = at(&ratio(1, 4));
+    assert_eq!((risk, slope), (ratio(7, 32), ratio(0, 1)), "optimal");
 }

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use num_traits::Zero;
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::policy::{Probabilities, Weights};
@@ -15,10 +15,6 @@ use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use proofs_check::claim::Effort;
 use proofs_check::family::{Family, corners};
 use proofs_check::survey::Case;
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
 
 fn example(name: &str) -> Problem {
     Problem::from_json(&examples::example(name).unwrap().to_json(), Reading::Exact).unwrap()
@@ -49,7 +45,7 @@ fn directly(problem: &Problem, (state, action): (usize, usize), w: &Rational) ->
 fn check(problem: &Problem, at: (usize, usize)) -> Landscape {
     let landscape = Landscape::along(problem, at.0, at.1).unwrap();
     let points = &landscape.critical_points;
-    for w in [q(1, 1000), q(1, 7), q(2, 3), q(1, 1), q(13, 5), q(900, 1)] {
+    for w in [ratio(1, 1000), ratio(1, 7), ratio(2, 3), ratio(1, 1), ratio(13, 5), ratio(900, 1)] {
         let (value, slope) = directly(problem, at, &w);
         assert_eq!((landscape.at(&w), landscape.slope_at(&w)), (value, slope));
     }
@@ -82,14 +78,14 @@ fn check(problem: &Problem, at: (usize, usize)) -> Landscape {
     // to the limits.
     let mut ends = vec![Rational::zero()];
     ends.extend(points.iter().flat_map(|c| [c.low.clone(), c.high.clone()]));
-    ends.push(ends.last().unwrap() * q(2, 1) + q(1, 1));
+    ends.push(ends.last().unwrap() * ratio(2, 1) + ratio(1, 1));
     for gap in ends.chunks(2) {
-        let inside = [q(1, 100), q(1, 2), q(99, 100)].map(|x| &gap[0] + (&gap[1] - &gap[0]) * x);
+        let inside = [ratio(1, 100), ratio(1, 2), ratio(99, 100)].map(|x| &gap[0] + (&gap[1] - &gap[0]) * x);
         let signs = inside.map(|w| directly(problem, at, &w).1.cmp(&Rational::zero()));
         assert!(signs.iter().all(|sign| sign == &signs[0]), "{signs:?} in {gap:?}");
         assert!(signs[0].is_ne() || points.is_empty());
     }
-    for (limit, w) in landscape.limits.iter().zip([q(2, 1).power(-200), q(2, 1).power(200)]) {
+    for (limit, w) in landscape.limits.iter().zip([ratio(2, 1).power(-200), ratio(2, 1).power(200)]) {
         let difference = (directly(problem, at, &w).0 - limit).approximate().abs();
         assert!(difference < 1e-30 * 1e6, "{difference}");
     }
@@ -103,19 +99,19 @@ fn a_has_two_maxima_and_a_minimum() {
     let [first, _, second] = landscape.critical_points.as_slice() else { panic!() };
     assert!((first.value[0].approximate() - 6.0).abs() < 2e-3 && (first.theta()[0] + 4.605).abs() < 1e-3);
     assert!((second.value[0].approximate() - 7.5).abs() < 2e-3 && (second.theta()[0] - 4.605).abs() < 1e-3);
-    assert_eq!(landscape.limits, [q(0, 1), q(0, 1)]);
+    assert_eq!(landscape.limits, [ratio(0, 1), ratio(0, 1)]);
     assert_eq!(landscape.supremum().1, End::Critical(2));
-    let basin = landscape.basin(&q(1, 7)).unwrap();
+    let basin = landscape.basin(&ratio(1, 7)).unwrap();
     assert_eq!(basin.end, End::Critical(0));
     assert!(landscape.slope_sign(basin.high.as_ref().unwrap()).is_lt());
     assert!(basin.low.is_zero() || landscape.slope_sign(&basin.low).is_gt());
-    let ceiling = q(7, 1);
+    let ceiling = ratio(7, 1);
     assert!(landscape.is_below(&ceiling, &basin.low, basin.high.as_ref()));
-    assert!(!landscape.is_below(&q(59, 10), &basin.low, basin.high.as_ref()), "J exceeds 5.9 there");
+    assert!(!landscape.is_below(&ratio(59, 10), &basin.low, basin.high.as_ref()), "J exceeds 5.9 there");
     assert!(!landscape.is_below(&ceiling, &basin.low, None), "beyond the basin J reaches 7.5");
     assert!(landscape.at(&landscape.better_than(&ceiling).unwrap()) > ceiling);
-    assert_eq!(landscape.better_than(&q(8, 1)), None);
-    assert_eq!(landscape.basin(&q(1, 1)).unwrap().end, End::Critical(2));
+    assert_eq!(landscape.better_than(&ratio(8, 1)), None);
+    assert_eq!(landscape.basin(&ratio(1, 1)).unwrap().end, End::Critical(2));
 }
 
 #[test]
@@ -123,21 +119,24 @@ fn b_has_its_minimum_at_four_fifths() {
     // p = w/(w + 0.56) = 4/9
     let landscape = check(&example("two-basins"), (0, 0));
     let [point] = landscape.critical_points.as_slice() else { panic!() };
-    assert_eq!((point.exact.clone(), point.extremum), (Some(q(4, 5) * q(14, 25)), Extremum::Minimum));
-    assert_eq!(landscape.limits, [q(8, 5), q(2, 1)]);
-    assert_eq!(landscape.supremum(), ([q(2, 1), q(2, 1)], End::Infinity));
-    assert_eq!(landscape.basin(&q(11, 25)).unwrap().end, End::Zero);
+    assert_eq!((point.exact.clone(), point.extremum), (Some(ratio(4, 5) * ratio(14, 25)), Extremum::Minimum));
+    assert_eq!(landscape.limits, [ratio(8, 5), ratio(2, 1)]);
+    assert_eq!(landscape.supremum(), ([ratio(2, 1), ratio(2, 1)], End::Infinity));
+    assert_eq!(landscape.basin(&ratio(11, 25)).unwrap().end, End::Zero);
     assert_eq!(landscape.basin(point.exact.as_ref().unwrap()), None);
-    let up = landscape.basin(&q(1, 2)).unwrap();
+    let up = landscape.basin(&ratio(1, 2)).unwrap();
     assert_eq!((up.end, up.high), (End::Infinity, None));
-    assert!(landscape.is_below(&q(201, 100), &up.low, None) && !landscape.is_below(&q(2, 1), &up.low, None));
+    assert!(
+        landscape.is_below(&ratio(201, 100), &up.low, None)
+            && !landscape.is_below(&ratio(2, 1), &up.low, None)
+    );
 }
 
 #[test]
 fn c_falls_from_its_limit_and_rises_to_one() {
     let landscape = check(&example("vanishing"), (0, 0));
     assert_eq!(kinds(&landscape), [Extremum::Minimum]);
-    assert_eq!(landscape.limits, [q(3, 4), q(1, 1)]);
+    assert_eq!(landscape.limits, [ratio(3, 4), ratio(1, 1)]);
     // The positive root of w^2 + w/2 - 3/4 is (sqrt 13 - 1)/4.
     let root = (13f64.sqrt() - 1.0) / 4.0;
     assert!((landscape.critical_points[0].low.approximate() - root).abs() < 1e-15);
@@ -147,15 +146,15 @@ fn c_falls_from_its_limit_and_rises_to_one() {
 
 #[test]
 fn the_loan_is_optimal_at_a_quarter_in_both_forms() {
-    for (name, value) in [("loan", q(1, 8)), ("loan-mdp", q(1, 24))] {
+    for (name, value) in [("loan", ratio(1, 8)), ("loan-mdp", ratio(1, 24))] {
         let landscape = check(&example(name), (0, 0));
         let [point] = landscape.critical_points.as_slice() else { panic!("{name}") };
         let w = point.exact.clone().unwrap();
         // The other weight: 1/2 as a probability, 2 in the MDP form.
-        let other = if name == "loan" { q(1, 2) } else { q(2, 1) };
-        assert_eq!(&w / (&w + other), q(1, 4));
+        let other = if name == "loan" { ratio(1, 2) } else { ratio(2, 1) };
+        assert_eq!(&w / (&w + other), ratio(1, 4));
         assert_eq!((point.extremum, &point.value[0]), (Extremum::Maximum, &value));
-        assert_eq!(landscape.limits[0], q(0, 1), "nobody is approved");
+        assert_eq!(landscape.limits[0], ratio(0, 1), "nobody is approved");
     }
 }
 
@@ -194,7 +193,7 @@ fn a_wrong_degree_is_noticed() {
     let problem = example("vanishing");
     let (model, _) = problem.rational_model().unwrap();
     let at = |w: &Rational| {
-        let policy = Policy::weights(4, 1, vec![w.clone(), q(1, 1), q(1, 1), q(1, 1)]).unwrap();
+        let policy = Policy::weights(4, 1, vec![w.clone(), ratio(1, 1), ratio(1, 1), ratio(1, 1)]).unwrap();
         Ok(pemdp_optimum::value_and_determinant(&model, &policy)?)
     };
     let enough = Polynomial::from_integers(&[1, 1, 1]);

@@ -2,15 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Rational, ratio};
 use pemdp::oracle::examples;
 use pemdp::problem::{Problem, Reading};
 use proofs_check::claims::theorem2::{Weighting, gradient};
 use proptest::prelude::*;
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
 
 /// The gradient of a problem in every form: true, as printed, score, repaired.
 fn forms(json: &str) -> [Vec<Rational>; 4] {
@@ -29,8 +25,8 @@ fn example(name: &str) -> String {
 #[test]
 fn t2a_the_printed_theorem_gives_zero() {
     let [truth, printed, score, repaired] = forms(&example("two-state"));
-    assert_eq!(truth, [q(3, 16), q(1, 16)]);
-    assert_eq!(printed, [q(0, 1), q(0, 1)]);
+    assert_eq!(truth, [ratio(3, 16), ratio(1, 16)]);
+    assert_eq!(printed, [ratio(0, 1), ratio(0, 1)]);
     assert_eq!((&score, &repaired), (&truth, &truth));
 }
 
@@ -39,10 +35,10 @@ fn t2a_for_every_discount_factor() {
     for (n, d) in [(0, 1), (1, 3), (3, 4), (9, 10), (999, 1000)] {
         let json = example("two-state").replace("\"gamma\": 0.5", &format!("\"gamma\": \"{n}/{d}\""));
         let [truth, printed, ..] = forms(&json);
-        let gamma = q(n, d);
-        let scale = q(8, 1) * (q(1, 1) - &gamma);
-        assert_eq!(truth, [&gamma * (q(2, 1) - &gamma) / &scale, &gamma * &gamma / &scale]);
-        assert_eq!(printed, [q(0, 1), q(0, 1)]);
+        let gamma = ratio(n, d);
+        let scale = ratio(8, 1) * (ratio(1, 1) - &gamma);
+        assert_eq!(truth, [&gamma * (ratio(2, 1) - &gamma) / &scale, &gamma * &gamma / &scale]);
+        assert_eq!(printed, [ratio(0, 1), ratio(0, 1)]);
     }
 }
 
@@ -52,15 +48,15 @@ fn t2b_the_printed_theorem_has_the_wrong_sign() {
     for (w, v) in [(1, 2), (1, 3), (1, 1), (2, 5), (7, 2)] {
         let json = example("loan-mdp").replace("[[1, 2]", &format!("[[{w}, {v}]"));
         let [truth, printed, score, repaired] = forms(&json);
-        let p = q(w, w + v);
-        let one = q(1, 1);
-        let scale = &p * (&p - &one) / q(3, 1);
-        assert_eq!(truth[0], &scale * (q(4, 1) * &p - &one));
-        assert_eq!(printed[0], &scale * (q(2, 1) * &p - &one));
+        let p = ratio(w, w + v);
+        let one = ratio(1, 1);
+        let scale = &p * (&p - &one) / ratio(3, 1);
+        assert_eq!(truth[0], &scale * (ratio(4, 1) * &p - &one));
+        assert_eq!(printed[0], &scale * (ratio(2, 1) * &p - &one));
         assert_eq!((&score, &repaired), (&truth, &truth));
     }
     let [truth, printed, ..] = forms(&example("loan-mdp"));
-    assert_eq!((&truth[0], &printed[0]), (&q(-2, 81), &q(2, 81)));
+    assert_eq!((&truth[0], &printed[0]), (&ratio(-2, 81), &ratio(2, 81)));
 }
 
 /// A random problem with weights: an exponential family with rational base, or

@@ -42,6 +42,16 @@ pub use num_rational::BigRational as Rational;
 
 use crate::linear::Factorisation;
 
+/// The fraction `n / d`; `d` is not 0.
+///
+/// ```
+/// use pemdp::arithmetic::ratio;
+/// assert_eq!(ratio(6, -4).to_string(), "-3/2");
+/// ```
+pub fn ratio(n: i64, d: i64) -> Rational {
+    Rational::from_ratio(n, d)
+}
+
 /// A number system with the four operations, decidable signs where they are
 /// decidable, and a way to solve `(I - gamma P) x = b`.
 ///

@@ -441,10 +441,7 @@ pub(crate) fn shown_rational(q: &Rational, near: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ratio(numerator: i64, denominator: i64) -> Rational {
-        Rational::new(numerator.into(), denominator.into())
-    }
+    use crate::arithmetic::ratio;
 
     #[test]
     fn numerals_are_small() {

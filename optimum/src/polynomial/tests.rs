@@ -1,9 +1,6 @@
 use super::*;
+use pemdp::arithmetic::ratio;
 use proptest::prelude::*;
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
 
 fn with_roots(roots: &[Rational]) -> Polynomial {
     roots.iter().fold(Polynomial::from_integers(&[1]), |product, root| {
@@ -14,14 +11,14 @@ fn with_roots(roots: &[Rational]) -> Polynomial {
 #[test]
 fn arithmetic_is_that_of_the_coefficients() {
     let (p, d) = (Polynomial::from_integers(&[0, -2, 1]), Polynomial::from_integers(&[5, 1, 1]));
-    assert_eq!(p.coefficients(), [q(0, 1), q(-2, 1), q(1, 1)]);
-    assert_eq!((&p - &d).coefficients(), [q(-5, 1), q(-3, 1)]);
-    assert_eq!((&d - &p).coefficients(), [q(5, 1), q(3, 1)]);
+    assert_eq!(p.coefficients(), [ratio(0, 1), ratio(-2, 1), ratio(1, 1)]);
+    assert_eq!((&p - &d).coefficients(), [ratio(-5, 1), ratio(-3, 1)]);
+    assert_eq!((&d - &p).coefficients(), [ratio(5, 1), ratio(3, 1)]);
     assert!((&p - &p).is_zero() && !p.is_zero());
     assert_eq!(p.power(3), &(&p * &p) * &p);
     assert_eq!(p.power(0), Polynomial::from_integers(&[1]));
     // x^2 is in [1, 9] and -2x in [-6, -2].
-    assert_eq!(p.range(&q(1, 1), &q(3, 1)), (q(-5, 1), q(7, 1)));
+    assert_eq!(p.range(&ratio(1, 1), &ratio(3, 1)), (ratio(-5, 1), ratio(7, 1)));
 }
 
 fn integers(c: &[i64]) -> Vec<BigInt> {
@@ -58,7 +55,7 @@ fn remainders_are_the_subresultants_with_their_signs() {
                 let rest = p.divided(&d).1;
                 let factor = -rest.coefficients()[0].clone() / next.coefficient(0);
                 assert!(factor.is_positive(), "{three:?}");
-                assert_eq!(next.scaled(&factor), rest.scaled(&q(-1, 1)));
+                assert_eq!(next.scaled(&factor), rest.scaled(&ratio(-1, 1)));
             }
         }
     }
@@ -80,10 +77,10 @@ fn square_free_parts_have_the_sign_of_the_polynomial() {
         ),
     ] {
         for sign in [1, -1] {
-            let found = p.scaled(&q(sign, 1)).square_free();
+            let found = p.scaled(&ratio(sign, 1)).square_free();
             for x in -3..=7 {
-                let expected = simple.at(&q(x, 1)) * q(sign, 1);
-                assert_eq!(found.sign_at(&q(x, 1)), expected.cmp(&q(0, 1)), "{p:?} {sign} at {x}");
+                let expected = simple.at(&ratio(x, 1)) * ratio(sign, 1);
+                assert_eq!(found.sign_at(&ratio(x, 1)), expected.cmp(&ratio(0, 1)), "{p:?} {sign} at {x}");
             }
         }
     }
@@ -92,11 +89,11 @@ fn square_free_parts_have_the_sign_of_the_polynomial() {
 #[test]
 fn long_intervals_are_split_at_a_power_of_two() {
     for ((low, high), at) in [
-        ((q(1, 1), q(100, 1)), q(8, 1)),
-        ((q(1, 8), q(100, 1)), q(2, 1)),
-        ((q(1, 1), q(9, 2)), q(2, 1)),
-        ((q(1, 1), q(4, 1)), q(5, 2)),
-        ((q(3, 1), q(9, 1)), q(6, 1)),
+        ((ratio(1, 1), ratio(100, 1)), ratio(8, 1)),
+        ((ratio(1, 8), ratio(100, 1)), ratio(2, 1)),
+        ((ratio(1, 1), ratio(9, 2)), ratio(2, 1)),
+        ((ratio(1, 1), ratio(4, 1)), ratio(5, 2)),
+        ((ratio(3, 1), ratio(9, 1)), ratio(6, 1)),
     ] {
         assert_eq!(split(&low, &high), at, "{low} {high}");
     }
@@ -113,7 +110,7 @@ fn division_leaves_a_smaller_remainder() {
 
 #[test]
 fn common_factors_are_found() {
-    let common = Polynomial::new(vec![q(-1, 3), q(1, 2), q(1, 1)]);
+    let common = Polynomial::new(vec![ratio(-1, 3), ratio(1, 2), ratio(1, 1)]);
     let (p, d) =
         (&common * &Polynomial::from_integers(&[1, 4, 7]), &common * &Polynomial::from_integers(&[3, -5]));
     assert_eq!(p.gcd(&d), common);
@@ -125,19 +122,28 @@ fn common_factors_are_found() {
 #[test]
 fn multiple_roots_count_once() {
     // (x - 1)^3 (x - 2)^2 (x + 1), and the same times x^2
-    let p = with_roots(&[q(1, 1), q(1, 1), q(1, 1), q(2, 1), q(2, 1), q(-1, 1)]);
+    let p = with_roots(&[ratio(1, 1), ratio(1, 1), ratio(1, 1), ratio(2, 1), ratio(2, 1), ratio(-1, 1)]);
     for p in [p.clone(), p.shifted(2)] {
         let simple = p.square_free();
-        assert_eq!(simple.roots_in(&q(0, 1), None), 2);
-        assert_eq!(simple.roots_in(&q(1, 1), Some(&q(2, 1))), 1, "open below, closed above");
+        assert_eq!(simple.roots_in(&ratio(0, 1), None), 2);
+        assert_eq!(simple.roots_in(&ratio(1, 1), Some(&ratio(2, 1))), 1, "open below, closed above");
         let roots = simple.positive_roots(30);
-        assert_eq!(roots.iter().filter_map(Root::exact).cloned().collect::<Vec<_>>(), [q(1, 1), q(2, 1)]);
+        assert_eq!(
+            roots.iter().filter_map(Root::exact).cloned().collect::<Vec<_>>(),
+            [ratio(1, 1), ratio(2, 1)]
+        );
     }
 }
 
 #[test]
 fn roots_of_very_different_sizes_are_told_apart() {
-    let roots = [q(1, 1_000_000_007), q(1, 1_000_000_006), q(3, 7), q(1_000_003, 1), q(2, 1).power(90)];
+    let roots = [
+        ratio(1, 1_000_000_007),
+        ratio(1, 1_000_000_006),
+        ratio(3, 7),
+        ratio(1_000_003, 1),
+        ratio(2, 1).power(90),
+    ];
     let found = with_roots(&roots).square_free().positive_roots(80);
     assert_eq!(found.iter().filter_map(Root::exact).cloned().collect::<Vec<_>>(), roots);
 }
@@ -149,44 +155,44 @@ fn irrational_roots_are_enclosed() {
     let p = &(&factors[0] * &factors[1]) * &factors[2];
     let roots = p.square_free().positive_roots(100);
     for (root, square) in roots.iter().zip([2, 3]) {
-        assert!(&root.low * &root.low < q(square, 1) && q(square, 1) < &root.high * &root.high);
-        assert!((&root.high - &root.low) * q(2, 1).power(100) <= root.low);
+        assert!(&root.low * &root.low < ratio(square, 1) && ratio(square, 1) < &root.high * &root.high);
+        assert!((&root.high - &root.low) * ratio(2, 1).power(100) <= root.low);
     }
     assert_eq!(roots.len(), 2);
-    for constant in [vec![], vec![q(3, 1)]] {
+    for constant in [vec![], vec![ratio(3, 1)]] {
         assert!(Polynomial::new(constant).square_free().positive_roots(10).is_empty());
     }
 }
 
 #[test]
 fn the_simplest_fraction_is_strictly_between() {
-    let between = |a: (i64, i64), b: (i64, i64)| simplest_between(&q(a.0, a.1), &q(b.0, b.1));
-    assert_eq!(between((3, 10), (1, 2)), q(1, 3));
-    assert_eq!(between((1, 2), (1, 1)), q(2, 3));
-    assert_eq!(between((0, 1), (1, 10)), q(1, 11));
-    assert_eq!(between((6, 1), (15, 2)), q(7, 1));
-    assert_eq!(between((314_159, 100_000), (314_160, 100_000)), q(355, 113));
+    let between = |a: (i64, i64), b: (i64, i64)| simplest_between(&ratio(a.0, a.1), &ratio(b.0, b.1));
+    assert_eq!(between((3, 10), (1, 2)), ratio(1, 3));
+    assert_eq!(between((1, 2), (1, 1)), ratio(2, 3));
+    assert_eq!(between((0, 1), (1, 10)), ratio(1, 11));
+    assert_eq!(between((6, 1), (15, 2)), ratio(7, 1));
+    assert_eq!(between((314_159, 100_000), (314_160, 100_000)), ratio(355, 113));
 }
 
 proptest! {
     #[test]
     fn interpolation_gives_the_polynomial_back(c in prop::collection::vec(-50i64..50, 0..9)) {
         let p = Polynomial::from_integers(&c);
-        let points: Vec<_> = (1..=9).map(|x| (q(x, 2), p.at(&q(x, 2)))).collect();
+        let points: Vec<_> = (1..=9).map(|x| (ratio(x, 2), p.at(&ratio(x, 2)))).collect();
         prop_assert_eq!(Polynomial::through(&points), p);
     }
 
     #[test]
     fn sturm_counts_what_was_put_in(roots in prop::collection::vec((-40i64..40, 1i64..9), 1..7), gap in 1usize..7, split in -20i64..20) {
-        let roots: Vec<Rational> = roots.into_iter().map(|(n, d)| q(n, d)).collect();
+        let roots: Vec<Rational> = roots.into_iter().map(|(n, d)| ratio(n, d)).collect();
         // A factor without real roots; degrees in the sequence may drop by more than 1.
-        let mut factor = vec![q(0, 1); 2 * gap + 1];
-        (factor[0], factor[2 * gap]) = (q(5, 1), q(2, 1));
+        let mut factor = vec![ratio(0, 1); 2 * gap + 1];
+        (factor[0], factor[2 * gap]) = (ratio(5, 1), ratio(2, 1));
         let simple = (&with_roots(&roots) * &Polynomial::new(factor)).square_free();
         let mut different = roots.clone();
         different.sort();
         different.dedup();
-        let split = q(split, 2);
+        let split = ratio(split, 2);
         let above = different.iter().filter(|x| **x > split).count();
         prop_assert_eq!(simple.roots_in(&split, None), above);
         let positive: Vec<_> = different.into_iter().filter(Signed::is_positive).collect();
@@ -197,9 +203,9 @@ proptest! {
     #[test]
     fn ranges_hold_the_values(c in prop::collection::vec(-50i64..50, 1..7), low in 0i64..20, width in 1i64..20, at in 0i64..=8) {
         let p = Polynomial::from_integers(&c);
-        let (low, high) = (q(low, 4), q(low + width, 4));
+        let (low, high) = (ratio(low, 4), ratio(low + width, 4));
         let (least, most) = p.range(&low, &high);
-        let value = p.at(&(&low + (&high - &low) * q(at, 8)));
+        let value = p.at(&(&low + (&high - &low) * ratio(at, 8)));
         prop_assert!(least <= value && value <= most);
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::claim::Effort;
-use pemdp::arithmetic::Ball;
+use pemdp::arithmetic::{Ball, ratio};
 
 const EFFORT: Effort = Effort { seed: 3, instances: 40 };
 
@@ -28,8 +28,9 @@ fn sensitivities_are_bounds_and_are_attained() {
         let [eps_p, eps_r] = case.squared_sensitivities();
         // Along the centred statistic the bound is attained.
         let along = |statistic: &[Rational]| {
-            let interior = vec![q(1, case.n_actions as i64); statistic.len()];
-            let step = centred(case.n_actions, statistic).iter().map(|c| c * q(1, 100)).collect::<Vec<_>>();
+            let interior = vec![ratio(1, case.n_actions as i64); statistic.len()];
+            let step =
+                centred(case.n_actions, statistic).iter().map(|c| c * ratio(1, 100)).collect::<Vec<_>>();
             let other = interior.iter().zip(&step).map(|(pi, u)| pi + u).collect();
             AffineCase { policy: interior, other, ..case.clone() }
         };

@@ -1,7 +1,7 @@
 //! T2x: the exact gradient in adjoint form, and every known mistake.
 
 use num_traits::Zero;
-use pemdp::arithmetic::{Dual, Field, Rational};
+use pemdp::arithmetic::{Dual, Rational, ratio};
 use pemdp::oracle::examples::EXAMPLES;
 
 use pemdp::oracle::{KNOWN_MISTAKES, mistaken_answers};
@@ -102,7 +102,7 @@ fn told_apart(id: &'static str, effort: &Effort) -> Option<Caught> {
         let mut rng = effort.random("known mistakes", i);
         let mut family = Family::random(&mut rng, 2);
         family.amplitudes.fill(Rational::zero());
-        family.entropy = Rational::from_ratio(rng.random_range(0..4), 2);
+        family.entropy = ratio(rng.random_range(0..4), 2);
         let json = family.to_json();
         let problem = Problem::from_json(&json.to_string(), Reading::Doubles).ok()?;
         caught(format!("random {i}"), &problem, json)

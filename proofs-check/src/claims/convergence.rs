@@ -6,7 +6,7 @@ use execution::execute;
 pub(super) use execution::rate;
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::environments::Structure;
 use pemdp::evaluate::evaluate;
 use pemdp::oracle::examples;
@@ -155,12 +155,12 @@ impl Case for Line {
         let outcomes: Vec<(i64, Rational, Rational)> = (0..rng.random_range(2..=3 + size))
             .map(|_| {
                 let weight = Rational::from_integer(10.into()).power(rng.random_range(0..4));
-                (rng.random_range(-2..=2), weight, Rational::from_ratio(rng.random_range(0..=8), 8))
+                (rng.random_range(-2..=2), weight, ratio(rng.random_range(0..=8), 8))
             })
             .collect();
-        let gamma = Rational::from_ratio(rng.random_range(1..20), 20);
+        let gamma = ratio(rng.random_range(1..20), 20);
         let w = Rational::from_integer(2.into()).power(rng.random_range(-6..=6));
-        Self::new(gamma, w * Rational::from_ratio(rng.random_range(8..16), 8), &outcomes)
+        Self::new(gamma, w * ratio(rng.random_range(8..16), 8), &outcomes)
     }
 
     fn coordinates(&self) -> Vec<f64> {
@@ -207,7 +207,7 @@ const AS_STATED: Convergence = Convergence {
 /// what is allowed: a loss of 0 is decided as 0.
 fn test_t3(line: &Line, claim: Convergence) -> Outcome {
     let family = &line.0;
-    if claim.short_horizon && family.gamma > Rational::from_ratio(1, 2) {
+    if claim.short_horizon && family.gamma > ratio(1, 2) {
         return Outcome::OutOfScope;
     }
     let Ok(landscape) = landscape(family, 0) else { return Outcome::Undecided };
@@ -221,7 +221,7 @@ fn test_t3(line: &Line, claim: Convergence) -> Outcome {
         return Outcome::OutOfScope;
     }
     let scale = trivial_bound(family);
-    let allowed = &scale * Rational::from_ratio(claim.percent, 100);
+    let allowed = &scale * ratio(claim.percent, 100);
     let (least, most) = (&supremum[0] - &basin.supremum[1], &supremum[1] - &basin.supremum[0]);
     if least > allowed {
         Outcome::Decided(-((least - allowed) / scale).approximate())
@@ -282,7 +282,7 @@ fn trap(json: Value, landscape: &Landscape, start: &Rational) -> Option<(Trap, B
     if !gap.is_positive() {
         return None;
     }
-    let better = landscape.better_than(&(&basin.supremum[1] + gap * Rational::from_ratio(9, 10)))?;
+    let better = landscape.better_than(&(&basin.supremum[1] + gap * ratio(9, 10)))?;
     let trap = Trap {
         problem: json,
         parameter: (0, 0),
@@ -432,7 +432,7 @@ fn test_t3b(pair: &Pair, bias: Bias) -> Outcome {
     if trivial.is_zero() {
         return Outcome::OutOfScope; // no rewards to lose
     }
-    let ratio = |(n, d): (i64, i64)| Rational::from_ratio(n, d);
+    let ratio = |(n, d): (i64, i64)| ratio(n, d);
     let cov = if bias.smallest { smallest } else { largest };
     // c Cov/(1-gamma)^power with c = constant 2 (1-gamma) Rbar.
     let right = &trivial * cov * ratio(bias.constant) * pair.family.horizon().power(bias.power - 2);
@@ -460,10 +460,7 @@ fn check_t3b(effort: &Effort) -> Finding {
             .push("The bias is below the trivial bound on an instance, which the proof excludes.".into());
     }
     // Where it would bite: what constants the examples with Cov = 1 refute.
-    for (name, line) in [
-        ("A", Line::local_maximum(Rational::from_ratio(1, 7))),
-        ("C", Line::vanishing(Rational::from_ratio(1, 4))),
-    ] {
+    for (name, line) in [("A", Line::local_maximum(ratio(1, 7))), ("C", Line::vanishing(ratio(1, 4)))] {
         if let Outcome::Decided(margin) = test_t3(&line, AS_STATED) {
             finding.notes.push(format!(
                 "Example {name} (Cov = 1) refutes every c below {:.1} % of 2 (1-gamma) Rbar.",

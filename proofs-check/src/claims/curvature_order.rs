@@ -1,7 +1,7 @@
 //! L5s: the order of the curvature is 3/2.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Ball, Field, Rational};
+use pemdp::arithmetic::{Ball, Field, Rational, ratio};
 use serde_json::{Value, json};
 
 use super::smoothness::Constants;
@@ -43,10 +43,6 @@ struct Version {
 
 const AS_STATED: Version = Version { divisor: 1, order_one: false };
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 /// The bound of the theorem.
 fn bound(c: &Constants, version: &Version) -> Between {
     let horizon = c.horizon();
@@ -55,13 +51,13 @@ fn bound(c: &Constants, version: &Version) -> Between {
         false => Between::sqrt(&horizon.power(3)),
     };
     let product = |x: &Between, y: &Between| Between { low: &x.low * &y.low, high: &x.high * &y.high };
-    let constant = Between::exactly(q(3, 1)).plus(&Between::sqrt(&q(8, 1)));
-    let root = Between::sqrt(&(c.information() * q(2, 1)));
+    let constant = Between::exactly(ratio(3, 1)).plus(&Between::sqrt(&ratio(8, 1)));
+    let root = Between::sqrt(&(c.information() * ratio(2, 1)));
     let of_range = product(&constant, &root).times(&((Rational::one() + &c.psi_range) * &c.half_range));
-    let of_slope = Between::sqrt(&c.information()).times(&(&c.slope * q(2, 1)));
+    let of_slope = Between::sqrt(&c.information()).times(&(&c.slope * ratio(2, 1)));
     let leading = product(&of_range.plus(&of_slope), &to_three_halves);
-    let rest = (c.psi_range.power(2) * &c.half_range * q(1, 2) + &c.curvature) * horizon;
-    leading.plus(&Between::exactly(rest)).times(&q(1, version.divisor))
+    let rest = (c.psi_range.power(2) * &c.half_range * ratio(1, 2) + &c.curvature) * horizon;
+    leading.plus(&Between::exactly(rest)).times(&ratio(1, version.divisor))
 }
 
 fn bound_of(family: &Family) -> Between {
@@ -73,8 +69,8 @@ fn bound_of(family: &Family) -> Between {
 fn tree_bound(family: &Family) -> Rational {
     let range = Rational::from_integer(family.psi_range().into());
     let wider = Rational::one() + &range;
-    let states = q(family.n_states() as i64, 1);
-    (&wider * &wider * states + &range * &range * q(1, 2)) * family.reward_half_range() * family.horizon()
+    let states = ratio(family.n_states() as i64, 1);
+    (&wider * &wider * states + &range * &range * ratio(1, 2)) * family.reward_half_range() * family.horizon()
 }
 
 /// The matrix of `2 Rbar T D(u)` of Lemma 1: block diagonal over the states,
@@ -83,8 +79,8 @@ fn score_form(family: &Family) -> Option<Vec<Rational>> {
     let (problem, policy) = (family.problem::<Rational>(), family.policy::<Rational>());
     let performance = problem.perform(&policy).ok()?;
     let (n, n_actions) = (family.n_parameters(), family.n_actions);
-    let scale = q(2, 1) * family.reward_half_range() * family.horizon();
-    let mut form = vec![q(0, 1); n * n];
+    let scale = ratio(2, 1) * family.reward_half_range() * family.horizon();
+    let mut form = vec![ratio(0, 1); n * n];
     for i in 0..n {
         let (s, a) = (i / n_actions, i % n_actions);
         let weight = &performance.evaluation.state_occupancy[s] * &scale;
@@ -95,8 +91,8 @@ fn score_form(family: &Family) -> Option<Vec<Rational>> {
         }
         let psi = |t: usize| Rational::from_integer(family.psi[t].into());
         let row = || performance.mdp.kernel().row(s, a);
-        let mean = row().fold(q(0, 1), |sum, (t, p)| sum + p * psi(t));
-        let variance = row().fold(q(0, 1), |sum, (t, p)| sum + p * (psi(t) - &mean) * (psi(t) - &mean));
+        let mean = row().fold(ratio(0, 1), |sum, (t, p)| sum + p * psi(t));
+        let variance = row().fold(ratio(0, 1), |sum, (t, p)| sum + p * (psi(t) - &mean) * (psi(t) - &mean));
         form[i * n + i] += pi * (Rational::one() + &family.gamma * variance) * &weight;
     }
     Some(form)
@@ -104,8 +100,9 @@ fn score_form(family: &Family) -> Option<Vec<Rational>> {
 
 /// Whether `bound - H` and `bound + H` are positive semidefinite: exactly.
 fn dominates(n: usize, bound: &[Rational], hessian: &[Rational]) -> bool {
-    let sum =
-        |sign: i64| -> Vec<Rational> { bound.iter().zip(hessian).map(|(b, h)| b + h * q(sign, 1)).collect() };
+    let sum = |sign: i64| -> Vec<Rational> {
+        bound.iter().zip(hessian).map(|(b, h)| b + h * ratio(sign, 1)).collect()
+    };
     is_semidefinite(n, &sum(1)) && is_semidefinite(n, &sum(-1))
 }
 
@@ -142,11 +139,11 @@ fn rough(family: &Family) -> Option<f64> {
 fn ruin_margin(ruin: &Ruin, version: &Version) -> f64 {
     let curvature = ruin.curvature::<Ball>();
     let constants = Constants {
-        half_range: q(1, 2),
-        slope: q(0, 1),
-        curvature: q(0, 1),
-        psi_range: q(0, 1),
-        gamma: q(ruin.horizon - 1, ruin.horizon),
+        half_range: ratio(1, 2),
+        slope: ratio(0, 1),
+        curvature: ratio(0, 1),
+        psi_range: ratio(0, 1),
+        gamma: ratio(ruin.horizon - 1, ruin.horizon),
         n_states: ruin.n + 2,
         n_actions: 2,
     };
@@ -316,7 +313,7 @@ mod tests {
         let performance = problem.perform(&policy).unwrap();
         let (states, actions) = (family.n_states(), family.n_actions);
         let edges = actions * (states + 1);
-        let (mut total, mut sum) = (q(0, 1), q(0, 1));
+        let (mut total, mut sum) = (ratio(0, 1), ratio(0, 1));
         for code in 0..edges.pow(states as u32) {
             let edge = |s: usize| {
                 let e = code / edges.pow(s as u32) % edges;
@@ -336,7 +333,7 @@ mod tests {
             if (0..states).any(|s| root(s).is_none()) {
                 continue;
             }
-            let weight = (0..states).fold(q(1, 1), |product, s| {
+            let weight = (0..states).fold(ratio(1, 1), |product, s| {
                 let (a, t) = edge(s);
                 let step = if t == states {
                     Rational::one() - &family.gamma
@@ -366,7 +363,8 @@ mod tests {
     #[test]
     fn the_score_form_is_needed_in_full() {
         // A quarter of it does not dominate the Hessian everywhere.
-        let quarter = |form: Vec<Rational>| -> Vec<Rational> { form.iter().map(|x| x * q(1, 4)).collect() };
+        let quarter =
+            |form: Vec<Rational>| -> Vec<Rational> { form.iter().map(|x| x * ratio(1, 4)).collect() };
         let fails = |family: &Family| {
             let hessian = family.hessian::<Rational>(Family::hessian_product).unwrap();
             family.reward_slope().is_zero()

@@ -1,7 +1,7 @@
 //! L3 and L3x: how far from optimal a policy with a small gradient can be.
 
 use num_traits::{One, Signed};
-use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Ball, Field, Rational, Transcendental, ratio};
 use pemdp::evaluate::evaluate;
 use pemdp::response::Cotangent;
 
@@ -148,7 +148,7 @@ fn right_side(pair: &Pair, parts: &Parts<Rational>, version: &Version) -> Betwee
         Between::sqrt(&(under_root * coverage))
     };
     let trivial =
-        q(2, 1) * pair.family.reward_half_range() * pair.family.horizon().power(version.horizon_power);
+        ratio(2, 1) * pair.family.reward_half_range() * pair.family.horizon().power(version.horizon_power);
     slope.plus(&Between::exactly(&version.bias * coverage * trivial))
 }
 
@@ -176,23 +176,19 @@ fn rough_l3(pair: &Pair, version: &Version) -> Option<f64> {
 /// trivial bound `SubOpt <= 2 Rbar/(1-gamma)`: never below it.
 fn vacuity(pair: &Pair) -> Outcome {
     let Some(parts) = parts::<Rational>(pair) else { return Outcome::Undecided };
-    let trivial = q(2, 1) * pair.family.reward_half_range() * pair.family.horizon();
+    let trivial = ratio(2, 1) * pair.family.reward_half_range() * pair.family.horizon();
     if parts.suboptimality > trivial {
         return Outcome::Decided(-1.0);
     }
-    margin(&Between::exactly(trivial), &right_side(pair, &parts, &with_bias(q(1, 1)))).into()
-}
-
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
+    margin(&Between::exactly(trivial), &right_side(pair, &parts, &with_bias(ratio(1, 1)))).into()
 }
 
 /// One state, one action, reward `w/(1+w)`: from `w = 10^-k` to `w = 10^k` there
 /// is nearly all to gain, the gradient is next to 0 and `Cov = 1`.
 fn plateau(k: u32) -> Pair {
-    let large = q(10i64.pow(k), 1);
-    let one = || vec![q(1, 1)];
-    let mut family = Family::new(q(9, 10), one(), vec![large.recip()], vec![0], one(), vec![q(0, 1)]);
+    let large = ratio(10i64.pow(k), 1);
+    let one = || vec![ratio(1, 1)];
+    let mut family = Family::new(ratio(9, 10), one(), vec![large.recip()], vec![0], one(), vec![ratio(0, 1)]);
     family.amplitudes = one();
     Pair { family, other: vec![large] }
 }
@@ -200,21 +196,28 @@ fn plateau(k: u32) -> Pair {
 /// The same with transitions that respond and rewards that do not: one action,
 /// from state 0 to the absorbing states 1 (reward 1) or 2 (reward 0).
 fn fork(k: u32, gamma: Rational) -> Pair {
-    let large = q(10i64.pow(k), 1);
-    let base = [0, 1, 1, 0, 1, 0, 0, 0, 1].map(|n| q(n, 1)).to_vec();
-    let weights = vec![large.recip(), q(1, 1), q(1, 1)];
-    let rewards = vec![q(0, 1), q(1, 1), q(0, 1)];
+    let large = ratio(10i64.pow(k), 1);
+    let base = [0, 1, 1, 0, 1, 0, 0, 0, 1].map(|n| ratio(n, 1)).to_vec();
+    let weights = vec![large.recip(), ratio(1, 1), ratio(1, 1)];
+    let rewards = vec![ratio(0, 1), ratio(1, 1), ratio(0, 1)];
     let family = Family::new(gamma, first_state(3), weights.clone(), vec![0, 1, 0], base, rewards);
-    Pair { family, other: vec![large, q(1, 1), q(1, 1)] }
+    Pair { family, other: vec![large, ratio(1, 1), ratio(1, 1)] }
 }
 
 /// Two arms with rewards 1 and 0, the first pulled with probability 1/100: no
 /// performativity at all.
 fn bandit() -> Pair {
-    let ones = || vec![q(1, 1), q(1, 1)];
-    let weights = vec![q(1, 1), q(99, 1)];
-    let family = Family::new(q(9, 10), vec![q(1, 1)], weights, vec![0], ones(), vec![q(1, 1), q(0, 1)]);
-    Pair { family, other: vec![q(999_999, 1), q(1, 1)] }
+    let ones = || vec![ratio(1, 1), ratio(1, 1)];
+    let weights = vec![ratio(1, 1), ratio(99, 1)];
+    let family = Family::new(
+        ratio(9, 10),
+        vec![ratio(1, 1)],
+        weights,
+        vec![0],
+        ones(),
+        vec![ratio(1, 1), ratio(0, 1)],
+    );
+    Pair { family, other: vec![ratio(999_999, 1), ratio(1, 1)] }
 }
 
 fn bound_fails(name: &str, pair: &Pair) -> Option<certificate::ClaimCertificate> {
@@ -242,8 +245,8 @@ fn check_l3(effort: &Effort) -> Finding {
     ));
     // Nothing smaller is enough: the constant is sharp from both sides.
     for (what, pair, share) in [
-        ("responding rewards", plateau(5), q(9999, 10_000)),
-        ("responding transitions alone", fork(5, q(9999, 10_000)), q(999, 1000)),
+        ("responding rewards", plateau(5), ratio(9999, 10_000)),
+        ("responding transitions alone", fork(5, ratio(9999, 10_000)), ratio(999, 1000)),
     ] {
         match test_l3(&pair, &with_bias(share.clone())) {
             Outcome::Decided(margin) if margin < 0.0 => finding.notes.push(format!(
@@ -255,7 +258,7 @@ fn check_l3(effort: &Effort) -> Finding {
         }
     }
     for (name, pair) in [("L3", bandit()), ("L3-plateau", plateau(5))] {
-        if test_l3(&pair, &with_bias(q(0, 1))).is_violation() {
+        if test_l3(&pair, &with_bias(ratio(0, 1))).is_violation() {
             finding.certificates.extend(bound_fails(name, &pair));
         } else {
             finding.verdict = Verdict::Supported;
@@ -272,7 +275,7 @@ fn against_optima_l3(effort: &Effort) -> Option<String> {
     let ratio = |comparison: &Comparison| {
         let parts = parts::<Rational>(&comparison.pair)?;
         let loss = &parts.suboptimality + &comparison.gap;
-        let right = right_side(&comparison.pair, &parts, &with_bias(q(1, 1))).low;
+        let right = right_side(&comparison.pair, &parts, &with_bias(ratio(1, 1))).low;
         loss.is_positive().then(|| (right / loss).approximate())
     };
     let comparisons = Comparison::random(effort, "L3, optima");
@@ -290,7 +293,7 @@ fn against_optima_l3(effort: &Effort) -> Option<String> {
 fn mutant_l3(name: &'static str, version: fn() -> Version) -> Mutant {
     Mutant::new(name, move |effort| {
         let version = version();
-        let sharp = [bandit(), plateau(5), fork(5, q(99, 100))];
+        let sharp = [bandit(), plateau(5), fork(5, ratio(99, 100))];
         for (i, pair) in sharp.iter().enumerate() {
             if let Outcome::Decided(margin) = test_l3(pair, &version)
                 && margin < 0.0
@@ -306,14 +309,17 @@ fn mutant_l3(name: &'static str, version: fn() -> Version) -> Mutant {
 
 fn mutants_l3() -> Vec<Mutant> {
     vec![
-        mutant_l3("no bias", || with_bias(q(0, 1))),
-        mutant_l3("no bias, Cov outside the root", || Version { outside_root: true, ..with_bias(q(0, 1)) }),
+        mutant_l3("no bias", || with_bias(ratio(0, 1))),
+        mutant_l3("no bias, Cov outside the root", || Version {
+            outside_root: true,
+            ..with_bias(ratio(0, 1))
+        }),
         mutant_l3("no bias, coverage over states only", || Version {
             state_only: true,
-            ..with_bias(q(0, 1))
+            ..with_bias(ratio(0, 1))
         }),
-        mutant_l3("bias divided by 10", || with_bias(q(1, 10))),
-        mutant_l3("bias without the horizon", || Version { horizon_power: 0, ..with_bias(q(1, 1)) }),
+        mutant_l3("bias divided by 10", || with_bias(ratio(1, 10))),
+        mutant_l3("bias without the horizon", || Version { horizon_power: 0, ..with_bias(ratio(1, 1)) }),
     ]
 }
 
@@ -354,7 +360,7 @@ fn explicit<T: Field>(pair: &Pair, parts: &Parts<T>, version: Explicit, distance
     let horizon = if version.no_discount { Rational::one() } else { family.horizon() };
     let range = Rational::from_integer(family.psi_range().into());
     let sensitivity =
-        family.reward_slope() + &family.gamma * range * family.reward_half_range() * &horizon * q(1, 2);
+        family.reward_slope() + &family.gamma * range * family.reward_half_range() * &horizon * ratio(1, 2);
     let distance = if version.no_distance { T::zero() } else { distance.clone() };
     (slope, (half + distance) * T::from_rational(&(sensitivity * horizon)))
 }
@@ -405,7 +411,7 @@ fn check_l3x(effort: &Effort) -> Finding {
         let Some(parts) = parts::<Rational>(pair) else { return Outcome::Undecided };
         let (slope, rest) = explicit(pair, &parts, SECOND_LINE, &distance(pair));
         let root = Between::sqrt(&(n_parameters::<Rational>(pair) * &parts.squared_gradient));
-        let trivial = q(2, 1) * pair.family.reward_half_range() * pair.family.horizon();
+        let trivial = ratio(2, 1) * pair.family.reward_half_range() * pair.family.horizon();
         let right = root.times(&slope).plus(&Between::exactly(rest));
         if right.high < trivial { Outcome::Decided(1.0) } else { Outcome::OutOfScope }
     };

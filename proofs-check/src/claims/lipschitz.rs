@@ -2,7 +2,7 @@
 //! `{pi >= Delta}`.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Ball, Field, Rational, Transcendental, ratio};
 
 use crate::affine_case::{AffineCase, centred, margin, root};
 use crate::certificate;
@@ -159,9 +159,9 @@ fn of_gradient<T: Transcendental>(case: &AffineCase, form: Form) -> Option<f64> 
 fn in_scope(case: &AffineCase, form: Form) -> bool {
     let delta = case.smallest_probability();
     // {pi >= 1/A} is a single policy.
-    let has_room = !delta.is_zero() && delta < Rational::from_ratio(1, case.n_actions as i64);
+    let has_room = !delta.is_zero() && delta < ratio(1, case.n_actions as i64);
     // 2e > 5436/1000
-    has_room && !(form.moderate_entropy && case.entropy > Rational::from_ratio(5436, 1000))
+    has_room && !(form.moderate_entropy && case.entropy > ratio(5436, 1000))
 }
 
 fn least_margin<T: Transcendental>(case: &AffineCase, form: Form) -> Option<f64> {
@@ -180,7 +180,7 @@ fn rough(case: &AffineCase, form: Form) -> Option<f64> {
 /// of the bound, in fractions: at gamma = 0, with entropy alone,
 /// `J = lambda H(pi)`, `n H(pi) = -log prod pi^(n pi)`, and `log x >= 1 - 1/x`.
 fn counterexample() -> (AffineCase, Rational, Rational) {
-    let quarter = |n| Rational::from_ratio(n, 4);
+    let quarter = |n| ratio(n, 4);
     let case = AffineCase {
         policy: vec![quarter(1), quarter(3)],
         other: vec![quarter(2), quarter(2)],

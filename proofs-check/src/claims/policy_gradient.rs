@@ -1,7 +1,7 @@
 //! T2 and T2e: the policy gradient theorem of \[PePG\].
 
 use num_traits::Zero;
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::mdp::Mdp;
 use pemdp::performative::Performance;
 use pemdp::policy::Policy;
@@ -133,16 +133,16 @@ fn two_state() -> Family {
 
 /// T2a with a second action and entropy.
 fn two_actions() -> Family {
-    let q = |n| Rational::from_ratio(n, 1);
+    let q = |n| ratio(n, 1);
     let mut family = Family::new(
-        Rational::from_ratio(1, 2),
+        ratio(1, 2),
         vec![q(1), q(0)],
         [1, 2, 1, 1].map(q).to_vec(),
         vec![0, 1],
         vec![q(1); 8],
         [0, 1, 2, 0].map(q).to_vec(),
     );
-    family.entropy = Rational::from_ratio(1, 2);
+    family.entropy = ratio(1, 2);
     family
 }
 
@@ -297,12 +297,12 @@ struct Regularised(Family);
 
 impl Case for Regularised {
     fn corners() -> Vec<Self> {
-        let with = |family: Family| Self(Family { entropy: Rational::from_ratio(1, 2), ..family });
+        let with = |family: Family| Self(Family { entropy: ratio(1, 2), ..family });
         Family::corners().into_iter().map(with).collect()
     }
 
     fn random(rng: &mut ChaCha8Rng, size: usize) -> Self {
-        let entropy = Rational::from_ratio(rng.random_range(0..=6), 3);
+        let entropy = ratio(rng.random_range(0..=6), 3);
         Self(Family { entropy, ..Family::random(rng, size) })
     }
 

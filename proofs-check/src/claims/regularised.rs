@@ -1,7 +1,7 @@
 //! T4 and T5: the rate with entropy.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Ball, Field, Rational, Transcendental, ratio};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use rand::RngExt;
@@ -93,7 +93,7 @@ impl Case for Bandit {
     }
 
     fn random(rng: &mut ChaCha8Rng, size: usize) -> Self {
-        let gamma = Rational::from_ratio(rng.random_range(0..20), 20);
+        let gamma = ratio(rng.random_range(0..20), 20);
         Self {
             gamma,
             rewards: (0..rng.random_range(2..=2 + size)).map(|_| random_fraction(rng, 1, 16)).collect(),
@@ -254,9 +254,9 @@ fn check(effort: &Effort) -> Finding {
             -margin
         ));
     }
-    let measured = [(0, 1), (9, 10), (999, 1000)].iter().map(|&(n, d)| {
-        (format!("gamma = {}", Rational::from_ratio(n, d)), one_good_action(Rational::from_ratio(n, d), 2))
-    });
+    let measured = [(0, 1), (9, 10), (999, 1000)]
+        .iter()
+        .map(|&(n, d)| (format!("gamma = {}", ratio(n, d)), one_good_action(ratio(n, d), 2)));
     let many =
         [10, 100, 1000].iter().map(|&n| (format!("{n} actions"), one_good_action(Rational::zero(), n)));
     let losses: Vec<String> = measured

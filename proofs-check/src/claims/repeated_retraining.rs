@@ -1,7 +1,7 @@
 //! RR: repeated regularised retraining contracts to the stable point.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Dual, Field, Rational};
+use pemdp::arithmetic::{Dual, Field, Rational, ratio};
 use pemdp::policy::Policy;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -32,10 +32,6 @@ pub static RR: Claim = Claim {
     mutants,
 };
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 /// One state and two actions whose rewards differ by `level - slope p`, with
 /// `p = pi(0)`, and two policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +50,7 @@ impl Bandit {
     fn unclipped(&self, p: &Rational) -> Rational {
         let advantage = &self.level - &self.slope * p;
         let short = Rational::one() - &self.gamma;
-        q(1, 2) + short * advantage / (&self.regularisation * q(2, 1))
+        ratio(1, 2) + short * advantage / (&self.regularisation * ratio(2, 1))
     }
 
     fn response(&self, p: &Rational) -> Rational {
@@ -63,7 +59,7 @@ impl Bandit {
 
     /// `slope (1-gamma)/(2 lambda)`: minus the derivative of the response.
     fn factor(&self) -> Rational {
-        &self.slope * (Rational::one() - &self.gamma) / (&self.regularisation * q(2, 1))
+        &self.slope * (Rational::one() - &self.gamma) / (&self.regularisation * ratio(2, 1))
     }
 
     /// The stable policy, where it is inside.
@@ -85,11 +81,11 @@ impl Bandit {
     /// threshold.
     fn at_threshold() -> Self {
         Self {
-            gamma: q(1, 2),
-            regularisation: q(1, 4),
-            level: q(1, 2),
-            slope: q(1, 1),
-            policies: [q(1, 4), q(3, 4)],
+            gamma: ratio(1, 2),
+            regularisation: ratio(1, 4),
+            level: ratio(1, 2),
+            slope: ratio(1, 1),
+            policies: [ratio(1, 4), ratio(3, 4)],
         }
     }
 }
@@ -99,22 +95,22 @@ impl Case for Bandit {
         let at = Self::at_threshold;
         vec![
             at(),
-            Self { regularisation: q(1, 100), ..at() },
-            Self { regularisation: q(26, 100), ..at() },
-            Self { regularisation: q(1, 10), level: q(3, 4), ..at() },
-            Self { gamma: q(99, 100), ..at() },
+            Self { regularisation: ratio(1, 100), ..at() },
+            Self { regularisation: ratio(26, 100), ..at() },
+            Self { regularisation: ratio(1, 10), level: ratio(3, 4), ..at() },
+            Self { gamma: ratio(99, 100), ..at() },
         ]
     }
 
     fn random(rng: &mut ChaCha8Rng, _size: usize) -> Self {
-        let slope = q(rng.random_range(1..20), 10);
-        let level = &slope * q(rng.random_range(1..10), 10) + random_fraction(rng, 1, 20) * q(1, 4);
+        let slope = ratio(rng.random_range(1..20), 10);
+        let level = &slope * ratio(rng.random_range(1..10), 10) + random_fraction(rng, 1, 20) * ratio(1, 4);
         Self {
-            gamma: q(rng.random_range(0..20), 20),
-            regularisation: q(rng.random_range(1..60), 40),
+            gamma: ratio(rng.random_range(0..20), 20),
+            regularisation: ratio(rng.random_range(1..60), 40),
             level,
             slope,
-            policies: [q(rng.random_range(0..=20), 20), q(rng.random_range(0..=20), 20)],
+            policies: [ratio(rng.random_range(0..=20), 20), ratio(rng.random_range(0..=20), 20)],
         }
     }
 
@@ -134,9 +130,9 @@ impl Case for Bandit {
 
     fn simpler(&self) -> Vec<Self> {
         let all = [
-            Self { gamma: q(0, 1), ..self.clone() },
-            Self { policies: [q(0, 1), q(1, 1)], ..self.clone() },
-            Self { slope: q(1, 1), level: q(1, 2), ..self.clone() },
+            Self { gamma: ratio(0, 1), ..self.clone() },
+            Self { policies: [ratio(0, 1), ratio(1, 1)], ..self.clone() },
+            Self { slope: ratio(1, 1), level: ratio(1, 2), ..self.clone() },
         ];
         all.into_iter().filter(|bandit| bandit != self).collect()
     }
@@ -305,13 +301,13 @@ fn spectral_radius(mut matrix: Vec<Vec<f64>>) -> f64 {
 /// difference at the uniform policy, so that the stable point stays inside.
 fn environment(rng: &mut ChaCha8Rng, index: u64) -> AffineCase {
     let mut case = AffineCase::random(rng, 2 + (index % 2) as usize);
-    case.gamma = [q(0, 1), q(1, 4), q(1, 2), q(3, 4)][rng.random_range(0..4)].clone();
+    case.gamma = [ratio(0, 1), ratio(1, 4), ratio(1, 2), ratio(3, 4)][rng.random_range(0..4)].clone();
     if index.is_multiple_of(2) {
         let reach: Rational = case.reward_statistic.iter().sum();
         let middle = reach / Rational::from_integer(case.n_actions.into());
         for (from, to) in case.rewards.iter_mut().zip(&mut case.moved_rewards) {
-            let change = (&*to - &*from) * q(1, 2);
-            *from = q(1, 2) - &middle * &change;
+            let change = (&*to - &*from) * ratio(1, 2);
+            *from = ratio(1, 2) - &middle * &change;
             *to = &*from + change;
         }
     }
@@ -414,7 +410,7 @@ fn check(effort: &Effort) -> Finding {
     }
     // At the threshold any two policies with the stable one in the middle.
     let at = Bandit::at_threshold();
-    let below = Bandit { regularisation: q(1, 10), level: q(3, 4), ..Bandit::at_threshold() };
+    let below = Bandit { regularisation: ratio(1, 10), level: ratio(3, 4), ..Bandit::at_threshold() };
     let is_cycle = |b: &Bandit, [p, r]: &[Rational; 2]| p != r && b.response(p) == *r && b.response(r) == *p;
     let cycles = [Some(at.policies.clone()), below.cycle()];
     for (name, bandit, cycle) in [("RR", &at, &cycles[0]), ("RR-below", &below, &cycles[1])] {
@@ -491,11 +487,11 @@ fn mutants() -> Vec<Mutant> {
     };
     vec![
         mutant("factor without 1-gamma", |b| b.factor() / (Rational::one() - &b.gamma)),
-        mutant("factor without 1/2", |b| b.factor() * q(2, 1)),
+        mutant("factor without 1/2", |b| b.factor() * ratio(2, 1)),
         mutant("factor of the other sign", |b| -b.factor()),
-        mutant("threshold lowered tenfold", |b| b.factor() * q(1, 10)),
+        mutant("threshold lowered tenfold", |b| b.factor() * ratio(1, 10)),
         mutant("occupancy normalised", |b| b.factor() * (Rational::one() - &b.gamma)),
-        mutant("contraction for every lambda", |b| b.factor().min(q(1, 1) - q(1, 1000))),
+        mutant("contraction for every lambda", |b| b.factor().min(ratio(1, 1) - ratio(1, 1000))),
     ]
 }
 
@@ -507,18 +503,18 @@ mod tests {
     fn the_best_response_is_the_bandits() {
         // r(0) - r(1) = 1/2 - p, as the difference of 3/4 - p/2 and 1/4 + p/2.
         let case = AffineCase {
-            gamma: q(1, 2),
-            rewards: vec![q(3, 4), q(1, 4)],
-            moved_rewards: vec![q(1, 4), q(3, 4)],
+            gamma: ratio(1, 2),
+            rewards: vec![ratio(3, 4), ratio(1, 4)],
+            moved_rewards: vec![ratio(1, 4), ratio(3, 4)],
             ..AffineCase::two_basins()
         };
-        let bandit = Bandit { regularisation: q(2, 3), ..Bandit::at_threshold() };
+        let bandit = Bandit { regularisation: ratio(2, 3), ..Bandit::at_threshold() };
         for n in 1..8 {
-            let p = q(n, 8);
-            let d = vec![&p * q(2, 1), (q(1, 1) - &p) * q(2, 1)];
+            let p = ratio(n, 8);
+            let d = vec![&p * ratio(2, 1), (ratio(1, 1) - &p) * ratio(2, 1)];
             let response = best_response(&case, &d, &bandit.regularisation).unwrap();
-            assert_eq!(response[0], bandit.response(&p) * q(2, 1));
-            assert_eq!(&response[0] + &response[1], q(2, 1), "the flow constraint");
+            assert_eq!(response[0], bandit.response(&p) * ratio(2, 1));
+            assert_eq!(&response[0] + &response[1], ratio(2, 1), "the flow constraint");
         }
     }
 

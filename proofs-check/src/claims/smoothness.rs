@@ -6,7 +6,7 @@ mod instances;
 use instances::{bandit, divided, equal_curvatures, fractions, ladder, ladder_at, opposite_slopes, steep};
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Field, Interval, Rational};
+use pemdp::arithmetic::{Field, Interval, Rational, ratio};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
@@ -103,10 +103,6 @@ pub(super) struct Constants {
     pub n_actions: i64,
 }
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 fn largest(entries: impl Iterator<Item = Rational>) -> Rational {
     entries.max().unwrap_or_else(Rational::zero)
 }
@@ -119,7 +115,7 @@ impl Constants {
         let rewards = || family.rewards.iter().zip(pairs()).map(|(r, (w, c))| r + c * w / (&one + w));
         let total = |w: &Rational| &one + w;
         Self {
-            half_range: (largest(rewards()) + largest(rewards().map(|r| -r))) / q(2, 1),
+            half_range: (largest(rewards()) + largest(rewards().map(|r| -r))) / ratio(2, 1),
             slope: largest(pairs().map(|(w, c)| c.abs() * w / total(w).power(2))),
             curvature: largest(pairs().map(|(w, c)| (c * w * (&one - w)).abs() / total(w).power(3))),
             ..Self::everywhere(family)
@@ -145,7 +141,7 @@ impl Constants {
 
     /// `I = 1/2 + gamma B^2/4`.
     pub fn information(&self) -> Rational {
-        q(1, 2) + &self.gamma * self.psi_range.power(2) / q(4, 1)
+        ratio(1, 2) + &self.gamma * self.psi_range.power(2) / ratio(4, 1)
     }
 
     /// Without the part that the reward's response plays.
@@ -165,16 +161,16 @@ type Bound = fn(&Constants) -> Between;
 /// The constant of L5x.
 pub(super) fn l5x(c: &Constants) -> Between {
     let (h, i) = (c.horizon(), c.information());
-    let cross = Between::sqrt(&(&i * h.power(3))).times(&(&c.slope * q(2, 1)));
-    let rest = q(2, 1) * &c.half_range * i * h.power(2) + &c.curvature * h;
+    let cross = Between::sqrt(&(&i * h.power(3))).times(&(&c.slope * ratio(2, 1)));
+    let rest = ratio(2, 1) * &c.half_range * i * h.power(2) + &c.curvature * h;
     cross.plus(&Between::exactly(rest))
 }
 
 /// L5 with the hidden constant that L5x gives.
 fn l5(c: &Constants) -> Between {
-    let i = q(1, 2) + c.psi_range.power(2) / q(4, 1);
-    let cross = Between::sqrt(&i).times(&(&c.slope * q(2, 1)));
-    let constant = cross.plus(&Between::exactly(q(2, 1) * &c.half_range * i + &c.curvature));
+    let i = ratio(1, 2) + c.psi_range.power(2) / ratio(4, 1);
+    let cross = Between::sqrt(&i).times(&(&c.slope * ratio(2, 1)));
+    let constant = cross.plus(&Between::exactly(ratio(2, 1) * &c.half_range * i + &c.curvature));
     constant.times(&(c.horizon().power(2) * Rational::from_integer(c.n_actions.into())))
 }
 
@@ -182,15 +178,15 @@ fn l5(c: &Constants) -> Between {
 fn l5t(c: &Constants) -> Between {
     let n = Rational::from_integer(c.n_states.into());
     let wide = Rational::one() + &c.psi_range;
-    let of_trees = Between::sqrt(&q(4, 27)).times(&(&n * wide.power(2) * &c.half_range));
-    let of_slopes = Between::sqrt(&(q(2, 1) * &n)).times(&(wide * &c.slope));
-    let rest = &c.half_range * c.psi_range.power(2) / q(8, 1) + &c.curvature;
+    let of_trees = Between::sqrt(&ratio(4, 27)).times(&(&n * wide.power(2) * &c.half_range));
+    let of_slopes = Between::sqrt(&(ratio(2, 1) * &n)).times(&(wide * &c.slope));
+    let rest = &c.half_range * c.psi_range.power(2) / ratio(8, 1) + &c.curvature;
     of_trees.plus(&of_slopes).plus(&Between::exactly(rest)).times(&c.horizon())
 }
 
 /// The constant of ME7.
 fn me7(c: &Constants) -> Between {
-    Between::exactly(q(8, 1) * c.horizon().power(3))
+    Between::exactly(ratio(8, 1) * c.horizon().power(3))
 }
 
 /// A family whose Hessian is looked at.
@@ -362,7 +358,7 @@ const BOXES: usize = 20_000;
 /// Instances that are decided for every policy with logits within a radius.
 fn boxes() -> Vec<(&'static str, Family, f64)> {
     let two_state = Family::new(
-        q(1, 2),
+        ratio(1, 2),
         first_state(2),
         fractions(&[1, 1]),
         vec![0, 1],
@@ -370,8 +366,14 @@ fn boxes() -> Vec<(&'static str, Family, f64)> {
         fractions(&[0, 1]),
     );
     let base = fractions(&[1, 2, 3, 1, 1, 1, 2, 5]);
-    let two_by_two =
-        Family::new(q(1, 2), first_state(2), fractions(&[1; 4]), vec![0, 1], base, fractions(&[1, -1, 0, 2]));
+    let two_by_two = Family::new(
+        ratio(1, 2),
+        first_state(2),
+        fractions(&[1; 4]),
+        vec![0, 1],
+        base,
+        fractions(&[1, -1, 0, 2]),
+    );
     let logistic = Family { amplitudes: fractions(&[1, -2]), ..two_state.clone() };
     vec![
         ("Two states, one action", two_state, 2.0),
@@ -479,7 +481,7 @@ fn sign_mutant(name: &'static str, sign: i64) -> Mutant {
 }
 
 fn tenth(bound: &Between) -> Between {
-    bound.times(&q(1, 10))
+    bound.times(&ratio(1, 10))
 }
 
 fn mutants_l5() -> Vec<Mutant> {
@@ -497,7 +499,7 @@ fn mutants_l5x() -> Vec<Mutant> {
     vec![
         mutant("constant divided by 10", |c| tenth(&l5x(c))),
         mutant("1/(1-gamma) in place of its square", |c| {
-            let first = q(2, 1) * &c.half_range * c.information() * c.horizon();
+            let first = ratio(2, 1) * &c.half_range * c.information() * c.horizon();
             l5x(&Constants { half_range: Rational::zero(), ..c.clone() }).plus(&Between::exactly(first))
         }),
         mutant("Rbar dropped", |c| l5x(&Constants { half_range: Rational::zero(), ..c.clone() })),
@@ -506,9 +508,9 @@ fn mutants_l5x() -> Vec<Mutant> {
         mutant("B dropped", |c| l5x(&c.without_psi())),
         mutant("B^2/4 replaced by B/4", |c| {
             // I = 1/2 + gamma b^2/4 with b^2 = B.
-            let i = q(1, 2) + &c.gamma * &c.psi_range / q(4, 1);
-            let cross = Between::sqrt(&(&i * c.horizon().power(3))).times(&(&c.slope * q(2, 1)));
-            let rest = q(2, 1) * &c.half_range * i * c.horizon().power(2) + &c.curvature * c.horizon();
+            let i = ratio(1, 2) + &c.gamma * &c.psi_range / ratio(4, 1);
+            let cross = Between::sqrt(&(&i * c.horizon().power(3))).times(&(&c.slope * ratio(2, 1)));
+            let rest = ratio(2, 1) * &c.half_range * i * c.horizon().power(2) + &c.curvature * c.horizon();
             cross.plus(&Between::exactly(rest))
         }),
         sign_mutant("J is convex", -1),
@@ -533,11 +535,11 @@ fn mutants_l5t() -> Vec<Mutant> {
     let mutant = |name, bound: Bound| bound_mutant("L5t", name, curved, bound);
     vec![
         mutant("constant divided by 10", |c| tenth(&l5t(c))),
-        mutant("constant 1 % smaller", |c| l5t(c).times(&q(99, 100))),
+        mutant("constant 1 % smaller", |c| l5t(c).times(&ratio(99, 100))),
         mutant("|S| dropped", |c| l5t(&Constants { n_states: 1, ..c.clone() })),
         mutant("sqrt |S| in place of |S|", |c| {
             let full = l5t(c);
-            let root = Between::sqrt(&q(1, c.n_states));
+            let root = Between::sqrt(&ratio(1, c.n_states));
             Between { low: full.low * root.low, high: full.high * root.high }
         }),
         mutant("1/(1-gamma) dropped", |c| l5t(c).times(&c.horizon().recip())),
@@ -550,8 +552,8 @@ fn mutants_l5t() -> Vec<Mutant> {
 fn mutants_me7() -> Vec<Mutant> {
     let mutant = |name, bound: Bound| bound_mutant("ME7", name, |case: &Classical| &case.0, bound);
     vec![
-        mutant("8 replaced by 8/100", |c| me7(c).times(&q(1, 100))),
-        mutant("1/(1-gamma)^3 dropped", |_| Between::exactly(q(8, 1))),
+        mutant("8 replaced by 8/100", |c| me7(c).times(&ratio(1, 100))),
+        mutant("1/(1-gamma)^3 dropped", |_| Between::exactly(ratio(8, 1))),
         mutant("of L5x at B = 0 a tenth", |c| tenth(&l5x(c))),
     ]
 }

@@ -1,7 +1,7 @@
 //! L6, L6x: how much the entropy-regularised performative value can curve.
 
 use num_traits::{One, Zero};
-use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
+use pemdp::arithmetic::{Ball, Field, Rational, Transcendental, ratio};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -49,31 +49,29 @@ pub static L6X: Claim = Claim {
 #[derive(Debug, Clone, PartialEq)]
 struct Regularised(Family);
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 /// Without rewards: what curves is the entropy alone.
 fn entropy_alone(n_actions: i64) -> Family {
     let n = n_actions as usize;
     let one = vec![Rational::one(); n];
-    let family = Family::new(q(0, 1), first_state(1), one.clone(), vec![0], one, vec![Rational::zero(); n]);
-    Family { entropy: q(1, 1), ..family }
+    let family =
+        Family::new(ratio(0, 1), first_state(1), one.clone(), vec![0], one, vec![Rational::zero(); n]);
+    Family { entropy: ratio(1, 1), ..family }
 }
 
 /// The first state leads to one with a uniform and one with a nearly
 /// deterministic policy, and responds strongly.
 fn unequal_entropies() -> Family {
-    let weights = [1, 1, 1, 1, 1, 1000].map(|n| q(n, 1)).to_vec();
-    let base = [0, 1, 4, 0, 1, 4, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1].map(|n| q(n, 1)).to_vec();
-    let family = Family::new(q(1, 2), first_state(3), weights, vec![0, 0, 60], base, vec![q(0, 1); 6]);
-    Family { entropy: q(1, 1), ..family }
+    let weights = [1, 1, 1, 1, 1, 1000].map(|n| ratio(n, 1)).to_vec();
+    let base = [0, 1, 4, 0, 1, 4, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1].map(|n| ratio(n, 1)).to_vec();
+    let family =
+        Family::new(ratio(1, 2), first_state(3), weights, vec![0, 0, 60], base, vec![ratio(0, 1); 6]);
+    Family { entropy: ratio(1, 1), ..family }
 }
 
 impl Case for Regularised {
     fn corners() -> Vec<Self> {
         let with_entropy = |(i, curved): (usize, Curved)| Family {
-            entropy: [q(1, 2), q(2, 1), q(1, 10)][i % 3].clone(),
+            entropy: [ratio(1, 2), ratio(2, 1), ratio(1, 10)][i % 3].clone(),
             ..curved.0
         };
         let corners = Curved::corners().into_iter().filter(|case| case.0.n_parameters() < 8).enumerate();
@@ -83,7 +81,7 @@ impl Case for Regularised {
 
     fn random(rng: &mut ChaCha8Rng, size: usize) -> Self {
         let Curved(family) = Curved::random(rng, size);
-        Self(Family { entropy: q(rng.random_range(1..=16), 4), ..family })
+        Self(Family { entropy: ratio(rng.random_range(1..=16), 4), ..family })
     }
 
     fn coordinates(&self) -> Vec<f64> {
@@ -114,7 +112,7 @@ const NOTHING: Additions = [(0, 1); 3];
 fn bound(family: &Family, additions: Additions) -> Between {
     let constants = Constants::at(family);
     let log = Ball::from_integer(family.n_actions as i64).ln();
-    let [half_range, slope_squared, curvature] = additions.map(|(n, d)| q(n, d));
+    let [half_range, slope_squared, curvature] = additions.map(|(n, d)| ratio(n, d));
     let slope = Between::sqrt(&slope_squared);
     let with = |log: f64, slope: Rational| {
         let unit = &family.entropy * Rational::from_f64(log.max(0.0));
@@ -178,7 +176,7 @@ fn mutant(
 }
 
 fn tenth(bound: Between) -> Between {
-    bound.times(&q(1, 10))
+    bound.times(&ratio(1, 10))
 }
 
 fn mutants_l6() -> Vec<Mutant> {
@@ -216,7 +214,7 @@ mod tests {
     #[test]
     fn the_entropy_of_two_equal_actions_curves_by_a_half() {
         let case = Regularised(entropy_alone(2));
-        let at = |n: i64| test(&case, |_| Between::exactly(q(n, 1_000_000)));
+        let at = |n: i64| test(&case, |_| Between::exactly(ratio(n, 1_000_000)));
         assert!(at(499_999).is_violation());
         assert!(!at(500_001).is_violation() && at(500_001) != Outcome::Undecided);
     }

@@ -2,7 +2,7 @@
 //! resolvent.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Dual, Field, Rational};
+use pemdp::arithmetic::{Dual, Field, Rational, ratio};
 use pemdp::evaluate::evaluate;
 use pemdp::mdp::{Kernel, Mdp};
 use pemdp::policy::Policy;
@@ -52,12 +52,8 @@ struct Line {
     rewards: Table,
 }
 
-fn q(n: i64, d: i64) -> Rational {
-    Rational::from_ratio(n, d)
-}
-
 fn fractions(entries: &[i64]) -> Vec<Rational> {
-    entries.iter().map(|&n| q(n, 1)).collect()
+    entries.iter().map(|&n| ratio(n, 1)).collect()
 }
 
 /// A value with its first and second derivative.
@@ -140,7 +136,7 @@ impl Line {
         let [rewards, _, _] = &self.rewards;
         let range = largest(rewards.iter().cloned()) + largest(rewards.iter().map(|r| -r));
         Constants {
-            half_range: range / q(2, 1),
+            half_range: range / ratio(2, 1),
             policy: [rows(&self.policy[1], self.n_actions), rows(&self.policy[2], self.n_actions)],
             kernel: [rows(&self.kernel[1], self.n_states), rows(&self.kernel[2], self.n_states)],
             rewards: [size(&self.rewards[1]), size(&self.rewards[2])],
@@ -184,7 +180,7 @@ fn horizon(c: &Constants) -> Rational {
 /// step contribute: order two.
 fn still(c: &Constants) -> Rational {
     let ([c1_pi, c2_pi], [c1_p, c2_p], [c1_r, c2_r]) = (&c.policy, &c.kernel, &c.rewards);
-    let two = q(2, 1);
+    let two = ratio(2, 1);
     let of_values = (c2_pi + &two * &c.gamma * c1_pi * c1_p + &c.gamma * c2_p) * &c.half_range * horizon(c);
     (of_values + two * c1_pi * c1_r + c2_r) * horizon(c)
 }
@@ -193,7 +189,7 @@ fn still(c: &Constants) -> Rational {
 fn moving(c: &Constants) -> Rational {
     let ([c1_pi, _], [c1_p, _], [c1_r, _]) = (&c.policy, &c.kernel, &c.rewards);
     let first = ((c1_pi + &c.gamma * c1_p) * &c.half_range * horizon(c) + c1_r) * horizon(c);
-    q(2, 1) * &c.gamma * (c1_pi + c1_p) * first * horizon(c)
+    ratio(2, 1) * &c.gamma * (c1_pi + c1_p) * first * horizon(c)
 }
 
 fn test(line: &Line, bound: impl Fn(&Constants) -> Rational) -> Outcome {
@@ -218,7 +214,7 @@ fn check(effort: &Effort) -> Finding {
     if survey.violation(decided).is_some() {
         finding.verdict = Verdict::Refuted;
     }
-    for gamma in [q(9, 10), q(999, 1000)] {
+    for gamma in [ratio(9, 10), ratio(999, 1000)] {
         for (name, line) in [("1/(1-gamma theta)", escape(&gamma)), ("the symmetric chain", kept(&gamma))] {
             if let Outcome::Decided(margin) = decided(&line) {
                 finding.notes.push(format!("{name} attains {:.4} at gamma = {gamma}.", 1.0 - margin));
@@ -258,8 +254,8 @@ fn one_state(policy: [&[i64]; 2], rewards: [&[i64]; 3]) -> Line {
     Line {
         n_states: 1,
         n_actions: 2,
-        gamma: q(0, 1),
-        policy: [vec![q(1, 2); 2], fractions(policy[0]), fractions(policy[1])],
+        gamma: ratio(0, 1),
+        policy: [vec![ratio(1, 2); 2], fractions(policy[0]), fractions(policy[1])],
         kernel: [fractions(&[1, 1]), fractions(&[0, 0]), fractions(&[0, 0])],
         rewards: rewards.map(fractions),
     }
@@ -267,7 +263,7 @@ fn one_state(policy: [&[i64]; 2], rewards: [&[i64]; 3]) -> Line {
 
 impl Case for Line {
     fn corners() -> Vec<Self> {
-        let half = q(1, 2);
+        let half = ratio(1, 2);
         let mut bent = kept(&half);
         bent.kernel.swap(1, 2);
         // The policy leaves its one action for another whose transitions and
@@ -275,11 +271,15 @@ impl Case for Line {
         let away = Self {
             n_states: 2,
             n_actions: 2,
-            gamma: q(1, 1000),
-            policy: [fractions(&[1, 0, 1, 0]), [-1, 1, -1, 1].map(|n| q(n, 20)).to_vec(), fractions(&[0; 4])],
+            gamma: ratio(1, 1000),
+            policy: [
+                fractions(&[1, 0, 1, 0]),
+                [-1, 1, -1, 1].map(|n| ratio(n, 20)).to_vec(),
+                fractions(&[0; 4]),
+            ],
             kernel: [
                 vec![half.clone(); 8],
-                [1, -1, -1, 1, 1, -1, -1, 1].map(|n| q(n, 2)).to_vec(),
+                [1, -1, -1, 1, 1, -1, -1, 1].map(|n| ratio(n, 2)).to_vec(),
                 fractions(&[0; 8]),
             ],
             rewards: [fractions(&[1, -1, -1, 1]), fractions(&[0; 4]), fractions(&[0; 4])],
@@ -287,7 +287,7 @@ impl Case for Line {
         let own = [
             escape(&half),
             kept(&half),
-            kept(&q(99, 100)),
+            kept(&ratio(99, 100)),
             bent,
             away,
             one_state([&[0, 0], &[1, -1]], [&[1, -1], &[0, 0], &[0, 0]]),
@@ -296,7 +296,7 @@ impl Case for Line {
         ];
         let of_family = |family: Family| {
             let n = family.n_parameters();
-            let alternating: Vec<Rational> = (0..n).map(|i| q(1 - 2 * (i as i64 % 2), 1)).collect();
+            let alternating: Vec<Rational> = (0..n).map(|i| ratio(1 - 2 * (i as i64 % 2), 1)).collect();
             Self::of_family(&family, &alternating)
         };
         own.into_iter().chain(family::corners().into_iter().map(of_family)).collect()
@@ -364,7 +364,7 @@ impl Case for Line {
             offer(&|line| line.kernel[order].fill(Rational::zero()));
             offer(&|line| line.rewards[order].fill(Rational::zero()));
         }
-        offer(&|line| line.gamma = q(1, 2));
+        offer(&|line| line.gamma = ratio(1, 2));
         for i in 0..self.rewards[0].len() {
             offer(&|line| line.rewards[0][i] = line.rewards[0][i].round());
         }
@@ -404,8 +404,8 @@ fn mutants() -> Vec<Mutant> {
         })
     };
     vec![
-        mutant("constant divided by 10", |c| l5c(c) / q(10, 1)),
-        mutant("constant 1 % smaller", |c| l5c(c) * q(99, 100)),
+        mutant("constant divided by 10", |c| l5c(c) / ratio(10, 1)),
+        mutant("constant 1 % smaller", |c| l5c(c) * ratio(99, 100)),
         mutant("order two in place of three", |c| still(c) + moving(c) / horizon(c)),
         mutant("C2_pi dropped", |c| {
             l5c(&Constants { policy: [c.policy[0].clone(), Rational::zero()], ..c.clone() })
@@ -423,10 +423,10 @@ fn mutants() -> Vec<Mutant> {
             l5c(&Constants { kernel: [Rational::zero(), c.kernel[1].clone()], ..c.clone() })
         }),
         mutant("C1_pi C1_P dropped", |c| {
-            let cross = q(2, 1) * &c.gamma * &c.policy[0] * &c.kernel[0] * &c.half_range;
+            let cross = ratio(2, 1) * &c.gamma * &c.policy[0] * &c.kernel[0] * &c.half_range;
             l5c(c) - cross * horizon(c).power(2)
         }),
-        mutant("C1_pi C1_r dropped", |c| l5c(c) - q(2, 1) * &c.policy[0] * &c.rewards[0] * horizon(c)),
+        mutant("C1_pi C1_r dropped", |c| l5c(c) - ratio(2, 1) * &c.policy[0] * &c.rewards[0] * horizon(c)),
     ]
 }
 
@@ -438,11 +438,11 @@ mod tests {
     /// for the symmetric chain with rewards of half the size.
     #[test]
     fn chains_curve_as_their_closed_forms() {
-        for gamma in [q(1, 2), q(9, 10)] {
+        for gamma in [ratio(1, 2), ratio(9, 10)] {
             let cube = (Rational::one() - &gamma).recip().power(3) * gamma.power(2);
-            assert_eq!(escape(&gamma).curvature(), Some(q(4, 1) * &cube));
-            assert_eq!(kept(&gamma).curvature(), Some(q(8, 1) * &cube));
-            assert_eq!(l5c(&kept(&gamma).constants()), q(8, 1) * cube);
+            assert_eq!(escape(&gamma).curvature(), Some(ratio(4, 1) * &cube));
+            assert_eq!(kept(&gamma).curvature(), Some(ratio(8, 1) * &cube));
+            assert_eq!(l5c(&kept(&gamma).constants()), ratio(8, 1) * cube);
         }
     }
 
@@ -450,7 +450,7 @@ mod tests {
     fn families_curve_as_their_hessians() {
         for family in family::corners() {
             let n = family.n_parameters();
-            let u: Vec<Rational> = (0..n).map(|i| q(i as i64 - 1, 2)).collect();
+            let u: Vec<Rational> = (0..n).map(|i| ratio(i as i64 - 1, 2)).collect();
             let family = Family { initial: first_state(family.n_states()), ..family };
             let product = family.hessian_product::<Rational>(&u).unwrap();
             let form: Rational = product.iter().zip(&u).map(|(h, u)| h * u).sum();

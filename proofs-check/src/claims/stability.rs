@@ -1,7 +1,7 @@
 //! PS: stability is not optimality.
 
 use num_traits::{One, Signed, Zero};
-use pemdp::arithmetic::{Field, Rational};
+use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::problem::{Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape};
 use rand::RngExt;
@@ -142,7 +142,7 @@ impl Case for Lending {
         let one = Rational::one;
         let candidates = [
             Self { mdp: false, ..self.clone() },
-            Self { gamma: Rational::from_ratio(1, 2), ..self.clone() },
+            Self { gamma: ratio(1, 2), ..self.clone() },
             Self { gain: one(), ..self.clone() },
             Self { loss: one(), ..self.clone() },
         ];

@@ -1,7 +1,7 @@
 //! CH4: the two-point estimator of the projected gradient.
 
 use num_traits::Zero;
-use pemdp::arithmetic::{Ball, Field, Rational};
+use pemdp::arithmetic::{Ball, Field, Rational, ratio};
 
 use crate::affine_case::{AffineCase, centred, margin, root};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
@@ -74,8 +74,7 @@ fn sides(case: &AffineCase, tau: &Rational, form: Form) -> Option<(Vec<Rational>
     // n/(2 delta) and u = e/sqrt 2 give n/(4 tau); A(A-1) S directions.
     let directions = (n_states * n_actions * (n_actions - 1)) as i64;
     let free = if form.full_dimension { n_actions } else { n_actions - 1 };
-    let scale =
-        Rational::from_ratio((n_states * free) as i64, directions * if form.half { 4 } else { 2 }) / tau;
+    let scale = ratio((n_states * free) as i64, directions * if form.half { 4 } else { 2 }) / tau;
     let mean = sum.into_iter().map(|g| g * &scale).collect();
     let gradient = case.local_without_entropy(case.policy.clone())?.gradient;
     let truth = if form.unprojected { gradient } else { centred(n_actions, &gradient) };

@@ -1,11 +1,8 @@
 use super::*;
+use crate::arithmetic::ratio;
 use crate::linear::Rows;
 use num_traits::Pow;
 use proptest::prelude::*;
-
-fn fraction(n: i64, d: i64) -> Rational {
-    Rational::new(n.into(), d.into())
-}
 
 /// The solution by elimination in fractions, in the columns of the matrix
 /// or, transposed, in its rows.
@@ -32,7 +29,7 @@ fn eliminated(matrix: &[Vec<Rational>], b: &[Rational], transposed: bool) -> Vec
 fn agrees(n: usize, chain: &[Rational], gamma: &Rational, b: &[Rational]) {
     let matrix: Vec<Vec<Rational>> = (0..n)
         .map(|i| {
-            let entry = |j: usize| -(gamma * &chain[i * n + j]) + fraction(i64::from(i == j), 1);
+            let entry = |j: usize| -(gamma * &chain[i * n + j]) + ratio(i64::from(i == j), 1);
             (0..n).map(entry).collect()
         })
         .collect();
@@ -105,7 +102,7 @@ proptest! {
         subtract_product(&mut places, &y, factor);
         prop_assert_eq!(long(&places), -product + x);
 
-        let resolvent = Resolvent::new(Rows::dense(1, vec![Rational::one()]).unwrap(), fraction(1, 2)).unwrap();
+        let resolvent = Resolvent::new(Rows::dense(1, vec![Rational::one()]).unwrap(), ratio(1, 2)).unwrap();
         let of = PadicInverse::new(resolvent).unwrap();
         let lifting = Lifting::new(&of, &[BigInt::one() << 300], false);
         let prime = BigInt::from(of.prime);
@@ -129,17 +126,17 @@ proptest! {
 #[test]
 fn right_sides_and_matrices_may_differ_in_length() {
     let long = Rational::new(BigInt::from(3).pow(2000u32), BigInt::from(7).pow(1500u32));
-    let chain = [fraction(1, 3), fraction(2, 3), fraction(1, 1), fraction(0, 1)];
-    let gammas = [fraction(0, 1), fraction(9, 10), fraction(1, 1) - long.recip() - long.clone().pow(-2)];
+    let chain = [ratio(1, 3), ratio(2, 3), ratio(1, 1), ratio(0, 1)];
+    let gammas = [ratio(0, 1), ratio(9, 10), ratio(1, 1) - long.recip() - long.clone().pow(-2)];
     for gamma in gammas {
-        for b in [[long.clone(), fraction(-1, 5)], [long.recip(), fraction(0, 1)]] {
+        for b in [[long.clone(), ratio(-1, 5)], [long.recip(), ratio(0, 1)]] {
             agrees(2, &chain, &gamma, &b);
         }
-        agrees(2, &chain, &gamma, &[fraction(0, 1), fraction(0, 1)]);
+        agrees(2, &chain, &gamma, &[ratio(0, 1), ratio(0, 1)]);
     }
     let tiny = Rational::new(BigInt::one(), BigInt::from(10).pow(700u32));
-    let chain = [tiny.clone(), fraction(1, 1) - &tiny, fraction(1, 2), fraction(1, 2)];
-    agrees(2, &chain, &fraction(1, 2), &[fraction(1, 1), fraction(2, 1)]);
+    let chain = [tiny.clone(), ratio(1, 1) - &tiny, ratio(1, 2), ratio(1, 2)];
+    agrees(2, &chain, &ratio(1, 2), &[ratio(1, 1), ratio(2, 1)]);
 }
 
 #[test]
@@ -149,11 +146,11 @@ fn many_states_are_solved() {
         let chain: Vec<Rational> = (0..n * n)
             .map(|i| {
                 let total: i64 = (0..n).map(|t| weight(i / n, t)).sum::<i64>() + 1;
-                fraction(weight(i / n, i % n) + i64::from(i % n == 0), total)
+                ratio(weight(i / n, i % n) + i64::from(i % n == 0), total)
             })
             .collect();
-        let resolvent = Resolvent::new(Rows::dense(n, chain).unwrap(), fraction(97, 100)).unwrap();
-        let b: Vec<Rational> = (0..n).map(|i| fraction(i as i64 * 3 - 4, 7 + i as i64)).collect();
+        let resolvent = Resolvent::new(Rows::dense(n, chain).unwrap(), ratio(97, 100)).unwrap();
+        let b: Vec<Rational> = (0..n).map(|i| ratio(i as i64 * 3 - 4, 7 + i as i64)).collect();
         let inverse = PadicInverse::new(resolvent.clone()).unwrap();
         assert_eq!(resolvent.apply(&inverse.solve(&b)), b);
         assert_eq!(resolvent.apply_transposed(&inverse.solve_transposed(&b)), b);
@@ -179,18 +176,18 @@ fn pivots_that_vanish_modulo_the_prime_are_passed_over() {
     // The first entry of the matrix is a multiple of the prime, the determinant is not.
     let p = Rational::new(LARGEST_PRIME.into(), BigInt::one() << 60);
     let chain = [
-        fraction(1, 1) - &p,
-        fraction(1, 5),
-        fraction(0, 1),
-        fraction(1, 3),
-        fraction(1, 3),
-        fraction(0, 1),
-        fraction(1, 7),
-        fraction(0, 1),
-        fraction(1, 7),
+        ratio(1, 1) - &p,
+        ratio(1, 5),
+        ratio(0, 1),
+        ratio(1, 3),
+        ratio(1, 3),
+        ratio(0, 1),
+        ratio(1, 7),
+        ratio(0, 1),
+        ratio(1, 7),
     ];
-    let chain = chain.map(|x| x * fraction(10, 9));
-    agrees(3, &chain, &fraction(9, 10), &[fraction(1, 1), fraction(-2, 3), fraction(4, 1)]);
+    let chain = chain.map(|x| x * ratio(10, 9));
+    agrees(3, &chain, &ratio(9, 10), &[ratio(1, 1), ratio(-2, 3), ratio(4, 1)]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use pemdp::arithmetic::ratio;
 
 #[test]
 fn the_constants_at_a_point_are_at_most_the_suprema() {
@@ -16,11 +17,11 @@ fn the_constants_at_a_point_are_at_most_the_suprema() {
 #[test]
 fn the_formulas_have_known_values() {
     let c = Constants {
-        half_range: q(1, 1),
-        slope: q(3, 1),
-        curvature: q(5, 1),
-        psi_range: q(2, 1),
-        gamma: q(3, 4),
+        half_range: ratio(1, 1),
+        slope: ratio(3, 1),
+        curvature: ratio(5, 1),
+        psi_range: ratio(2, 1),
+        gamma: ratio(3, 4),
         n_states: 2,
         n_actions: 3,
     };
@@ -30,7 +31,7 @@ fn the_formulas_have_known_values() {
     assert!((l5(&c).low.approximate() - 48.0 * (8.0 + 6.0 * 1.5f64.sqrt())).abs() < 1e-11);
     let of_trees = 36.0 / (3.0 * 3f64.sqrt()) + 0.5;
     assert!((l5t(&c).high.approximate() - 4.0 * (of_trees + 18.0 + 5.0)).abs() < 1e-12);
-    assert_eq!(me7(&c), Between::exactly(q(512, 1)));
+    assert_eq!(me7(&c), Between::exactly(ratio(512, 1)));
 }
 
 #[test]
