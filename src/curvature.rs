@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::arithmetic::{Rational, ratio};
     use crate::environments::{Loan, LoanForm, RationalFamily};
+    use crate::tolerances::{FORMULA, SUMS};
 
     /// `J = 2 p (1/2 - p)` with `p = pi(0)`: along `theta[0]`, `p' = p (1-p)` and
     /// `J'' = (1 - 4p) p'' - 4 p'^2` with `p'' = p' (1 - 2p)`.
@@ -205,15 +206,15 @@ mod tests {
         let entries = [2.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, -4.0];
         let spectrum = Spectrum::new(3, &entries).unwrap();
         for (x, expected) in spectrum.eigenvalues.iter().zip([-4.0, 1.0, 3.0]) {
-            assert!((x - expected).abs() < 1e-14);
+            assert!((x - expected).abs() < FORMULA);
         }
-        assert!((spectrum.largest_curvature() - 4.0).abs() < 1e-14);
+        assert!((spectrum.largest_curvature() - 4.0).abs() < FORMULA);
         let v = [0.3, -1.0, 2.0];
         let scaled: Vec<f64> =
             spectrum.coefficients(&v).iter().zip(&spectrum.eigenvalues).map(|(c, x)| c * x).collect();
         for (i, x) in spectrum.combination(&scaled).into_iter().enumerate() {
             let product: f64 = entries[3 * i..3 * i + 3].iter().zip(&v).map(|(m, v)| m * v).sum();
-            assert!((x - product).abs() < 1e-13);
+            assert!((x - product).abs() < SUMS);
         }
         assert!(Spectrum::new(1, &[f64::NAN]).is_none() && Spectrum::new(2, &[1.0]).is_none());
     }

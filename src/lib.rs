@@ -76,3 +76,6 @@ pub mod performative;
 pub mod policy;
 pub mod problem;
 pub mod response;
+#[cfg(test)]
+#[path = "../tests/common/tolerances.rs"]
+mod tolerances;

@@ -4,6 +4,9 @@
 
 mod common;
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use common::{DISCOUNTS, RATIONAL_KINDS, rational_problem, read, sized_rational_problem};
 use num_traits::{Signed, Zero};
 use pemdp::arithmetic::{Field, Rational};
@@ -11,6 +14,7 @@ use pemdp::problem::Problem;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use statrs::statistics::{Data, OrderStatistics};
+use tolerances::FORMULA;
 
 /// A number of an exact answer.
 fn fraction(text: &str) -> Rational {
@@ -110,7 +114,7 @@ fn bounds_hold_and_are_tight_on_random_rational_problems() {
     let median = Data::new(ratios.clone()).median();
     println!("bound / max(error, ulp): median {median:.2}; largest relative {relative:.1e}");
     assert!(median <= 3.0, "median ratio {median}");
-    assert!(relative <= 1e-14, "relative bound {relative}");
+    assert!(relative <= FORMULA, "relative bound {relative}");
 }
 
 #[test]
@@ -121,5 +125,5 @@ fn bounds_stay_tight_at_a_hundred_states() {
         attack(problems.into_iter().map(|(n, gamma)| sized_rational_problem(&mut rng, "fixed", gamma, n, 2)));
     let median = Data::new(ratios).median();
     println!("bound / max(error, ulp): median {median:.2}; largest relative {relative:.1e}");
-    assert!(median <= 3.0 && relative <= 1e-14, "median {median}, relative {relative}");
+    assert!(median <= 3.0 && relative <= FORMULA, "median {median}, relative {relative}");
 }

@@ -5,6 +5,9 @@
 
 mod common;
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use common::{read, smooth_policy};
 use pemdp::arithmetic::Dual;
 use pemdp::curvature::{Spectrum, hessian, hessian_product};
@@ -13,6 +16,7 @@ use pemdp::policy::{Parametrisation, Policy, Softmax};
 use pemdp::problem::{Problem, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tolerances::{DIFFERENTIATED, FORMULA, ILL_CONDITIONED, ROUGH_QUOTIENT, SOLVED};
 
 /// `u H v` by nested dual numbers through the value, which know nothing of the
 /// adjoint gradient.
@@ -48,25 +52,28 @@ fn check(problem: &Problem, rng: &mut ChaCha8Rng) {
 
     let form: f64 = product.iter().zip(&u).map(|(h, u)| h * u).sum();
     let expected = nested(problem, &policy, &u, &v);
-    assert!((form - expected).abs() <= 1e-10 * size, "u H v = {form}, nested {expected}");
+    assert!((form - expected).abs() <= DIFFERENTIATED * size, "u H v = {form}, nested {expected}");
 
     if let Parametrisation::Softmax(_) = policy.parametrisation() {
         for (h, quotient) in product.iter().zip(difference(problem, &policy, &v)) {
-            assert!((h - quotient).abs() <= 1e-6 * size, "{h}, by differences {quotient}");
+            assert!((h - quotient).abs() <= ROUGH_QUOTIENT * size, "{h}, by differences {quotient}");
         }
     }
     if n <= 64 {
         let h = hessian(&tangent, &policy, &entropy).unwrap();
         for i in 0..n {
             let row: f64 = h[i * n..(i + 1) * n].iter().zip(&v).map(|(h, v)| h * v).sum();
-            assert!((row - product[i]).abs() <= 1e-11 * size);
+            assert!((row - product[i]).abs() <= DIFFERENTIATED * size);
             for j in 0..i {
-                assert!((h[i * n + j] - h[j * n + i]).abs() <= 1e-11 * size, "not symmetric at {i}, {j}");
+                assert!(
+                    (h[i * n + j] - h[j * n + i]).abs() <= DIFFERENTIATED * size,
+                    "not symmetric at {i}, {j}"
+                );
             }
         }
         let largest = Spectrum::new(n, &h).unwrap().largest_curvature();
         let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        assert!(product.iter().map(|x| x * x).sum::<f64>().sqrt() <= largest * norm * (1.0 + 1e-12));
+        assert!(product.iter().map(|x| x * x).sum::<f64>().sqrt() <= largest * norm * (1.0 + SOLVED));
     }
 }
 
@@ -124,7 +131,7 @@ fn gridworld_hessians_are_second_derivatives() {
         let model =
             problem.model_in().unwrap().smoothed(&Dual::constant(Dual::constant(temperature))).unwrap();
         let expected = model.perform(&along).unwrap().evaluation.value.derivative.derivative;
-        let tolerance = 1e-9 + 1e-14 / temperature;
+        let tolerance = ILL_CONDITIONED + FORMULA / temperature;
         assert!(
             (form - expected).abs() <= tolerance * form.abs().max(1e-2),
             "{temperature}: {form} and {expected}"

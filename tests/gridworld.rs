@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use std::path::Path;
 
 use approx::assert_abs_diff_eq;
@@ -13,6 +16,7 @@ use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
 use pemdp::response::Response;
 use serde_json::Value;
+use tolerances::{DIFFERENTIATED, ILL_CONDITIONED, SOLVED, ULPS};
 
 fn golden() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gridworld");
@@ -51,24 +55,32 @@ fn policy<T: Transcendental>(case: &Value) -> Policy<T> {
 /// Compares everything that a golden case has, converted by `number`.
 fn compare<T: Field>(performance: &Performance<'_, T>, case: &Value, number: impl Fn(&T) -> f64) {
     let evaluation = &performance.evaluation;
-    assert_abs_diff_eq!(number(&evaluation.value), case["value"].as_f64().unwrap(), epsilon = 1e-9);
+    assert_abs_diff_eq!(
+        number(&evaluation.value),
+        case["value"].as_f64().unwrap(),
+        epsilon = ILL_CONDITIONED
+    );
     for (v, expected) in evaluation.state_values.iter().zip(numbers(&case["state_values"])) {
-        assert_abs_diff_eq!(number(v), expected, epsilon = 1e-9);
+        assert_abs_diff_eq!(number(v), expected, epsilon = ILL_CONDITIONED);
     }
     let gradient = performance.gradient.total();
     for (g, expected) in gradient.iter().zip(numbers(&case["gradient_logits"])) {
-        assert_abs_diff_eq!(number(g.as_ref().unwrap()), expected, epsilon = 1e-8);
+        assert_abs_diff_eq!(number(g.as_ref().unwrap()), expected, epsilon = ILL_CONDITIONED);
     }
     for (i, expected) in numbers(&case["occupancy_without_terminal"]).into_iter().enumerate().take(63 * 4) {
-        assert_abs_diff_eq!(number(&evaluation.occupancy[i]), expected, epsilon = 1e-9);
+        assert_abs_diff_eq!(number(&evaluation.occupancy[i]), expected, epsilon = ILL_CONDITIONED);
     }
     for (i, expected) in numbers(&case["rewards"]).into_iter().enumerate() {
-        assert_abs_diff_eq!(number(performance.mdp.reward(i / 4, i % 4)), expected, epsilon = 1e-9);
+        assert_abs_diff_eq!(
+            number(performance.mdp.reward(i / 4, i % 4)),
+            expected,
+            epsilon = ILL_CONDITIONED
+        );
     }
     for entry in case["transitions"].as_array().unwrap() {
         let at = |k: usize| entry[k].as_u64().unwrap() as usize;
         let p = performance.mdp.kernel().probability(at(0), at(1), at(2));
-        assert_abs_diff_eq!(number(&p), entry[3].as_f64().unwrap(), epsilon = 1e-9);
+        assert_abs_diff_eq!(number(&p), entry[3].as_f64().unwrap(), epsilon = ILL_CONDITIONED);
     }
 }
 
@@ -87,7 +99,7 @@ fn golden_values_and_gradients_hold_in_doubles_and_balls() {
             assert_eq!(in_balls.kinks, [], "{} has only harmless ties", case["name"]);
             let gradient = in_balls.gradient.total();
             let bound = gradient.iter().flatten().map(Ball::error_bound).fold(0.0, f64::max);
-            assert!(bound < 1e-15, "the bound {bound} of {} is tight", case["name"]);
+            assert!(bound < ULPS, "the bound {bound} of {} is tight", case["name"]);
         }
     }
 }
@@ -99,7 +111,7 @@ fn the_start_policy_has_its_known_value() {
     let start = gridworld::eps_greedy_policy(0.9).unwrap();
     let policy = Policy::probabilities(gridworld::N_STATES, gridworld::N_ACTIONS, start).unwrap();
     let value = model::<f64>(&file).perform(&policy).unwrap().evaluation.value;
-    assert_abs_diff_eq!(value, -0.219_528_345_45, epsilon = 1e-10);
+    assert_abs_diff_eq!(value, -0.219_528_345_45, epsilon = DIFFERENTIATED);
 }
 
 #[test]
@@ -153,7 +165,7 @@ fn interventions_are_read_off_the_kernel() {
         for s in 0..N_STATES - 1 {
             let found = intervention(&induced.kernel, s);
             if beta == 0.0 {
-                assert!((found - 0.8).abs() < 1e-12, "{s}: {found}");
+                assert!((found - 0.8).abs() < SOLVED, "{s}: {found}");
             }
             assert!((0.0..=1.0).contains(&found));
         }
@@ -164,7 +176,7 @@ fn interventions_are_read_off_the_kernel() {
             .zip(0..)
             .map(|(t, a): (usize, usize)| induced.kernel.probability(s, (a + 1) % N_ACTIONS, t))
             .sum();
-        assert!((intervention(&induced.kernel, s) - overrides).abs() < 1e-12);
+        assert!((intervention(&induced.kernel, s) - overrides).abs() < SOLVED);
     }
 }
 
@@ -195,7 +207,7 @@ fn best_responses_are_best_beyond_doubles() {
     let logits = "-00+-+++0-+--0+-000+++-0--0+-0+00-0-+--0-+---+-00--++++----+0000+-0+++0--++0-+--+0-0++-0----+0+-00+++00--00+0-+-0+-00+00--+-0+0-0---0-++-+--0++0--+----++--00-00+0+++0---0---0+00+0-00++0+++00+0+--00+--+-00-+++0-+---0+-00+0+00-00++--+--+0+++-0+--+00-++0--++0";
     let environment = r#""environment": {"kind": "gridworld", "beta": 200, "followers": 2, "eps": 0.5}"#;
     let answer = extreme(logits, &format!(r#""gamma": 0.999999999, {environment}"#)).answer().unwrap();
-    assert!(answer.error_bounds.value <= 1e-15 * answer.value.abs(), "{:?}", answer.error_bounds);
+    assert!(answer.error_bounds.value <= ULPS * answer.value.abs(), "{:?}", answer.error_bounds);
 }
 
 /// Followers' values that differ by no more than the least doubles are different: capital

@@ -5,6 +5,9 @@
 
 mod common;
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use common::{read, sized_rational_problem, table};
 use num_traits::Zero;
 use pemdp::arithmetic::{Ball, Dual, Field, Interval, Rational, Transcendental, ratio};
@@ -18,6 +21,7 @@ use quickcheck::quickcheck;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tolerances::{BALLS, FORMULA, ILL_CONDITIONED, SOLVED, SUMS, ULPS};
 
 /// A random fixed MDP and policy in fractions.
 fn random_mdp(seed: u64) -> (Mdp<Rational>, Policy<Rational>) {
@@ -155,7 +159,7 @@ proptest! {
             prop_assert!(Rational::from_f64(lower) <= *truth && *truth <= Rational::from_f64(upper));
             let off = truth - Rational::from_f64(balls[i].midpoint());
             prop_assert!(off.approximate().abs() <= balls[i].error_bound());
-            prop_assert!((truth.approximate() - doubles[i]).abs() <= 1e-9 * doubles[i].abs().max(1.0));
+            prop_assert!((truth.approximate() - doubles[i]).abs() <= ILL_CONDITIONED * doubles[i].abs().max(1.0));
         }
     }
 
@@ -174,11 +178,11 @@ proptest! {
         let answer = at(0.0);
         for row in answer.gradient.chunks(3) {
             let sum: f64 = row.iter().flatten().sum();
-            prop_assert!(sum.abs() <= 3.0 * answer.error_bounds.gradient + 1e-14);
+            prop_assert!(sum.abs() <= 3.0 * answer.error_bounds.gradient + FORMULA);
         }
         // Shifting all logits of a state changes nothing.
         let shifted = at(0.5);
-        prop_assert!((shifted.value - answer.value).abs() <= 1e-13 * answer.value.abs().max(1.0));
+        prop_assert!((shifted.value - answer.value).abs() <= SUMS * answer.value.abs().max(1.0));
     }
 
     #[test]
@@ -193,7 +197,7 @@ proptest! {
         // |J_lambda - J| <= lambda log A / (1 - gamma)
         for entropy in [1e-3, 1e-6, 1e-12] {
             let gap = (at(entropy).value - none.value).abs();
-            prop_assert!(gap <= entropy * 2f64.ln() * 2.0 + 1e-15, "{} at {}", gap, entropy);
+            prop_assert!(gap <= entropy * 2f64.ln() * 2.0 + ULPS, "{} at {}", gap, entropy);
         }
     }
 }
@@ -225,10 +229,10 @@ fn huge_logits_neither_overflow_nor_lose_the_entropy() {
         "policy":{"kind":"softmax","logits":[[700,-700]]},
         "environment":{"kind":"fixed","transitions":[[[1],[1]]],"rewards":[[1,0]]}}"#;
     let answer = read(json).answer().unwrap();
-    assert!((answer.value - 2.0).abs() <= 1e-15);
+    assert!((answer.value - 2.0).abs() <= ULPS);
     // Q[0,1] = 0 - lambda log pi + gamma V = 700 + 1: the bonus of 1400 halves.
     let q = answer.action_values[0][1].unwrap();
-    assert!((q - 701.0).abs() <= 1e-12);
+    assert!((q - 701.0).abs() <= SOLVED);
     assert!(answer.gradient.iter().all(|g| g.unwrap().abs() < 1e-300));
 }
 
@@ -284,7 +288,7 @@ quickcheck! {
         let back = exp.ln();
         exp.value == (f64::from(a) / 32.0).exp()
             && exp.derivative == exp.value * f64::from(d)
-            && (back.derivative - f64::from(d)).abs() <= 1e-12 * f64::from(d).abs()
+            && (back.derivative - f64::from(d)).abs() <= SOLVED * f64::from(d).abs()
     }
 }
 
@@ -303,7 +307,7 @@ fn large_sparse_kernels_are_evaluated_with_bounds() {
     let evaluation = evaluate(&mdp, &Policy::uniform(n, 1), &Ball::zero()).unwrap();
     for (steps, s) in (1..20).map(|steps| (steps, n - steps)) {
         let expected = Ball::from_f64(0.5f64.powi(steps as i32));
-        assert!((evaluation.state_values[s] - expected).magnitude() < 1e-28);
+        assert!((evaluation.state_values[s] - expected).magnitude() < BALLS);
     }
-    assert!((evaluation.value - Ball::from_f64(0.5f64.powi(10))).magnitude() < 1e-28);
+    assert!((evaluation.value - Ball::from_f64(0.5f64.powi(10))).magnitude() < BALLS);
 }

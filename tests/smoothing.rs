@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use std::path::Path;
 
 use pemdp::arithmetic::{Ball, Dual, Field, Transcendental};
@@ -14,6 +17,7 @@ use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tolerances::{DIFFERENTIATED, FORMULA, QUOTIENT, SUMS, ULPS};
 
 const N: usize = N_STATES * N_ACTIONS;
 
@@ -63,7 +67,7 @@ fn smoothed_gradients_are_derivatives() {
         let along = logits.iter().zip(&direction).map(|(&x, &v)| Dual::new(x, v)).collect();
         let dual = value(&smoothed::<Dual<f64>>(temperature), along).derivative;
         let size = adjoint.abs();
-        let tolerance = 1e-11 + 1e-15 / temperature;
+        let tolerance = DIFFERENTIATED + ULPS / temperature;
         assert!((adjoint - dual).abs() <= tolerance * size, "{temperature}: {adjoint} and {dual}");
 
         // The second derivative is of order 1/temperature: steps well below it.
@@ -71,6 +75,7 @@ fn smoothed_gradients_are_derivatives() {
         let up = value(&doubles, moved(&logits, &direction, h));
         let down = value(&doubles, moved(&logits, &direction, -h));
         let quotient = (up - down) / (2.0 * h);
+        // Steps as short as the temperature asks leave roundings of this size.
         assert!((adjoint - quotient).abs() <= 1e-5 * size, "{temperature}: {adjoint} and {quotient}");
     }
 }
@@ -84,7 +89,7 @@ fn smoothed_values_and_gradients_are_enclosed_by_balls() {
         let performance = balls.perform(&policy).unwrap();
         let value = &performance.evaluation.value;
         let double = self::value(&smoothed::<f64>(temperature), logits.clone());
-        assert!((value.midpoint() - double).abs() < 1e-13 && value.error_bound() < 1e-15);
+        assert!((value.midpoint() - double).abs() < SUMS && value.error_bound() < ULPS);
         let along = |k: usize| {
             let seed =
                 |(i, &x): (usize, &f64)| Dual::new(Ball::from_f64(x), Ball::from_f64(f64::from(i == k)));
@@ -95,7 +100,7 @@ fn smoothed_values_and_gradients_are_enclosed_by_balls() {
         for k in [0, 37, 101, 200] {
             let derivative = self::value(&duals, along(k)).derivative;
             let gap = (derivative - gradient[k].as_ref().unwrap()).magnitude();
-            assert!(gap < 1e-15, "{temperature}, {k}: {gap}");
+            assert!(gap < ULPS, "{temperature}, {k}: {gap}");
         }
     }
 }
@@ -110,7 +115,7 @@ fn smoothed_values_tend_to_the_benchmark() {
         let gaps: Vec<f64> = (2..=8).map(|k| gap(10f64.powi(-k))).collect();
         println!("{gaps:?}");
         for pair in gaps.windows(2) {
-            assert!(pair[1] <= pair[0] + 1e-14);
+            assert!(pair[1] <= pair[0] + FORMULA);
         }
         assert!(gaps[0] > 1e-4 && gaps[6] < 1e-7);
     }
@@ -150,5 +155,5 @@ fn a_kink_becomes_smooth() {
     let ((hard, _), (soft, quotient)) = (jump(&model), jump(&smooth));
     println!("jumps of the slope: {hard:.3e}, smoothed {soft:.3e}");
     assert!(hard > 5e-7 && soft < 1e-2 * hard);
-    assert!((slope(&smooth, &logits, &direction) - quotient).abs() < 1e-7);
+    assert!((slope(&smooth, &logits, &direction) - quotient).abs() < QUOTIENT);
 }

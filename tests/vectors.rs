@@ -4,11 +4,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "common/tolerances.rs"]
+mod tolerances;
+
 use std::path::{Path, PathBuf};
 
 use pemdp::oracle::{Claimed, Tolerance, verify};
 use pemdp::problem::{Problem, Reading};
 use serde_json::Value;
+use tolerances::SOLVED;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
@@ -218,7 +222,7 @@ fn is_stationary(problem: &Problem, answer: &Value) -> bool {
         |value: &Value| numbers(value).into_iter().flatten().fold(0.0, |most: f64, x| most.max(x.abs()));
     let terms = answer["gradient_terms"].as_object().unwrap().values().map(largest).fold(0.0, f64::max);
     let bound = problem.answer().unwrap().error_bounds.gradient;
-    largest(&answer["gradient"]) <= bound.max(1e-12 * terms) || problem.n_actions() == 1
+    largest(&answer["gradient"]) <= bound.max(SOLVED * terms) || problem.n_actions() == 1
 }
 
 fn scaled(value: &Value, factor: f64) -> Value {

@@ -281,6 +281,7 @@ fn perturbed(theta: &[f64], n_actions: usize, rng: &mut impl Rng) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::SOLVED;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -296,7 +297,7 @@ mod tests {
             for (before, after) in theta.chunks(4).zip(after.chunks(4)) {
                 let (before, after) = (exponentials(before), exponentials(after));
                 let (sum, same): (f64, f64) = (before.iter().sum(), after.iter().sum());
-                assert!((sum / same - 1.0).abs() < 1e-12);
+                assert!((sum / same - 1.0).abs() < SOLVED);
                 // A weight w moves no probability by more than w.
                 let largest = before.iter().zip(&after).map(|(x, y)| (x - y).abs() / sum).fold(0.0, f64::max);
                 changed += usize::from(largest > SLIGHT);

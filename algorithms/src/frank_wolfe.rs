@@ -212,6 +212,7 @@ fn best_vertex(floor: f64, n_actions: usize, gradient: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::{FORMULA, QUOTIENT, SOLVED, ULPS};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -223,8 +224,8 @@ mod tests {
         let mut covariance = vec![0.0; n * n];
         for _ in 0..draws {
             let u = direction(n_actions, n, &mut rng);
-            assert!((u.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-14);
-            assert!(u.chunks(n_actions).all(|row| row.iter().sum::<f64>().abs() < 1e-14));
+            assert!((u.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < FORMULA);
+            assert!(u.chunks(n_actions).all(|row| row.iter().sum::<f64>().abs() < FORMULA));
             for i in 0..n * n {
                 covariance[i] += u[i / n] * u[i % n] / f64::from(draws);
             }
@@ -256,7 +257,7 @@ mod tests {
         project(n_actions, &mut expected);
         let estimate = two_point(&directions, 0.01, n_states * (n_actions - 1), &pi, value).unwrap();
         for (g, expected) in estimate.iter().zip(expected) {
-            assert!((g - expected).abs() < 1e-12);
+            assert!((g - expected).abs() < SOLVED);
         }
     }
 
@@ -281,8 +282,8 @@ mod tests {
                 pi[s + 1] -= h;
             }
             let slope = (value(&moved[0]) - value(&moved[1])) / (2.0 * h);
-            assert!((exact[s] - exact[s + 1] - slope).abs() < 1e-7, "{exact:?}, {slope}");
-            assert!((exact[s] + exact[s + 1]).abs() < 1e-12);
+            assert!((exact[s] - exact[s + 1] - slope).abs() < QUOTIENT, "{exact:?}, {slope}");
+            assert!((exact[s] + exact[s + 1]).abs() < SOLVED);
         }
     }
 
@@ -292,7 +293,7 @@ mod tests {
         let mut pi = vec![1.0, 0.0, 0.0, 0.25, 0.25, 0.5];
         raise_to(0.1, 3, &mut pi);
         for (x, expected) in pi.iter().zip([0.8, 0.1, 0.1, 0.25, 0.25, 0.5]) {
-            assert!((x - expected).abs() < 1e-15);
+            assert!((x - expected).abs() < ULPS);
         }
     }
 }

@@ -21,6 +21,9 @@ mod repeated_retraining;
 mod retraining;
 mod run;
 mod settings;
+#[cfg(test)]
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
 mod trajectory;
 mod trust_region_newton;
 

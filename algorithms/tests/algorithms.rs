@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 mod gridworld {
     use std::ops::ControlFlow;
 
+    use crate::tolerances::{FOUR_DIGITS, ILL_CONDITIONED, SEVEN_DIGITS, SOLVED, THREE_DIGITS};
     use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
     use pemdp::oracle::examples;
     use pemdp::policy::Policy;
@@ -37,14 +41,14 @@ mod gridworld {
 
     #[test]
     fn the_best_policy_found_is_as_good_as_documented() {
-        assert!((value("gridworld-best") + 0.134_062_8).abs() < 1e-7);
+        assert!((value("gridworld-best") + 0.134_062_8).abs() < SEVEN_DIGITS);
     }
 
     #[test]
     fn dropping_the_performative_terms_costs_a_quarter() {
         let end = |terms| run(&Pepg { terms, ..Pepg::default() }, &benchmark_start());
         let (all, policy) = (end(Terms::All), end(Terms::Policy));
-        assert!((policy.best().unwrap().value + 0.1708).abs() < 1e-3);
+        assert!((policy.best().unwrap().value + 0.1708).abs() < FOUR_DIGITS);
         let cost = (all.last_value() - policy.last_value()) / all.last_value().abs();
         assert!((0.2..0.3).contains(&cost), "{cost}");
     }
@@ -54,10 +58,10 @@ mod gridworld {
         let trajectory = run(&Pepg { iterations: 30, ..Pepg::default() }, &uniform());
         let coverage: Vec<f64> = trajectory.iterates.iter().filter_map(|iterate| iterate.coverage).collect();
         assert_eq!(coverage.len(), 31);
-        assert!(coverage.iter().all(|x| *x >= 1.0 - 1e-12));
+        assert!(coverage.iter().all(|x| *x >= 1.0 - SOLVED));
         // The best policy covers itself.
         let best = trajectory.best().unwrap();
-        assert!((best.coverage.unwrap() - 1.0).abs() < 1e-9, "{best:?}");
+        assert!((best.coverage.unwrap() - 1.0).abs() < ILL_CONDITIONED, "{best:?}");
         let given = uniform().compared_with(trajectory.best_policy.clone());
         let again = run(&Pepg { iterations: 30, ..Pepg::default() }, &given);
         assert_eq!(again.iterates, trajectory.iterates);
@@ -117,8 +121,8 @@ mod gridworld {
     fn adam_on_the_exact_gradient() {
         for (task, start, end) in [(uniform(), -0.3702, -0.1489), (benchmark_start(), -0.2195, -0.1384)] {
             let trajectory = run(&Pepg::default(), &task);
-            assert!((trajectory.iterates[0].value - start).abs() < 1e-4);
-            assert!((trajectory.last_value() - end).abs() < 1e-3, "{}", trajectory.last_value());
+            assert!((trajectory.iterates[0].value - start).abs() < FOUR_DIGITS);
+            assert!((trajectory.last_value() - end).abs() < THREE_DIGITS, "{}", trajectory.last_value());
         }
     }
 }
@@ -215,6 +219,7 @@ mod sampled {
 mod measures {
     use std::ops::ControlFlow;
 
+    use crate::tolerances::{ROUGH_QUOTIENT, SOLVED};
     use pemdp::oracle::examples;
     use pemdp::policy::Policy;
     use pemdp::problem::{Problem, Reading};
@@ -237,7 +242,7 @@ mod measures {
     }
 
     fn is_near(x: f64, expected: f64) -> bool {
-        (x - expected).abs() <= 1e-12 * expected.abs().max(1.0)
+        (x - expected).abs() <= SOLVED * expected.abs().max(1.0)
     }
 
     /// J = 4 p (1/4 - p/2) on the loan: everything that is measured, by hand.
@@ -275,7 +280,7 @@ mod measures {
         assert!(matches!(trajectory.stop, Stop::Converged { .. }), "{:?}", trajectory.stop);
         assert!(trajectory.iterates.windows(2).all(|pair| pair[1].value > pair[0].value));
         let last = trajectory.iterates.last().unwrap();
-        assert!((last.value - 0.125).abs() < 1e-12 && last.cost.deployments > 2 * last.iteration as u64);
+        assert!((last.value - 0.125).abs() < SOLVED && last.cost.deployments > 2 * last.iteration as u64);
     }
 
     /// Without a response the natural gradient of a softmax policy is the
@@ -299,7 +304,7 @@ mod measures {
                 |policy: &Policy<f64>, s: usize| (policy.probability(s, 1) / policy.probability(s, 0)).ln();
             for (s, advantage) in [(0, 1.0), (1, 4.0)] {
                 let change = odds(&moved, s) - odds(&task.start, s);
-                assert!((change - 0.25 * advantage / 0.5).abs() < 1e-6, "{change}");
+                assert!((change - 0.25 * advantage / 0.5).abs() < ROUGH_QUOTIENT, "{change}");
             }
         }
     }

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::ops::ControlFlow;
 
 use pemdp::oracle::examples;
 use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{FrankWolfe, GradientSource, Stop, Task, Trajectory, algorithm, solve};
 use serde_json::{Value, json};
+use tolerances::SOLVED;
 
 fn task(name: &str, changes: Value) -> Task {
     let mut problem: Value = serde_json::from_str(&examples::example(name).unwrap().to_json()).unwrap();
@@ -41,9 +45,9 @@ fn exact_steps_reach_the_optimum_inside_and_the_vertex_at_the_boundary() {
     let (n_states, n_actions) = (trajectory.policy.n_states(), trajectory.policy.n_actions());
     for s in 0..n_states {
         let row: Vec<f64> = (0..n_actions).map(|a| *trajectory.policy.probability(s, a)).collect();
-        assert!(row.iter().all(|pi| *pi >= 0.01 - 1e-12));
+        assert!(row.iter().all(|pi| *pi >= 0.01 - SOLVED));
         let largest = row.iter().copied().fold(0.0, f64::max);
-        assert!((largest - (1.0 - 0.01 * (n_actions as f64 - 1.0))).abs() < 1e-12);
+        assert!((largest - (1.0 - 0.01 * (n_actions as f64 - 1.0))).abs() < SOLVED);
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::ops::ControlFlow;
 
 use pemdp::oracle::examples;
@@ -9,6 +12,7 @@ use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
 use pemdp_algorithms::{Stop, Task, Trajectory, TrustRegionNewton, solve};
 use serde_json::{Value, json};
+use tolerances::{FORMULA, ILL_CONDITIONED, ULPS};
 
 fn task(name: &str, changes: Value) -> Task {
     let mut problem: Value = serde_json::from_str(&examples::example(name).unwrap().to_json()).unwrap();
@@ -39,8 +43,8 @@ fn strict_maxima_are_reached_to_ten_digits() {
     for (name, value) in [("loan", 1.0 / 8.0), ("loan-mdp", 1.0 / 24.0)] {
         let trajectory = newton(&task(name, json!({})));
         assert!(converged(&trajectory));
-        assert!((trajectory.policy.probability(0, 0) - 0.25).abs() < 1e-9);
-        assert!((trajectory.last_value() - value).abs() < 1e-14);
+        assert!((trajectory.policy.probability(0, 0) - 0.25).abs() < ILL_CONDITIONED);
+        assert!((trajectory.last_value() - value).abs() < FORMULA);
     }
     for (name, entropy) in
         [("affine", 0.1), ("affine", 0.5), ("two-basins", 0.5), ("coin", 0.1), ("coin", 0.0)]
@@ -72,10 +76,10 @@ fn convergence_is_quadratic() {
     let trajectory = newton(&task("loan", json!({})).starting_from(start));
     assert!(converged(&trajectory) && trajectory.iterates.len() <= 9);
     let norms: Vec<f64> = trajectory.iterates.iter().map(|i| i.gradient_norm).collect();
-    let last: Vec<f64> = norms.iter().copied().filter(|e| *e < 0.1 && *e > 1e-15).collect();
+    let last: Vec<f64> = norms.iter().copied().filter(|e| *e < 0.1 && *e > ULPS).collect();
     assert!(last.len() >= 3);
     for pair in last.windows(2) {
-        assert!(pair[1] <= 10.0 * pair[0] * pair[0] + 1e-15, "{norms:?}");
+        assert!(pair[1] <= 10.0 * pair[0] * pair[0] + ULPS, "{norms:?}");
     }
 }
 
@@ -107,7 +111,7 @@ fn a_stationary_minimum_does_not_hold() {
         "policy": {"kind": "softmax", "logits": [[0, 0]]}
     });
     let trajectory = newton(&task("affine", changes));
-    assert!(trajectory.iterates[0].gradient_norm < 1e-15);
+    assert!(trajectory.iterates[0].gradient_norm < ULPS);
     assert!(trajectory.last_value() > 1.999 * trajectory.iterates[0].value);
 }
 
@@ -126,7 +130,7 @@ fn a_maximum_at_a_kink_stalls() {
     let trajectory = newton(&kinked);
     assert!(matches!(trajectory.stop, Stop::Stalled { gradient_norm } if gradient_norm > 0.1));
     let p = 1f64.exp() / (1.0 + 1f64.exp());
-    assert!((trajectory.last_value() - (1.0 - p) / (0.5 + 0.5 * p)).abs() < 1e-9);
+    assert!((trajectory.last_value() - (1.0 - p) / (0.5 + 0.5 * p)).abs() < ILL_CONDITIONED);
 }
 
 /// Followers' kinks keep the gradient from falling; with entropy and smoothed

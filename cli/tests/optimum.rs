@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tolerances::{GAP, SOLVED, THREE_DIGITS};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
@@ -51,7 +55,7 @@ fn known_optima_are_certified() {
             number("value") <= expected + near && number("upper_bound") >= expected - near,
             "{example}: {found}"
         );
-        assert!(number("gap") <= 1e-6 && number("value") <= number("upper_bound"), "{example}: {found}");
+        assert!(number("gap") <= GAP && number("value") <= number("upper_bound"), "{example}: {found}");
     }
 }
 
@@ -89,7 +93,7 @@ fn a_gridworld_without_time_has_a_bound_that_needs_none() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let number = |key: &str| found[key].as_f64().unwrap();
     assert_eq!((&found["certified"], &found["stop"]), (&false.into(), &"budget".into()));
-    assert!((number("upper_bound") - 0.277).abs() < 1e-3 && number("gap") > 0.277, "{found}");
+    assert!((number("upper_bound") - 0.277).abs() < THREE_DIGITS && number("gap") > 0.277, "{found}");
     assert!(number("value") < number("upper_bound"));
 }
 
@@ -132,7 +136,7 @@ fn a_budget_ends_every_search() {
             assert_eq!(found["certified"].as_bool().unwrap(), found["stop"] == "gap", "{name}: {found}");
             for row in found["policy"].as_array().unwrap() {
                 let sum: f64 = row.as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).sum();
-                assert!((sum - 1.0).abs() < 1e-12, "{name}: {found}");
+                assert!((sum - 1.0).abs() < SOLVED, "{name}: {found}");
             }
         }
     }

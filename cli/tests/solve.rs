@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -9,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use pemdp_algorithms::ALGORITHMS;
 use pemdp_experiments::EXPERIMENTS;
 use serde_json::Value;
+use tolerances::{ILL_CONDITIONED, SOLVED};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pemdp"));
@@ -69,7 +73,7 @@ fn the_name_of_an_algorithm_is_enough() {
     for name in &names {
         let trajectory = solved(&["--example", "loan-mdp", "--algorithm", name.as_str()]);
         let value = trajectory["best"]["value"].as_f64().unwrap();
-        assert!((-1e-9..=1.0 / 24.0 + 1e-9).contains(&value), "{name}: {value}");
+        assert!((-ILL_CONDITIONED..=1.0 / 24.0 + ILL_CONDITIONED).contains(&value), "{name}: {value}");
     }
 }
 
@@ -81,7 +85,7 @@ fn the_value_is_that_in_the_environment_that_the_policy_induces() {
         let last = trajectory["iterates"].as_array().unwrap().last().unwrap().clone();
         // V = p (2 q(p) - 1)/(1 - gamma), q(p) = 3/4 - p/2, gamma = 1/2.
         let expected = p * (2.0 * (0.75 - 0.5 * p) - 1.0) / 0.5;
-        assert!((last["value"].as_f64().unwrap() - expected).abs() < 1e-12, "{name}: {last}");
+        assert!((last["value"].as_f64().unwrap() - expected).abs() < SOLVED, "{name}: {last}");
     }
 }
 

@@ -22,6 +22,9 @@ mod plan;
 mod record;
 mod stability_price;
 mod summary;
+#[cfg(test)]
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
 
 pub use datum::Datum;
 pub use plan::{Done, Drawing, Interrupted, Job, Label, Outcome, Plan, Presentation, Table, Work, run};

@@ -127,13 +127,14 @@ fn stop(run: &Trajectory) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::SEVEN_DIGITS;
 
     #[test]
     fn the_interval_is_that_of_student() {
         let (mean, half_width) = mean_and_half_width(&[1.0, 2.0, 3.0]);
         assert_eq!(mean, 2.0);
         // t quantile of 2 degrees of freedom: 4.3027.
-        assert!((half_width - 4.302_652_7 / 3f64.sqrt()).abs() < 1e-6);
+        assert!((half_width - 4.302_652_7 / 3f64.sqrt()).abs() < SEVEN_DIGITS);
         assert_eq!(mean_and_half_width(&[5.0]), (5.0, 0.0));
     }
 }

@@ -135,6 +135,7 @@ impl Fixed {
 mod tests {
     use super::super::performative::FOREVER;
     use super::*;
+    use crate::tolerances::{FORMULA, SOLVED};
     use pemdp::best_response::best_response;
     use pemdp::evaluate::evaluate;
     use pemdp::mdp::{Kernel, Mdp};
@@ -184,10 +185,11 @@ mod tests {
             let taken = best.choice.iter().flat_map(|&a| [f64::from(a == 0), f64::from(a == 1)]);
             assert_eq!(found.policy, taken.collect::<Vec<_>>());
             assert!(
-                found.upper >= best.evaluation.value - 1e-14 && found.upper < best.evaluation.value + 1e-12
+                found.upper >= best.evaluation.value - FORMULA
+                    && found.upper < best.evaluation.value + SOLVED
             );
-            assert!((values.last().unwrap() - best.evaluation.value).abs() < 1e-12, "{values:?}");
-            assert!(values.len() > 1 && values.windows(2).all(|pair| pair[0] <= pair[1] + 1e-12));
+            assert!((values.last().unwrap() - best.evaluation.value).abs() < SOLVED, "{values:?}");
+            assert!(values.len() > 1 && values.windows(2).all(|pair| pair[0] <= pair[1] + SOLVED));
         }
     }
 
@@ -206,7 +208,7 @@ mod tests {
             let evaluation = evaluate(&mdp, &first, &0.0).unwrap();
             let rises = (0..6).map(|i| evaluation.advantage(i / 2, i % 2).unwrap());
             let upper = evaluation.value + 4.0 * rises.fold(0.0, f64::max);
-            assert!((found.upper - upper).abs() < 1e-12, "{} {upper}", found.upper);
+            assert!((found.upper - upper).abs() < SOLVED, "{} {upper}", found.upper);
             assert!(found.upper >= best_response(&mdp).unwrap().evaluation.value);
         }
     }

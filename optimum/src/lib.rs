@@ -26,6 +26,9 @@ mod rectangular;
 mod rules;
 mod scale;
 mod search;
+#[cfg(test)]
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
 
 pub use certificate::{CERTIFICATE_FORMAT, Certificate, CertificateError, CertificateSettings, certificate};
 pub use frontier::{Frontier, Part};

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::ops::ControlFlow;
 
 use pemdp::environments::Gridworld;
@@ -16,6 +19,7 @@ use pemdp_algorithms::{Pepg, Task, solve};
 use pemdp_optimum::gridworld::{Stationarity, one_sided_slope, stationarity};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tolerances::ILL_CONDITIONED;
 
 const N: usize = N_STATES * N_ACTIONS;
 
@@ -116,7 +120,7 @@ fn one_sided_slopes_are_those_of_small_steps() {
             });
             // The slope is one of the two pieces on either side.
             let pieces = gradients.each_ref().map(|g| dot(g, &direction));
-            let fits = |x: f64, y: f64| (x - y).abs() < 1e-9;
+            let fits = |x: f64, y: f64| (x - y).abs() < ILL_CONDITIONED;
             assert!(fits(sides[0], pieces[0]) || fits(sides[0], pieces[1]));
             let bend = sides[0] + sides[1];
             assert!(fits(bend.abs(), (pieces[0] - pieces[1]).abs()), "{bend} {pieces:?}");
@@ -138,8 +142,8 @@ fn the_measure_at_one_kink_is_that_of_two_gradients() {
         let found = stationarity(&world(), &initial::<f64>(), &softmax(&logits), 1e-11).unwrap();
         assert!(found.ties >= 1);
         let longest = dot(&g, &g).max(dot(&h, &h)).sqrt();
-        assert!(found.shortest >= hull * (1.0 - 1e-9) && found.slope >= 0.999 * hull);
-        assert!(found.slope <= longest * (1.0 + 1e-9));
+        assert!(found.shortest >= hull * (1.0 - ILL_CONDITIONED) && found.slope >= 0.999 * hull);
+        assert!(found.slope <= longest * (1.0 + ILL_CONDITIONED));
         let step = 1e-5;
         let measured = (value(&moved(&logits, &found.direction, step)) - value(&logits)) / step;
         assert!((found.slope - measured).abs() < 1e-3 * found.slope, "{found:?} {measured}");

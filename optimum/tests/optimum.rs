@@ -6,12 +6,15 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use pemdp::interrupt::Interrupt;
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::path::Path;
 
 use common::{DISCOUNTS, read, sized_rational_problem};
 use pemdp::arithmetic::{Field, Rational, ratio};
 use pemdp::environments::Structure;
+use pemdp::interrupt::Interrupt;
 use pemdp::oracle::examples;
 use pemdp::policy::Policy;
 use pemdp::policy::Probabilities;
@@ -23,6 +26,7 @@ use pemdp_optimum::{
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use tolerances::{CONVERGED, GAP, ILL_CONDITIONED, THREE_DIGITS};
 
 fn example(name: &str) -> Problem {
     read(&examples::example(name).unwrap().to_json())
@@ -34,14 +38,14 @@ fn optimum(problem: &Problem) -> PerformativeOptimum {
 
 fn certified(problem: &Problem) -> PerformativeOptimum {
     let optimum = optimum(problem);
-    assert!(optimum.certified && optimum.gap <= 1e-6, "{optimum:?}");
+    assert!(optimum.certified && optimum.gap <= GAP, "{optimum:?}");
     assert_eq!(optimum.stop, OptimumStop::Gap);
     optimum
 }
 
 /// The exact value `truth` lies between the bounds, which are within 1e-6.
 fn brackets(optimum: &PerformativeOptimum, truth: &Rational) {
-    assert!(optimum.certified && optimum.gap <= 1e-6);
+    assert!(optimum.certified && optimum.gap <= GAP);
     assert!(Rational::from_f64(optimum.value) <= *truth, "{} > {truth}", optimum.value);
     assert!(Rational::from_f64(optimum.upper_bound) >= *truth, "{} < {truth}", optimum.upper_bound);
 }
@@ -90,7 +94,7 @@ fn the_optima_of_the_vectors_lie_between_the_bounds() {
 fn closed_forms_lie_between_the_bounds() {
     let loan = certified(&example("loan"));
     brackets(&loan, &ratio(1, 8)); // 1/16 a step, gamma 1/2
-    assert!((loan.policy[0] - 0.25).abs() < 1e-6 && loan.attained);
+    assert!((loan.policy[0] - 0.25).abs() < CONVERGED && loan.attained);
     // gamma p (kq - l)/(1 - gamma^2) at p = 1/4.
     let json = examples::example("loan-mdp").unwrap().to_json();
     let mdp = Problem::from_json(&json, Reading::Exact).unwrap();
@@ -128,7 +132,7 @@ fn one_parameter_optima_are_those_of_the_exact_landscape() {
         assert!(Rational::from_f64(found.value) <= high && Rational::from_f64(found.upper_bound) >= low);
     }
     let local = certified(&example("local-maximum"));
-    assert!((local.value - 7.5).abs() < 1e-3 && local.attained);
+    assert!((local.value - 7.5).abs() < THREE_DIGITS && local.attained);
     assert!((local.parameters[0] - 4.605).abs() < 0.01);
 }
 
@@ -203,7 +207,7 @@ fn no_policy_is_better_than_the_bound_in_affine_environments() {
         let settings = OptimumSettings { gap: 1e-3, open_cells: 2000, ..OptimumSettings::default() };
         let found = performative_optimum(&problem, &settings).unwrap();
         let model = problem.model::<f64>().unwrap();
-        let slack = 1e-9 * (1.0 + found.upper_bound.abs());
+        let slack = ILL_CONDITIONED * (1.0 + found.upper_bound.abs());
         for _ in 0..60 {
             let values = (0..n_states).flat_map(|_| random_row(&mut rng, n_actions)).collect();
             let policy = Policy::probabilities(n_states, n_actions, values).unwrap();
@@ -228,7 +232,7 @@ fn no_parameters_are_better_than_the_bound_in_exponential_families() {
         let settings = OptimumSettings { gap: 1e-3, open_cells: 1000, ..OptimumSettings::default() };
         let found = performative_optimum(&problem, &settings).unwrap();
         let model = problem.model::<f64>().unwrap();
-        let slack = 1e-9 * (1.0 + found.upper_bound.abs());
+        let slack = ILL_CONDITIONED * (1.0 + found.upper_bound.abs());
         let far = if n_actions == 1 && slope == 0.0 { 40.0 } else { 3.0 };
         let mut best = f64::NEG_INFINITY;
         for _ in 0..60 {
@@ -272,7 +276,7 @@ fn upper_bounds_hold_to_the_last_digit_at_deterministic_optima() {
         };
         let truth = (0..n_actions.pow(n_states as u32)).map(value).max().unwrap();
         brackets(&found, &truth);
-        assert!(found.gap <= 1e-9 * (1.0 + found.value.abs()), "{json}");
+        assert!(found.gap <= ILL_CONDITIONED * (1.0 + found.value.abs()), "{json}");
     }
 }
 

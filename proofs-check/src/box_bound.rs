@@ -260,6 +260,7 @@ mod tests {
     use crate::claim::Effort;
     use crate::family::{corners, first_state};
     use crate::survey::Case;
+    use crate::tolerances::ILL_CONDITIONED;
     use pemdp::arithmetic::{Rational, ratio};
     use rand::RngExt;
 
@@ -312,7 +313,10 @@ mod tests {
                     sides.iter().map(|s| rng.random_range(s.lower()..=s.upper())).collect();
                 let entries = hessian(&family, &member).unwrap();
                 for (set, x) in set.iter().zip(&entries) {
-                    assert!(set.lower() - 1e-9 <= *x && *x <= set.upper() + 1e-9, "{set:?} {x}");
+                    assert!(
+                        set.lower() - ILL_CONDITIONED <= *x && *x <= set.upper() + ILL_CONDITIONED,
+                        "{set:?} {x}"
+                    );
                 }
             }
         }
@@ -327,7 +331,9 @@ mod tests {
         let decide = |n: i64, boxes: usize| decide_on_box(&bandit(), &sides, &limit(n), boxes);
         let most = 2.0 / 27f64.sqrt();
         match decide(1010, 20_000) {
-            BoxVerdict::Proved { boxes, largest } => assert!(boxes > 1 && largest <= most * (1.0 + 1e-9)),
+            BoxVerdict::Proved { boxes, largest } => {
+                assert!(boxes > 1 && largest <= most * (1.0 + ILL_CONDITIONED))
+            }
             other => panic!("{other:?}"),
         }
         match decide(999, 20_000) {

@@ -184,6 +184,7 @@ pub fn exponent(points: &[(f64, f64)]) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::family::Family;
+    use crate::tolerances::{DIFFERENTIATED, ILL_CONDITIONED, SOLVED};
     use num_traits::{One, Zero};
     use pemdp::arithmetic::{Ball, Rational, ratio};
 
@@ -224,7 +225,7 @@ mod tests {
             let product = family.hessian_product(&direction).unwrap();
             let exact = Rational::sum_of_products(direction.iter().zip(&product)) / ratio(2 * n, 1);
             let closed = ruin.curvature::<Ball>();
-            assert!(((closed.midpoint() - exact.approximate()) / exact.approximate()).abs() < 1e-12);
+            assert!(((closed.midpoint() - exact.approximate()) / exact.approximate()).abs() < SOLVED);
         }
     }
 
@@ -232,7 +233,7 @@ mod tests {
     fn exponents_are_slopes() {
         let points: Vec<(f64, f64)> = [1.0f64, 10.0, 100.0, 1000.0].map(|x| (x, 3.0 * x.powf(1.5))).to_vec();
         let (slope, width) = exponent(&points);
-        assert!((slope - 1.5).abs() < 1e-12 && width < 1e-10);
+        assert!((slope - 1.5).abs() < SOLVED && width < DIFFERENTIATED);
         assert!(exponent(&[(1.0, 1.0), (2.0, 3.0), (4.0, 5.0)]).1 > 0.1);
     }
 
@@ -243,6 +244,6 @@ mod tests {
         let (worst, point) = shape.worst(1, 600);
         assert!(worst > start + 0.1);
         // |H| <= Rbar |S|/(1-gamma), and the point has the curvature that is said.
-        assert!(worst <= 20.0 && (shape.curvature(&point).unwrap() - worst).abs() < 1e-9 * worst);
+        assert!(worst <= 20.0 && (shape.curvature(&point).unwrap() - worst).abs() < ILL_CONDITIONED * worst);
     }
 }

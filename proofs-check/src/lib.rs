@@ -24,3 +24,6 @@ mod parallel;
 pub mod spectral;
 pub mod suite;
 pub mod survey;
+#[cfg(test)]
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;

@@ -147,6 +147,7 @@ pub fn norm(n: usize, entries: &[f64]) -> (f64, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::SOLVED;
     use pemdp::arithmetic::{Interval, ratio};
 
     /// Eigenvalues 1/3 (2 +- 1) and, beside them, -1/3.
@@ -159,10 +160,10 @@ mod tests {
     fn norms_are_decided_from_both_sides() {
         for sign in [1, -1] {
             let matrix = thirds(sign);
-            assert!((matrix.norm().0 - 1.0).abs() < 1e-12);
+            assert!((matrix.norm().0 - 1.0).abs() < SOLVED);
             let at = |n: i64, d: i64| matrix.at_most(&Between::exactly(ratio(n, d)));
-            assert!(matches!(at(2, 1), Outcome::Decided(m) if (m - 0.5).abs() < 1e-12));
-            assert!(matches!(at(1, 2), Outcome::Decided(m) if (m + 0.5).abs() < 1e-12));
+            assert!(matches!(at(2, 1), Outcome::Decided(m) if (m - 0.5).abs() < SOLVED));
+            assert!(matches!(at(1, 2), Outcome::Decided(m) if (m + 0.5).abs() < SOLVED));
             assert!(matches!(at(1_000_000_001, 1_000_000_000), Outcome::Decided(m) if m >= 0.0));
             assert!(matches!(at(999_999_999, 1_000_000_000), Outcome::Decided(m) if m < 0.0));
             // Thirds are not short: a tie is not decided.

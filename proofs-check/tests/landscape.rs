@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::cmp::Ordering;
 
 use num_traits::Zero;
@@ -15,6 +18,7 @@ use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
 use proofs_check::claim::Effort;
 use proofs_check::family::{Family, corners};
 use proofs_check::survey::Case;
+use tolerances::{BALLS_SOLVED, ILL_CONDITIONED, THREE_DIGITS, ULPS};
 
 fn example(name: &str) -> Problem {
     Problem::from_json(&examples::example(name).unwrap().to_json(), Reading::Exact).unwrap()
@@ -64,7 +68,7 @@ fn check(problem: &Problem, at: (usize, usize)) -> Landscape {
             assert_eq!((slope, [value.clone(), value]), (Rational::zero(), point.value.clone()));
         }
         let slack = &point.value[1] - &point.value[0];
-        assert!(slack >= Rational::zero() && slack.approximate() < 1e-20);
+        assert!(slack >= Rational::zero() && slack.approximate() < BALLS_SOLVED);
         let least = (&below.0).max(&above.0);
         match point.extremum {
             Extremum::Maximum => assert!(&point.value[1] >= least),
@@ -72,7 +76,7 @@ fn check(problem: &Problem, at: (usize, usize)) -> Landscape {
             Extremum::Neither => {}
         }
         let theta = point.theta();
-        assert!(theta[0] <= theta[1] && (theta[0] - point.low.approximate().ln()).abs() < 1e-9);
+        assert!(theta[0] <= theta[1] && (theta[0] - point.low.approximate().ln()).abs() < ILL_CONDITIONED);
     }
     // Between critical points the slope keeps its sign; beyond them values tend
     // to the limits.
@@ -97,8 +101,13 @@ fn a_has_two_maxima_and_a_minimum() {
     let landscape = check(&example("local-maximum"), (0, 0));
     assert_eq!(kinds(&landscape), [Extremum::Maximum, Extremum::Minimum, Extremum::Maximum]);
     let [first, _, second] = landscape.critical_points.as_slice() else { panic!() };
-    assert!((first.value[0].approximate() - 6.0).abs() < 2e-3 && (first.theta()[0] + 4.605).abs() < 1e-3);
-    assert!((second.value[0].approximate() - 7.5).abs() < 2e-3 && (second.theta()[0] - 4.605).abs() < 1e-3);
+    assert!(
+        (first.value[0].approximate() - 6.0).abs() < 2e-3 && (first.theta()[0] + 4.605).abs() < THREE_DIGITS
+    );
+    assert!(
+        (second.value[0].approximate() - 7.5).abs() < 2e-3
+            && (second.theta()[0] - 4.605).abs() < THREE_DIGITS
+    );
     assert_eq!(landscape.limits, [ratio(0, 1), ratio(0, 1)]);
     assert_eq!(landscape.supremum().1, End::Critical(2));
     let basin = landscape.basin(&ratio(1, 7)).unwrap();
@@ -139,7 +148,7 @@ fn c_falls_from_its_limit_and_rises_to_one() {
     assert_eq!(landscape.limits, [ratio(3, 4), ratio(1, 1)]);
     // The positive root of w^2 + w/2 - 3/4 is (sqrt 13 - 1)/4.
     let root = (13f64.sqrt() - 1.0) / 4.0;
-    assert!((landscape.critical_points[0].low.approximate() - root).abs() < 1e-15);
+    assert!((landscape.critical_points[0].low.approximate() - root).abs() < ULPS);
     assert_eq!(landscape.critical_points[0].exact, None);
     assert_eq!((landscape.numerator.degree(), landscape.degree_bound), (2, 2));
 }

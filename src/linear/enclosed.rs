@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::arithmetic::{Ball, Interval};
     use crate::linear::{Lu, Rows};
+    use crate::tolerances::SOLVED;
 
     fn interval(lower: f64, upper: f64) -> Interval {
         Interval::new(lower, upper).unwrap()
@@ -192,7 +193,10 @@ mod tests {
             let gamma = pick(6, (0.4, 0.5));
             let lu = Lu::new(Resolvent::new(Rows::dense(2, p).unwrap(), gamma).unwrap()).unwrap();
             for (set, member) in x.iter().zip(lu.solve(&b)).chain(y.iter().zip(lu.solve_transposed(&b))) {
-                assert!(set.lower() - 1e-12 <= member && member <= set.upper() + 1e-12, "{set:?}, {member}");
+                assert!(
+                    set.lower() - SOLVED <= member && member <= set.upper() + SOLVED,
+                    "{set:?}, {member}"
+                );
             }
         }
         assert!(x.iter().all(|set| set.width() < 40.0));

@@ -187,6 +187,7 @@ fn in_place(b: &[f64], solve: impl FnOnce(faer::MatMut<'_, f64>)) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::linear::Rows;
+    use crate::tolerances::{DIFFERENTIATED, SOLVED, SUMS};
     use approx::assert_relative_eq;
 
     /// A chain that moves on a ring with skips, sparse or dense.
@@ -221,8 +222,8 @@ mod tests {
             let back = resolvent.apply(&lu.solve(&b));
             let back_transposed = resolvent.apply_transposed(&lu.solve_transposed(&b));
             for i in 0..n {
-                assert_relative_eq!(back[i], b[i], epsilon = 1e-13);
-                assert_relative_eq!(back_transposed[i], b[i], epsilon = 1e-12);
+                assert_relative_eq!(back[i], b[i], epsilon = SUMS);
+                assert_relative_eq!(back_transposed[i], b[i], epsilon = SOLVED);
             }
             #[cfg(feature = "sparse")]
             assert_eq!(matches!(lu.0, Factors::Sparse(_)), sparse && n >= LARGE, "{n} states");
@@ -241,7 +242,7 @@ mod tests {
             assert!(lower.iter().all(|x| x.abs() <= 1.0));
             let mut permuted = matrix;
             rows.permute_rows(&mut permuted);
-            assert_relative_eq!(lower * lu.upper_triangle(), permuted, epsilon = 1e-10);
+            assert_relative_eq!(lower * lu.upper_triangle(), permuted, epsilon = DIFFERENTIATED);
         }
         let mut singular = DMatrix::identity(40, 40);
         singular[(35, 35)] = 0.0;
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn a_chain_that_does_not_contract_is_refused() {
         let error = Resolvent::new(ring(3, false), 1.0).unwrap_err();
-        assert!(matches!(error, SolveError::NotContracting { product } if (product - 1.0).abs() < 1e-12));
+        assert!(matches!(error, SolveError::NotContracting { product } if (product - 1.0).abs() < SOLVED));
         let growing = Rows::dense(1, vec![-1.5]).unwrap();
         assert!(Resolvent::new(growing, 0.9).is_err());
     }

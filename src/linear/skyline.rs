@@ -186,6 +186,7 @@ fn breadth_first(neighbours: &[Vec<usize>], start: usize, is_seen: &mut [bool]) 
 mod tests {
     use super::*;
     use crate::linear::Resolvent;
+    use crate::tolerances::SOLVED;
     use approx::assert_relative_eq;
 
     fn solves(chain: Rows<f64>, gamma: f64) {
@@ -196,8 +197,8 @@ mod tests {
         let back = resolvent.apply(&lu.solve(&b));
         let back_transposed = resolvent.apply_transposed(&lu.solve_transposed(&b));
         for i in 0..n {
-            assert_relative_eq!(back[i], b[i], epsilon = 1e-12);
-            assert_relative_eq!(back_transposed[i], b[i], epsilon = 1e-12);
+            assert_relative_eq!(back[i], b[i], epsilon = SOLVED);
+            assert_relative_eq!(back_transposed[i], b[i], epsilon = SOLVED);
         }
     }
 

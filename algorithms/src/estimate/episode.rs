@@ -143,6 +143,7 @@ fn draw(slots: &[Slot], rng: &mut impl Rng) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::ULPS;
 
     /// The probabilities that a table draws with.
     fn shares(slots: &[Slot]) -> Vec<f64> {
@@ -161,7 +162,7 @@ mod tests {
         for weights in tables {
             let total: f64 = weights.iter().sum();
             for (share, weight) in shares(&alias_table(weights)).iter().zip(weights) {
-                assert!((share - weight / total).abs() < 1e-15, "{weights:?}: {share} for {weight}");
+                assert!((share - weight / total).abs() < ULPS, "{weights:?}: {share} for {weight}");
                 assert_eq!(*share > 0.0, *weight > 0.0, "{weights:?}");
             }
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::SOLVED;
 
 /// Horizons on which nothing of `LAYERS` is cut off.
 const COMPLETE: [Horizon; 2] = [Horizon::Truncated(3), Horizon::Geometric];
@@ -72,7 +73,7 @@ fn undiscounted(json: &str) {
             (Undiscounted::Transition, "transition-term-undiscounted"),
         ] {
             let mean = enumerate(deployed, &form, Horizon::Truncated(3), 0).unwrap().moments.mean;
-            assert_close(&mean, &of(id), 1e-12, id);
+            assert_close(&mean, &of(id), SOLVED, id);
             let difference =
                 plus(&mean, &gradient(deployed.performance()).iter().map(|g| -g).collect::<Vec<_>>());
             assert!(norm(&difference) > 1e-3, "{id} is no mistake here");
@@ -109,7 +110,7 @@ fn truncation_with_entropy_and_with_responses_elsewhere() {
                 let returns = form.name().starts_with("return");
                 let bias = if returns { truncation.returns() } else { truncation.bootstrapped() };
                 let all = enumerate(deployed, &*form, Horizon::Truncated(3), 3).unwrap();
-                assert_close(&all.moments.mean, &plus(&truth, &bias), 1e-12, form.name());
+                assert_close(&all.moments.mean, &plus(&truth, &bias), SOLVED, form.name());
             }
         });
     }
@@ -126,7 +127,7 @@ fn the_bound_on_the_truncation_bias_holds_and_is_not_absurd() {
                     (norm(&truncation.bootstrapped()), bound.bootstrapped(length)),
                     (norm(&truncation.returns()), bound.returns(length)),
                 ] {
-                    assert!(bias <= bound * (1.0 + 1e-12), "{bias} > {bound} at {length}");
+                    assert!(bias <= bound * (1.0 + SOLVED), "{bias} > {bound} at {length}");
                     assert!(bound <= 30.0 * bias, "{bias} << {bound} at {length}");
                 }
             }

@@ -6,6 +6,9 @@
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
+#[path = "../../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use common::read;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::gradient::policy_term;

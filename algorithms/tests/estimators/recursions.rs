@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::DIFFERENTIATED;
 
 fn all<T: Field>(n: usize) -> impl Iterator<Item = Box<dyn Form<T>>> {
     unbiased(n).into_iter().chain(biased(n))
@@ -56,10 +57,10 @@ fn doubles_with_entropy_and_the_gridworld() {
             let truth = gradient(deployed.performance());
             for form in unbiased(deployed.n_states()) {
                 let mean = moments(deployed, &*form, Horizon::Geometric).unwrap().mean;
-                assert_close(&mean, &truth, 1e-11, form.name());
+                assert_close(&mean, &truth, DIFFERENTIATED, form.name());
             }
             let mean = moments(deployed, &Printed, Horizon::Geometric).unwrap().mean;
-            assert_close(&mean, &without_transitions(deployed.performance()), 1e-11, "printed");
+            assert_close(&mean, &without_transitions(deployed.performance()), DIFFERENTIATED, "printed");
         });
     }
 }

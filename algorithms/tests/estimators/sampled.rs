@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::SOLVED;
 
 /// Means of batches, by parameter.
 struct Batches {
@@ -166,7 +167,7 @@ fn the_number_of_steps_is_as_expected_and_the_seed_decides_everything() {
         let z = (estimate.steps as f64 / 1e5 - 5.0) / (20.0f64 / 1e5).sqrt();
         assert!(z.abs() < Normal::standard().inverse_cdf(1.0 - FALSE_ALARM / 2.0), "{z}");
         let enumerated = enumerate(deployed, &Score, Horizon::Truncated(3), 3).unwrap();
-        assert!((enumerated.steps - 3.0).abs() < 1e-12 && (enumerated.probability - 1.0).abs() < 1e-12);
+        assert!((enumerated.steps - 3.0).abs() < SOLVED && (enumerated.probability - 1.0).abs() < SOLVED);
         let terms = estimate.terms.unwrap();
         assert_eq!(terms.total(), estimate.gradient);
     });

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{CONVERGED, FORMULA};
 
 /// In the bandit family, `d = (x, T - x)` and the projection keeps the sum:
 /// `x' = x + (step/2) (a - b p - lambda (2 x - T))`.
@@ -18,12 +19,12 @@ fn gradient_ascent_follows_its_law() {
     let reached = *run(&settings, &task(&json(p)), 0).policy.probability(0, 0);
     let (x, t) = (4.0 * p, 4.0);
     let expected = (x + step / 2.0 * (0.5 - p - lambda * (2.0 * x - t))) / t;
-    assert!((reached - expected).abs() < 1e-14);
+    assert!((reached - expected).abs() < FORMULA);
     let settings = RepeatedGradientAscent { iterations: 1000, ..settings };
     let trajectory = run(&settings, &task(&json(p)), 0);
     assert!(matches!(trajectory.stop, Stop::Converged { .. }));
     // The stable point of retraining with the same regulariser.
-    assert!((trajectory.policy.probability(0, 0) - 0.5).abs() < 1e-7);
+    assert!((trajectory.policy.probability(0, 0) - 0.5).abs() < CONVERGED);
 }
 
 /// The same stable point as retraining, in an MDP.
@@ -41,5 +42,5 @@ fn gradient_ascent_ends_where_retraining_does() {
     assert!(
         matches!(retrained.stop, Stop::Converged { .. }) && matches!(ascended.stop, Stop::Converged { .. })
     );
-    assert!((retrained.last_value() - ascended.last_value()).abs() < 1e-6);
+    assert!((retrained.last_value() - ascended.last_value()).abs() < CONVERGED);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{CONVERGED, FORMULA, SOLVED, SUMS};
 
 fn settings(shift: f64, delay: usize) -> [Box<dyn Algorithm>; 3] {
     let regulariser = Regulariser::Quadratic;
@@ -61,7 +62,7 @@ fn the_environment_in_force_follows_its_law() {
         let [_, delayed, _] = settings(shift, delay);
         let trajectory = run(&*delayed, &task, 0);
         let first = &trajectory.iterates[0];
-        assert!((first.experienced_value.unwrap() - first.value).abs() < 1e-14);
+        assert!((first.experienced_value.unwrap() - first.value).abs() < FORMULA);
         let mdp = |policy: &Policy<f64>| task.environment.perform(policy).unwrap().mdp;
         let start = mdp(&task.start);
         let second = {
@@ -88,7 +89,7 @@ fn the_environment_in_force_follows_its_law() {
         let in_force =
             pemdp::mdp::Mdp::new(kernel, rewards, start.initial().to_vec(), *start.gamma()).unwrap();
         let value = pemdp::evaluate::evaluate(&in_force, &second, &0.0).unwrap().value;
-        assert!((trajectory.iterates[1].experienced_value.unwrap() - value).abs() < 1e-13);
+        assert!((trajectory.iterates[1].experienced_value.unwrap() - value).abs() < SUMS);
     }
 }
 
@@ -110,7 +111,7 @@ fn the_stable_point_does_not_depend_on_the_shift() {
     for algorithm in algorithms {
         let trajectory = run(algorithm, &task, 0);
         assert!(matches!(trajectory.stop, Stop::Converged { .. }), "{}", algorithm.name());
-        assert!((trajectory.last_value() - expected.last_value()).abs() < 1e-7);
+        assert!((trajectory.last_value() - expected.last_value()).abs() < CONVERGED);
     }
 }
 
@@ -156,7 +157,7 @@ fn the_mixture_is_weighted_by_visits_and_rounds() {
     let expected = pemdp_algorithms::planning::quadratic_response(&model, lambda).unwrap().policy;
     let policy = after(2);
     for (s, a) in pairs {
-        assert!((policy.probability(s, a) - expected.probability(s, a)).abs() < 1e-12);
+        assert!((policy.probability(s, a) - expected.probability(s, a)).abs() < SOLVED);
     }
     let last = pemdp_algorithms::planning::quadratic_response(&rounds[1], lambda).unwrap().policy;
     let change = |s, a| (policy.probability(s, a) - last.probability(s, a)).abs();

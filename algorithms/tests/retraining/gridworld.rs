@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{FIVE_DIGITS, FOUR_DIGITS, SUMS};
 use pemdp::environments::Gridworld;
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid};
 use pemdp::performative::PerformativeMdp;
@@ -21,8 +22,8 @@ fn quadratic(lambda: f64) -> RepeatedRetraining {
 #[test]
 fn exact_retraining() {
     let trajectory = run(&RepeatedRetraining::default(), &benchmark(5.0), 0);
-    assert!((trajectory.iterates[0].value + 0.2195).abs() < 1e-4);
-    assert!((trajectory.last_value() + 0.17225).abs() < 1e-5);
+    assert!((trajectory.iterates[0].value + 0.2195).abs() < FOUR_DIGITS);
+    assert!((trajectory.last_value() + 0.17225).abs() < FIVE_DIGITS);
     assert!(matches!(trajectory.stop, Stop::Converged { .. }));
     assert!(trajectory.iterates.len() <= 5, "a fixed point after at most 3 steps");
 }
@@ -42,7 +43,11 @@ fn quadratic_retraining() {
         let trajectory = run(&quadratic(lambda), &benchmark(5.0), 0);
         // At lambda = 1 it alternates while it converges: no cycle of period 2.
         assert!(matches!(trajectory.stop, Stop::Converged { .. }), "{lambda}: {:?}", trajectory.stop);
-        assert!((trajectory.last_value() - value).abs() < 1e-4, "{lambda}: {}", trajectory.last_value());
+        assert!(
+            (trajectory.last_value() - value).abs() < FOUR_DIGITS,
+            "{lambda}: {}",
+            trajectory.last_value()
+        );
     }
 }
 
@@ -50,13 +55,13 @@ fn quadratic_retraining() {
 fn the_benchmarks_responses_are_certified() {
     let task = benchmark(5.0);
     let mdp = task.environment.perform(&task.start).unwrap().mdp;
-    assert!(pemdp_algorithms::planning::best_response(&mdp).unwrap().loss_bound < 1e-13);
+    assert!(pemdp_algorithms::planning::best_response(&mdp).unwrap().loss_bound < SUMS);
     for lambda in [1e-3, 0.1, 1.0, 5.0] {
         let bound = pemdp_algorithms::planning::quadratic_response(&mdp, lambda).unwrap().distance_bound;
-        assert!(bound < 1e-13 * (1.0 + 1.0 / lambda), "{lambda}: {bound}");
+        assert!(bound < SUMS * (1.0 + 1.0 / lambda), "{lambda}: {bound}");
         assert!(
             pemdp_algorithms::planning::soft_response(&mdp, lambda).unwrap().loss_bound
-                < 1e-13 * (1.0 + lambda)
+                < SUMS * (1.0 + lambda)
         );
     }
 }

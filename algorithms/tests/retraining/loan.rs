@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{CONVERGED, FORMULA, ILL_CONDITIONED, SOLVED};
 
 /// The bandit form: `r(approve) - r(decline) = a - b p`, from `p = 1/8`.
 fn bandit(gamma: f64, q0: f64) -> Task {
@@ -34,7 +35,7 @@ fn quadratic_retraining_contracts_by_its_exact_factor() {
                 let task = bandit(gamma, q0);
                 let path = path(&quadratic(lambda), &task, 3);
                 let factor = (path[3] - path[2]) / (path[2] - path[1]);
-                assert!((factor + f).abs() < 1e-9, "gamma {gamma}, f {f}: {factor}");
+                assert!((factor + f).abs() < ILL_CONDITIONED, "gamma {gamma}, f {f}: {factor}");
                 let end = run(&RepeatedRetraining { iterations: 5000, ..quadratic(lambda) }, &task, 0);
                 assert!(matches!(end.stop, Stop::Converged { .. }));
                 let stable = (0.5 + (1.0 - gamma) * a / (2.0 * lambda)) / (1.0 + f);
@@ -74,13 +75,13 @@ fn exact_and_entropic_retraining_around_the_stable_point() {
     for lambda in [0.26, 0.5, 2.0] {
         let trajectory = run(&entropic(lambda), &bandit(0.9, 0.75), 0);
         assert!(matches!(trajectory.stop, Stop::Converged { .. }));
-        assert!((trajectory.policy.probability(0, 0) - 0.5).abs() < 1e-7, "{lambda}");
+        assert!((trajectory.policy.probability(0, 0) - 0.5).abs() < CONVERGED, "{lambda}");
     }
     assert_eq!(run(&entropic(0.24), &bandit(0.9, 0.75), 0).stop, Stop::Cycle { period: 2 });
     let path = path(&entropic(0.3), &bandit(0.9, 0.625), 4);
     for pair in path.windows(2) {
         let expected = 1.0 / (1.0 + ((pair[0] - 0.25) / 0.3).exp());
-        assert!((pair[1] - expected).abs() < 1e-14);
+        assert!((pair[1] - expected).abs() < FORMULA);
     }
 }
 
@@ -92,6 +93,6 @@ fn a_slow_environment_is_led_to_the_stable_point() {
     let trajectory = run(&settings, &bandit(0.5, 0.75), 0);
     for iterate in &trajectory.iterates[200..] {
         // In force, approval pays a - b p with p within w of 1/2; declining pays 0.
-        assert!(iterate.experienced_value.unwrap().abs() <= 2.0 * 0.02 + 1e-12);
+        assert!(iterate.experienced_value.unwrap().abs() <= 2.0 * 0.02 + SOLVED);
     }
 }

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use std::ops::ControlFlow;
 
 use pemdp::policy::Policy;

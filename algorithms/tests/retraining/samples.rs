@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::FORMULA;
 
 fn affine() -> Task {
     task(&pemdp::oracle::examples::example("affine").unwrap().to_json())
@@ -73,7 +74,7 @@ fn what_was_never_tried_is_not_taken() {
         {
             let settings = FiniteSampleRetraining { trajectories: 3, regulariser, lambda, iterations: 2 };
             let policy = run(&settings, &task, 0).policy;
-            assert!((policy.probability(0, tried) - 1.0).abs() < 1e-14, "{regulariser:?} {lambda}");
+            assert!((policy.probability(0, tried) - 1.0).abs() < FORMULA, "{regulariser:?} {lambda}");
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::performative::{FOREVER, Found, OptimumSettings};
 use crate::rules::faults::*;
 use crate::rules::{Rules, Sound};
 use crate::search::Search;
+use crate::tolerances::{DIFFERENTIATED, ILL_CONDITIONED, SOLVED};
 use pemdp::arithmetic::Rational;
 use pemdp::policy::Policy;
 use pemdp::problem::{Problem, Reading};
@@ -127,7 +128,7 @@ fn is_caught_in_a_cell(rules: &'static dyn Rules) -> bool {
             for _ in 0..12 {
                 let y = point_in(&mut rng, &model, &cell, &x);
                 let there = value(&problem, &y);
-                let slack = 1e-10 * (1.0 + there.abs());
+                let slack = DIFFERENTIATED * (1.0 + there.abs());
                 // A strict face has the maximisers of the domain only.
                 let face = &bounded.face;
                 let claimed = (0..y.len()).all(|i| face.lower[i] <= y[i] && y[i] <= face.upper[i]);
@@ -186,7 +187,7 @@ fn is_caught_in_a_search(rules: &'static dyn Rules) -> bool {
         let mut model = build::model(&problem).unwrap();
         let best = run(&model, &settings).value;
         model.rules = rules;
-        run(&model, &settings).upper < best - 1e-9 * (1.0 + best.abs())
+        run(&model, &settings).upper < best - ILL_CONDITIONED * (1.0 + best.abs())
     })
 }
 
@@ -341,8 +342,8 @@ fn enclosures_hold_what_is_in_the_cell_and_little_more() {
             let cell = boxed(&x, &references, &down, &up);
             let (mut bounder, centre, there) = enclosed(&model, &x, &cell);
             // Of first order what is not a difference of values from the centre.
-            let (first, second) = (60.0 * size + 1e-12, 100.0 * size * size + 1e-12);
-            let slack = 1e-12;
+            let (first, second) = (60.0 * size + SOLVED, 100.0 * size * size + SOLVED);
+            let slack = SOLVED;
             let holds = |of: Interval, truth: f64, width: f64| {
                 assert!(of.lower() - slack <= truth && truth <= of.upper() + slack, "{of:?} {truth}");
                 assert!(of.width() <= width, "{seed} {size}: {of:?} is wide");
@@ -404,7 +405,7 @@ fn enclosures_hold_what_is_in_the_cell_and_little_more() {
                 }
             }
             // The bound from the slopes at the centre, and from the curvature there.
-            assert!(is_near(there.approximate(), value, 1e-12) && there.width() <= 1e-12);
+            assert!(is_near(there.approximate(), value, SOLVED) && there.width() <= SOLVED);
             if width == 2 {
                 let rise: f64 =
                     free.iter().map(|&i| ends(bounder.gradient[i].approximate(), step(i)).1).sum();
@@ -436,7 +437,7 @@ fn enclosures_hold_what_is_in_the_cell_and_little_more() {
                 }
             }
             let bound = bounder.second_order_bound(&centre, &cell);
-            let third = 400.0 * size * size * size + 1e-12;
+            let third = 400.0 * size * size * size + SOLVED;
             assert!(is_near(bound, expected, third), "{seed} {size}: {} of {third}", bound - expected);
         }
     }
@@ -458,7 +459,7 @@ fn bounds_are_the_least_of_those_of_first_and_second_order() {
         let bounded = bounder.bound(&cell, f64::NEG_INFINITY);
         assert_eq!(bounded.face, cell, "inside of the simplex no face is left");
         let value = solved(&model, &x).2;
-        assert!(is_near(bounded.lower, value, 1e-12));
+        assert!(is_near(bounded.lower, value, SOLVED));
         let rises = (0..n).map(|s| {
             let g = bounder.gradient[s * width..(s + 1) * width].iter().map(Field::approximate);
             let ends = g.fold((0.0, 0.0), |(l, u), g| (f64::min(l, g), f64::max(u, g)));
@@ -535,7 +536,7 @@ fn the_bound_of_rewards_that_move_is_the_one_written_down() {
         assert!(rest.upper() > 1e-4, "{rest:?}");
         expected += rest.upper();
         let bound = bounder.second_order_bound(&centre, &cell);
-        assert!(is_near(bound, expected, 1e-11), "{seed}: {bound} {expected}");
+        assert!(is_near(bound, expected, DIFFERENTIATED), "{seed}: {bound} {expected}");
     }
 }
 
@@ -578,14 +579,14 @@ fn the_bound_of_a_single_state_is_the_one_written_down() {
         let residual = cubic + Interval::point(second) * square(step);
         let occupancy = bounder.resolvent[0];
         let ends = [c - down, c + up].map(|x| 1.0 / (1.0 - gamma * sum(x)));
-        assert!(ends.iter().all(|&d| occupancy.lower() - 1e-12 <= d && d <= occupancy.upper() + 1e-12));
+        assert!(ends.iter().all(|&d| occupancy.lower() - SOLVED <= d && d <= occupancy.upper() + SOLVED));
         let rest = (occupancy - Interval::point(d)) * residual;
         let bends = parabola(Interval::point(g), Interval::point(d * second), step);
         let expected = v + (Interval::point(d) * cubic + rest).upper() + bends;
         let bound = bounder.second_order_bound(&centre, &cell);
-        assert!(is_near(bound, expected, 1e-12), "{bound} {expected}");
+        assert!(is_near(bound, expected, SOLVED), "{bound} {expected}");
         let best = (0..=64).map(|i| c - down + f64::from(i) * (up + down) / 64.0);
         let best = best.map(|x| reward(x) / (1.0 - gamma * sum(x))).fold(f64::NEG_INFINITY, f64::max);
-        assert!(bound >= best - 1e-12 && bound <= best + 0.05, "{bound} {best}");
+        assert!(bound >= best - SOLVED && bound <= best + 0.05, "{bound} {best}");
     }
 }

@@ -189,6 +189,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::tolerances::{ILL_CONDITIONED, ROUGH_QUOTIENT, SOLVED};
     use pemdp::environments::gridworld::{TERMINAL, initial, perturbed_grid};
 
     #[test]
@@ -203,7 +204,7 @@ mod tests {
         for (points, expected) in cases {
             let points: Vec<Vec<f64>> = points.iter().map(|p| p.to_vec()).collect();
             for (x, expected) in shortest(&points).iter().zip(expected) {
-                assert!((x - expected).abs() < 1e-9, "{points:?}: {x}");
+                assert!((x - expected).abs() < ILL_CONDITIONED, "{points:?}: {x}");
             }
         }
     }
@@ -218,7 +219,7 @@ mod tests {
             let gram = DMatrix::from_fn(n, n, |i, j| 1.0 + dot(chosen[i], chosen[j]));
             let Some(weights) = gram.lu().solve(&DVector::from_element(n, 1.0)) else { continue };
             let total = weights.sum();
-            if weights.iter().any(|w| w / total < -1e-12 || !w.is_finite()) {
+            if weights.iter().any(|w| w / total < -SOLVED || !w.is_finite()) {
                 continue;
             }
             let x: Vec<f64> = (0..chosen[0].len())
@@ -244,10 +245,13 @@ mod tests {
                     points.iter().map(|p| p.iter().map(|x| scale * x).collect()).collect();
                 let x = shortest(&scaled);
                 let length = dot(&x, &x).sqrt() / scale;
-                assert!((length - least).abs() < 1e-6, "{points:?}: {length} {least}");
+                assert!((length - least).abs() < ROUGH_QUOTIENT, "{points:?}: {length} {least}");
                 // In the half space of each point: with the length, the shortest one.
                 let square = dot(&x, &x);
-                assert!(scaled.iter().all(|p| dot(p, &x) >= square - 1e-9 * scale * scale), "{points:?}");
+                assert!(
+                    scaled.iter().all(|p| dot(p, &x) >= square - ILL_CONDITIONED * scale * scale),
+                    "{points:?}"
+                );
             }
         }
     }
@@ -283,13 +287,16 @@ mod tests {
             let far = 1e-6;
             let at = |by: f64| value(&world, &initial, &along(&logits, &direction, by));
             let difference = (at(far) - at(-far)) / (2.0 * far);
-            assert!((slope - difference).abs() < 1e-6 && slope.abs() > 1e-3, "{slope} {difference}");
+            assert!(
+                (slope - difference).abs() < ROUGH_QUOTIENT && slope.abs() > 1e-3,
+                "{slope} {difference}"
+            );
             let moved = step(&policy, &direction);
             let end = Policy::softmax(N_STATES, N_ACTIONS, along(&logits, &direction, far)).unwrap();
             for (i, moved) in moved.iter().enumerate() {
                 let (s, a) = (i / N_ACTIONS, i % N_ACTIONS);
                 let difference = (end.probability(s, a) - policy.probability(s, a)) / far;
-                assert!((moved - difference).abs() < 1e-5, "{moved} {difference}");
+                assert!((moved - difference).abs() < ROUGH_QUOTIENT, "{moved} {difference}");
             }
         }
     }
@@ -313,12 +320,16 @@ mod tests {
             let found = stationarity(&world, &initial, &policy, 1e-9).unwrap();
             // Two moves against walls lead to the same cell: these ties change nothing.
             assert_eq!((found.gradients, found.ties), (1, 10));
-            assert!((found.slope / found.shortest - 1.0).abs() < 1e-12, "{found:?}");
-            assert!((dot(&found.direction, &found.direction) - 1.0).abs() < 1e-12);
+            assert!((found.slope / found.shortest - 1.0).abs() < SOLVED, "{found:?}");
+            assert!((dot(&found.direction, &found.direction) - 1.0).abs() < SOLVED);
             let far = 1e-5;
             let at = |by: f64| value(&world, &initial, &along(&logits, &found.direction, by));
             let difference = (at(far) - at(-far)) / (2.0 * far);
-            assert!((found.slope - difference).abs() < 1e-5 * scale, "{} {difference}", found.slope);
+            assert!(
+                (found.slope - difference).abs() < ROUGH_QUOTIENT * scale,
+                "{} {difference}",
+                found.slope
+            );
             // No other direction is steeper.
             let other = random(&mut rng);
             let slope = one_sided_slope(&world, &initial, &policy, 1e-9, &other).unwrap();
@@ -342,9 +353,11 @@ mod tests {
         let ties = world.ties(&policy, gap).unwrap();
         assert_eq!(found.ties, ties.count());
         assert!(found.ties > 2 && found.gradients > 1);
-        assert!(found.slope >= ENOUGH * found.shortest && found.slope <= found.shortest * (1.0 + 1e-9));
-        assert!((dot(&found.direction, &found.direction) - 1.0).abs() < 1e-12);
+        assert!(
+            found.slope >= ENOUGH * found.shortest && found.slope <= found.shortest * (1.0 + ILL_CONDITIONED)
+        );
+        assert!((dot(&found.direction, &found.direction) - 1.0).abs() < SOLVED);
         let slope = one_sided_slope(&world, &initial, &policy, gap, &found.direction).unwrap();
-        assert!((slope - found.slope).abs() < 1e-12);
+        assert!((slope - found.slope).abs() < SOLVED);
     }
 }

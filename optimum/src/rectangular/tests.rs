@@ -9,6 +9,7 @@ use super::gain::{Bound, Range, middle};
 use super::*;
 use crate::frontier::Part;
 use crate::rules::faults::*;
+use crate::tolerances::{FORMULA, QUOTIENT, SOLVED, SUMS, ULPS};
 use pemdp::policy::Policy;
 use pemdp::problem::Reading;
 
@@ -144,11 +145,11 @@ fn kernels_are_enclosed_over_a_range() {
                 let term = |u: usize, x: f64| WEIGHTS[u] / WEIGHTS[t] * f64::exp((PSI[u] - PSI[t]) * x);
                 (0..3).map(|u| choose(term(u, lower), term(u, upper))).sum::<f64>()
             };
-            assert!(is_near(p.lower(), 1.0 / sum(f64::max), 1e-12), "{lower} {upper}");
-            assert!(is_near(p.upper(), 1.0 / sum(f64::min), 1e-12), "{lower} {upper}");
+            assert!(is_near(p.lower(), 1.0 / sum(f64::max), SOLVED), "{lower} {upper}");
+            assert!(is_near(p.upper(), 1.0 / sum(f64::min), SOLVED), "{lower} {upper}");
             for x in [lower, 0.5 * (lower + upper), upper] {
                 let exact = tilted_kernel(x)[t];
-                assert!(p.lower() <= exact + 1e-15 && exact - 1e-15 <= p.upper());
+                assert!(p.lower() <= exact + ULPS && exact - ULPS <= p.upper());
             }
         }
     }
@@ -225,19 +226,21 @@ fn gains_are_enclosed_with_their_slopes() {
                 let (value, derivative) = gain_at(x, slope, level, scale);
                 let size = 1.0 + value.abs() + derivative.abs();
                 let at = gain.at(x);
-                assert!(is_near(at.lower(), value, 1e-12 * size) && is_near(at.upper(), value, 1e-12 * size));
+                assert!(
+                    is_near(at.lower(), value, SOLVED * size) && is_near(at.upper(), value, SOLVED * size)
+                );
                 assert!(at.lower() <= at.upper());
                 for half in [0.0, 1e-4, 0.25] {
                     let (values, slopes) = gain.enclose(of(x - half, x + half));
                     for part in [-1.0, -0.5, 0.0, 0.5, 1.0] {
                         let (value, derivative) = gain_at(x + part * half, slope, level, scale);
-                        assert!(values.lower() - 1e-12 * size <= value, "{values:?} {value}");
-                        assert!(values.upper() + 1e-12 * size >= value, "{values:?} {value}");
-                        assert!(slopes.lower() - 1e-8 * size <= derivative, "{slopes:?} {derivative}");
-                        assert!(slopes.upper() + 1e-8 * size >= derivative, "{slopes:?} {derivative}");
+                        assert!(values.lower() - SOLVED * size <= value, "{values:?} {value}");
+                        assert!(values.upper() + SOLVED * size >= value, "{values:?} {value}");
+                        assert!(slopes.lower() - QUOTIENT * size <= derivative, "{slopes:?} {derivative}");
+                        assert!(slopes.upper() + QUOTIENT * size >= derivative, "{slopes:?} {derivative}");
                     }
                     // Wide by what the range is.
-                    let wide = 1e-8 + 40.0 * half;
+                    let wide = QUOTIENT + 40.0 * half;
                     assert!(values.width() <= wide * size && slopes.width() <= wide * size, "{x} {half}");
                 }
             }
@@ -261,9 +264,9 @@ fn ranges_are_bounded_by_the_end_that_is_largest() {
         let Bound::Attained(bound) = gain.bound(lower, upper, &mut found) else {
             panic!("{lower} {upper} is monotone")
         };
-        assert!(bound >= value(end) - 1e-13 && is_near(bound, value(end), 1e-12));
+        assert!(bound >= value(end) - SUMS && is_near(bound, value(end), SOLVED));
         assert_eq!((found.at, found.cells), (end, 8));
-        assert!(is_near(found.lower, value(end), 1e-12));
+        assert!(is_near(found.lower, value(end), SOLVED));
     }
     // The maximum.
     let (mut low, mut high) = (0.5, 6.0);
@@ -277,7 +280,7 @@ fn ranges_are_bounded_by_the_end_that_is_largest() {
             panic!("the maximum is inside")
         };
         assert!(bound >= value(low) && bound <= value(low) + 3.0 * half * half, "{}", bound - value(low));
-        assert!(is_near(found.at, low, 1e-12) && is_near(found.lower, value(low), 1e-12));
+        assert!(is_near(found.at, low, SOLVED) && is_near(found.lower, value(low), SOLVED));
     }
     // What was better is kept.
     let mut found = Supremum { lower: 100.0, ..nothing() };
@@ -307,7 +310,7 @@ fn suprema_are_those_of_a_fine_grid() {
             .map(|i| ends.0 + (ends.1 - ends.0) * f64::from(i) / 200_000.0)
             .map(|x| gain_at(x, slope, 1.0, scale).0)
             .fold(f64::NEG_INFINITY, f64::max);
-        assert!(best.upper >= most - 1e-12 && best.upper <= most + 3e-7, "{} {most}", best.upper);
+        assert!(best.upper >= most - SOLVED && best.upper <= most + 3e-7, "{} {most}", best.upper);
         assert!(best.lower <= most + 1e-7 && best.lower >= most - 3e-7, "{} {most}", best.lower);
         assert!(best.lower <= best.upper && best.lower == gain.at(best.at).lower());
         assert!(range.0 <= best.at && best.at <= range.1 && best.cells < 200, "{}", best.cells);
@@ -315,17 +318,17 @@ fn suprema_are_those_of_a_fine_grid() {
         let interrupt = Interrupt::raised();
         let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
         let late = gain.supremum(range, 0.0, &halt);
-        assert!(late.upper >= most - 1e-12 && late.upper.is_finite() && late.cells <= 64, "{}", late.cells);
+        assert!(late.upper >= most - SOLVED && late.upper.is_finite() && late.cells <= 64, "{}", late.cells);
     }
     // What does not respond is constant.
     let row = tilted(&[0, 2], &[0.5, 0.5], &[1.0, 3.0], 0.5, 0.0);
     let constant = gain_of(&row, 1.0, None).supremum((-1.0, 1.0), 1e-7, &FOREVER);
     // 1/2 + 3/4 (2/4 - 3/4) - 1
-    assert!(is_near(constant.upper, -0.6875, 1e-14) && constant.upper >= -0.6875);
-    assert!(is_near(constant.lower, -0.6875, 1e-14) && constant.lower <= -0.6875 && constant.cells == 0);
+    assert!(is_near(constant.upper, -0.6875, FORMULA) && constant.upper >= -0.6875);
+    assert!(is_near(constant.lower, -0.6875, FORMULA) && constant.lower <= -0.6875 && constant.cells == 0);
     // Weighted by e^x, it is not.
     let weighted = gain_of(&row, 1.0, Some(0.0)).supremum((-1.0, 1.0), 1e-7, &FOREVER);
-    assert!(is_near(weighted.upper, -0.6875 * f64::exp(-1.0), 1e-12) && weighted.at == -1.0);
+    assert!(is_near(weighted.upper, -0.6875 * f64::exp(-1.0), SOLVED) && weighted.at == -1.0);
     // Of points that are equal the first is kept, the upper end.
     let row = tilted(&[0, 2], &[1.0, -1.0], &[1.0, 1.0], 0.5, 0.0);
     let level = Gain { w: &[0.0; 4], ..gain_of(&row, 0.0, None) };
@@ -363,7 +366,7 @@ fn choices_have_their_probabilities() {
     let sum: f64 = choice.parameters.iter().map(|x| f64::exp(*x)).sum();
     for (p, x) in choice.policy().iter().zip(&choice.parameters) {
         let exact = f64::exp(*x) / sum;
-        assert!(p.lower() <= exact && exact <= p.upper() && p.width() < 1e-13, "{p:?} {exact}");
+        assert!(p.lower() <= exact && exact <= p.upper() && p.width() < SUMS, "{p:?} {exact}");
     }
     let limit = Choice::limit(3, 1, 0.25);
     let least = f64::NEG_INFINITY;

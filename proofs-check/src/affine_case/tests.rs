@@ -1,5 +1,6 @@
 use super::*;
 use crate::claim::Effort;
+use crate::tolerances::SOLVED;
 use pemdp::arithmetic::{Ball, ratio};
 
 const EFFORT: Effort = Effort { seed: 3, instances: 40 };
@@ -81,7 +82,7 @@ fn gradients_agree_with_dual_numbers() {
             let entries = (0..case.policy.len()).map(entry).collect();
             let policy = Policy::probabilities(case.n_states(), case.n_actions, entries).unwrap();
             let value = case.local_of(policy.with_logarithms()).unwrap().value;
-            assert!((value.derivative - gradient[k]).magnitude() < 1e-12 * (1.0 + gradient[k].magnitude()));
+            assert!((value.derivative - gradient[k]).magnitude() < SOLVED * (1.0 + gradient[k].magnitude()));
         }
     }
 }

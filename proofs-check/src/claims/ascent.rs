@@ -175,6 +175,7 @@ fn mutants() -> Vec<Mutant> {
 mod tests {
     use super::*;
     use crate::family::corners;
+    use crate::tolerances::SOLVED;
 
     #[test]
     fn the_constant_bounds_hessians_at_the_corners() {
@@ -183,7 +184,7 @@ mod tests {
             let hessian = family.hessian::<f64>(Family::hessian_product).unwrap();
             let norm = hessian.iter().map(|h| h * h).sum::<f64>().sqrt();
             let rank = family.n_parameters() as f64;
-            assert!(norm <= bound * rank.sqrt() + 1e-12, "{norm} {bound}");
+            assert!(norm <= bound * rank.sqrt() + SOLVED, "{norm} {bound}");
         }
     }
 }

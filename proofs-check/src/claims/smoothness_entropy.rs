@@ -208,6 +208,7 @@ fn mutants_l6x() -> Vec<Mutant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tolerances::SOLVED;
 
     /// `H'' = -Var(u) - kappa_3(u, u, log pi)`: at the uniform policy over two
     /// actions the norm is 1/2.
@@ -224,6 +225,6 @@ mod tests {
         // I = 1/2: log 2 (1/2 + 2 sqrt(1/2) sqrt(1/2) + 2).
         let bound = bound(&entropy_alone(2), L6X_ADDITIONS);
         let expected = 3.5 * 2f64.ln();
-        assert!((bound.low.approximate() - expected).abs() < 1e-12 && bound.low < bound.high);
+        assert!((bound.low.approximate() - expected).abs() < SOLVED && bound.low < bound.high);
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of bounds, each against numbers written down.
 
 use super::*;
+use crate::tolerances::{DIFFERENTIATED, FORMULA, QUOTIENT, SOLVED, ULPS};
 
 #[test]
 fn bends_of_rows_are_products_with_the_slopes_of_values() {
@@ -37,11 +38,11 @@ fn systems_are_solved_and_inverted() {
     bounder.invert();
     for (s, t) in (0..3).flat_map(|s| (0..3).map(move |t| (s, t))) {
         let product: f64 = (0..3).map(|u| matrix[s][u] * bounder.inverse[t * 3 + u]).sum();
-        assert!(is_near(product, if s == t { 1.0 } else { 0.0 }, 1e-15), "{s} {t}: {product}");
+        assert!(is_near(product, if s == t { 1.0 } else { 0.0 }, ULPS), "{s} {t}: {product}");
     }
     let mut found = [0.0; 3];
     assert!(bounder.solve(&mut found));
-    assert!(found.iter().zip(x).all(|(found, x)| is_near(*found, x, 1e-14)), "{found:?}");
+    assert!(found.iter().zip(x).all(|(found, x)| is_near(*found, x, FORMULA)), "{found:?}");
     bounder.system.fill(0.0);
     assert!(!bounder.solve(&mut found));
 }
@@ -93,8 +94,8 @@ fn centres_share_out_what_the_lower_ends_leave() {
         let left = Rational::from_f64(1.0) - Rational::from_f64(others[0]) - Rational::from_f64(others[1]);
         assert!(Rational::from_f64(centre.lower[reference]) <= left);
         assert!(Rational::from_f64(centre.upper[reference]) >= left);
-        assert!(others.iter().all(|&x| is_near(x, 1.0 / 3.0, 1e-15)));
-        assert!(centre.width(reference) < 1e-15);
+        assert!(others.iter().all(|&x| is_near(x, 1.0 / 3.0, ULPS)));
+        assert!(centre.width(reference) < ULPS);
     }
 }
 
@@ -130,10 +131,11 @@ fn values_of_fixed_rows_are_bounded_by_those_at_corners() {
         };
         let is = |of: Interval, ends: (f64, f64), scale: f64| {
             assert!(
-                is_near(of.lower(), ends.0, 1e-11 * scale) && is_near(of.upper(), ends.1, 1e-11 * scale),
+                is_near(of.lower(), ends.0, DIFFERENTIATED * scale)
+                    && is_near(of.upper(), ends.1, DIFFERENTIATED * scale),
                 "{of:?} {ends:?}"
             );
-            assert!(of.lower() <= ends.0 + 1e-14 * scale && of.upper() >= ends.1 - 1e-14 * scale);
+            assert!(of.lower() <= ends.0 + FORMULA * scale && of.upper() >= ends.1 - FORMULA * scale);
         };
         let mut bounder = Bounder::new(&model, &FOREVER);
         let centre = bounder.centre(&cell);
@@ -152,12 +154,16 @@ fn values_of_fixed_rows_are_bounded_by_those_at_corners() {
         }
         let mean = ends(&|c| corners[c].2).1;
         assert!(
-            bounder.initial_mean() >= mean - 1e-14 * scale
-                && is_near(bounder.initial_mean(), mean, 1e-11 * scale)
+            bounder.initial_mean() >= mean - FORMULA * scale
+                && is_near(bounder.initial_mean(), mean, DIFFERENTIATED * scale)
         );
         // A target that is reached ends it at once.
         let reached = Bounder::new(&model, &FOREVER).bound(&cell, mean + 1e-9 * scale);
-        assert!(reached.split.is_none() && !reached.absent && is_near(reached.upper, mean, 1e-11 * scale));
+        assert!(
+            reached.split.is_none()
+                && !reached.absent
+                && is_near(reached.upper, mean, DIFFERENTIATED * scale)
+        );
         let open = Bounder::new(&model, &FOREVER).bound(&cell, mean - 1e-9 * scale);
         assert!(open.absent || open.split.is_some() || open.face != cell);
     }
@@ -171,7 +177,7 @@ fn bounds_that_are_interrupted_are_still_bounds() {
     let halt = Halt { interrupt: &interrupt, start: Instant::now(), budget: None };
     let point = Bounder::new(&model, &halt).bound(&at(&x), f64::NEG_INFINITY);
     let value = solved(&model, &x).2;
-    assert!(is_near(point.upper, value, 1e-12) && is_near(point.lower, value, 1e-12));
+    assert!(is_near(point.upper, value, SOLVED) && is_near(point.lower, value, SOLVED));
     assert_eq!(point.split, None);
     let eighths: Vec<f64> = sizes.iter().map(|size| size / 8.0).collect();
     let mut cell = boxed(&x, &point_references(&model, &x), &eighths, &eighths);
@@ -317,13 +323,13 @@ fn gradients_are_those_of_the_exact_formulas() {
         let performance = exact.perform(&policy).unwrap();
         let truth = performance.gradient.total();
         let scale = 1.0 + performance.evaluation.value.abs();
-        assert!((point.value - performance.evaluation.value).abs() < 1e-10 * scale);
+        assert!((point.value - performance.evaluation.value).abs() < DIFFERENTIATED * scale);
         for state in (0..n).map(|s| s * width..(s + 1) * width) {
             // Of probabilities, up to a constant for each state.
             let shift = truth[state.start].unwrap() - point.gradient[state.start];
             for i in state {
                 let error = truth[i].unwrap() - shift - point.gradient[i];
-                assert!(error.abs() < 1e-8 * scale, "round {round}: {error}");
+                assert!(error.abs() < QUOTIENT * scale, "round {round}: {error}");
             }
         }
     }

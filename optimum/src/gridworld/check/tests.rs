@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{DIFFERENTIATED, SOLVED, ULPS};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Gridworld;
 use pemdp::environments::gridworld::{GRID, INTERVENTION_COST, N_ACTIONS, neighbour, perturbed_grid};
@@ -106,14 +107,14 @@ fn boxes_bound_what_is_sampled_in_them() {
                     let scale = (beta * (promise - y)).exp();
                     let bound = bound.expect("a policy that keeps the promise");
                     // Relative to the chunk's upper end, as the bound is.
-                    assert!(truth / scale <= bound + 1e-12, "{truth} above {bound} in {state}");
+                    assert!(truth / scale <= bound + SOLVED, "{truth} above {bound} in {state}");
                     nearest = nearest.min(bound - truth / scale);
                 }
                 let spread: Vec<f64> = (0..N_ACTIONS).map(|_| -rng.random::<f64>().ln()).collect();
                 let p: Vec<f64> = spread.iter().map(|x| x / spread.iter().sum::<f64>()).collect();
                 if let (true, Some(truth)) = (whole, violation((beta, &grid), state, (&u, &v), &p)) {
                     proven += 1;
-                    assert!(truth <= 1e-12, "{truth} in {state}");
+                    assert!(truth <= SOLVED, "{truth} in {state}");
                 }
             }
         }
@@ -286,7 +287,7 @@ fn policies_on_two_moves_are_bounded_by_the_best_of_many() {
                 } else {
                     negative += 1
                 };
-                assert!(bound >= best - 1e-11, "{a:?} {b:?}: {bound} {best}");
+                assert!(bound >= best - DIFFERENTIATED, "{a:?} {b:?}: {bound} {best}");
                 assert!(bound <= best + 0.02, "{a:?} {b:?}: {bound} {best}");
             }
         }
@@ -331,7 +332,7 @@ fn boxes_add_what_is_overridden_and_what_is_left() {
     let left = check.left_alone(&chunk, (0, STEP), (1, STEP)).unwrap();
     let excess = check.excess(&chunk, (0, STEP), (1, STEP)).unwrap();
     assert!(part(0) > 0.1 && part(1) > 0.1 && left > 0.1);
-    assert!(is_near(excess, left + part(0) + part(1), 1e-15));
+    assert!(is_near(excess, left + part(0) + part(1), ULPS));
 }
 
 /// A check with three neighbours, the last of them the state itself, of five steps
@@ -474,8 +475,8 @@ fn checks_have_the_moves_of_their_model() {
         let mut steps = random_steps(&model, &mut ChaCha8Rng::seed_from_u64(6));
         let size = change(&mut steps);
         let check = Check::new(&model, &steps, state);
-        assert!(is_near(check.difference, 1e-15 * (size + 1.0), 1e-12), "{size} {}", check.difference);
-        assert!(is_near(check.exponent, 32.0 * check.difference, 1e-12));
+        assert!(is_near(check.difference, 1e-15 * (size + 1.0), SOLVED), "{size} {}", check.difference);
+        assert!(is_near(check.exponent, 32.0 * check.difference, SOLVED));
         assert_eq!((check.beta, check.cost, check.state), (4.0, model.cost.upper(), state));
         assert_eq!(check.neighbours.len(), neighbours(state).len());
         for (n, (cell, moves)) in check.neighbours.iter().zip(neighbours(state)) {

@@ -1,6 +1,7 @@
 //! Searches of small families.
 
 use super::*;
+use crate::tolerances::{FORMULA, ILL_CONDITIONED, SOLVED, ULPS};
 
 /// A problem of two states and two actions, with a box or without.
 fn small(environment: &str, bound: Option<f64>) -> (Problem, Rectangular) {
@@ -28,8 +29,8 @@ fn base_measures_are_read_as_ratios() {
     let row = &family.rows[0];
     assert_eq!((row.ratios[1].lower(), row.ratios[1].upper() > 0.0), (0.0, true));
     assert_eq!(row.ratios[2], of(f64::MAX, f64::INFINITY));
-    assert!(is_near(family.rows[1].ratios[1].approximate(), 3.0, 1e-15));
-    assert!(is_near(family.rows[1].ratios[2].approximate(), 1.0 / 3.0, 1e-15));
+    assert!(is_near(family.rows[1].ratios[1].approximate(), 3.0, ULPS));
+    assert!(is_near(family.rows[1].ratios[2].approximate(), 1.0 / 3.0, ULPS));
     assert_eq!(family.rows[1].psi[1], Interval::point(2.0));
     assert_eq!(family.rows[2].support, [0]);
     let Structure::LocalFamily(given) = problem.structure() else { panic!() };
@@ -43,7 +44,7 @@ fn base_measures_are_read_as_ratios() {
     let logits = Problem::from_json(logits, Reading::Doubles).unwrap_or_else(|error| panic!("{error}"));
     let Structure::LocalFamily(given) = logits.structure() else { panic!() };
     let base = &given.base;
-    assert!(is_near(ratio(base, 1, 0).approximate(), f64::exp(1.0), 1e-14));
+    assert!(is_near(ratio(base, 1, 0).approximate(), f64::exp(1.0), FORMULA));
     assert_eq!((weight(base, 2), weight(base, 3)), (Some(Rational::from_ratio(1, 2)), None));
 }
 
@@ -59,9 +60,9 @@ fn values_of_choices_are_those_of_the_policy() {
     let exact = model.perform(&policy).unwrap().evaluation;
     let values = family.values(&choices);
     let mean = 0.25 * values[0] + 0.75 * values[1];
-    assert!(is_near(mean, exact.value, 1e-12), "{mean} {}", exact.value);
+    assert!(is_near(mean, exact.value, SOLVED), "{mean} {}", exact.value);
     let bounds = family.lower_bounds(&choices, &values);
-    assert!((0..2).all(|s| bounds[s] <= values[s] && is_near(bounds[s], values[s], 1e-12)));
+    assert!((0..2).all(|s| bounds[s] <= values[s] && is_near(bounds[s], values[s], SOLVED)));
     // Guesses that are too large fall by the largest loss over 1 - gamma.
     for raised in [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]] {
         let w: Vec<f64> = (0..2).map(|s| values[s] + raised[s]).collect();
@@ -78,14 +79,14 @@ fn values_of_choices_are_those_of_the_policy() {
             .collect();
         let fall = f64::max(-image[0], -image[1]).max(0.0) / 0.25;
         let bounds = family.lower_bounds(&choices, &w);
-        assert!((0..2).all(|s| is_near(bounds[s], w[s] - fall, 1e-12)), "{bounds:?} {w:?} {fall}");
+        assert!((0..2).all(|s| is_near(bounds[s], w[s] - fall, SOLVED)), "{bounds:?} {w:?} {fall}");
         assert!((0..2).all(|s| bounds[s] <= values[s]));
     }
     // The mean gain of a state under its own value is what the mean of the kernel is.
     let limits = [Choice::limit(2, 0, 1.0), Choice::limit(2, 1, -2.0)];
     let values = family.values(&limits);
     let bounds = family.lower_bounds(&limits, &values);
-    assert!((0..2).all(|s| bounds[s] <= values[s] && is_near(bounds[s], values[s], 1e-12)));
+    assert!((0..2).all(|s| bounds[s] <= values[s] && is_near(bounds[s], values[s], SOLVED)));
     let kernel = |h: [f64; 2], x: f64| {
         let terms = [h[0] * f64::exp(x), h[1] * f64::exp(-x)];
         terms.map(|term| term / (terms[0] + terms[1]))
@@ -93,7 +94,7 @@ fn values_of_choices_are_those_of_the_policy() {
     let (p, q) = (kernel([1.0, 2.0], 1.0), kernel([1.0, 4.0], -2.0));
     for (s, (row, reward)) in [(p, 1.25), (q, 2.0)].into_iter().enumerate() {
         let image = reward + 0.75 * (row[0] * values[0] + row[1] * values[1]);
-        assert!(is_near(image, values[s], 1e-12), "{s}: {image} {}", values[s]);
+        assert!(is_near(image, values[s], SOLVED), "{s}: {image} {}", values[s]);
     }
 }
 
@@ -159,7 +160,7 @@ fn improvements_of_a_state_are_those_of_a_grid() {
                 .map(|i| -bound + bound * f64::from(i) / 30_000.0)
                 .map(|x| f64::exp(x) * (q(s, a, x) - w[s]))
                 .fold(f64::NEG_INFINITY, f64::max);
-            assert!(*gain >= most - 1e-12 && *gain <= most + 2e-7, "{s} {a}: {gain} {most}");
+            assert!(*gain >= most - SOLVED && *gain <= most + 2e-7, "{s} {a}: {gain} {most}");
         }
         let (rise, cells) = family.largest_rise(s, &w, 1e-3, &FOREVER);
         let exact = f64::max(best - w[s], 0.0);
@@ -203,13 +204,13 @@ fn families_that_do_not_respond_are_ordinary() {
     // From state 1 stay for 3: 12. From state 0 stay for 1: 4; or go, -1 + 3/4 12 = 8.
     let (_, family) = small(environment, None);
     let found = search(&family);
-    assert!(found.value <= 11.0 && is_near(found.value, 11.0, 1e-12));
+    assert!(found.value <= 11.0 && is_near(found.value, 11.0, SOLVED));
     assert!(found.upper >= 11.0 && is_near(found.upper, 11.0, 1e-6));
     assert_eq!((found.attained, found.stop), (false, OptimumStop::Gap));
     assert_eq!(found.policy, [0.0, 1.0, 0.0, 1.0]);
-    assert!(is_near(family.best_values()[0], 8.0, 1e-12) && is_near(family.best_values()[1], 12.0, 1e-12));
+    assert!(is_near(family.best_values()[0], 8.0, SOLVED) && is_near(family.best_values()[1], 12.0, SOLVED));
     let gains = family.largest_gains(0, &[8.0, 12.0], 1e-9);
-    assert!(is_near(gains[0], -1.0, 1e-12) && is_near(gains[1], 0.0, 1e-12));
+    assert!(is_near(gains[0], -1.0, SOLVED) && is_near(gains[1], 0.0, SOLVED));
     // Numbers that are exact leave no gap; others leave one.
     let exact = family.search(0.0, &FOREVER, &mut |_| {});
     assert_eq!((exact.upper - exact.value, exact.stop), (0.0, OptimumStop::Gap));
@@ -251,7 +252,7 @@ fn limits_are_preferred_and_kept() {
     let first = family.improve(0, &softmax, &[100.0, 100.0], &FOREVER).choice;
     assert!(first.is_some_and(|choice| choice.only.is_some()));
     let found = search(&family);
-    assert!(is_near(found.value, 0.25 * 4.0 + 0.75 * 3.0, 1e-9) && !found.attained);
+    assert!(is_near(found.value, 0.25 * 4.0 + 0.75 * 3.0, ILL_CONDITIONED) && !found.attained);
     // With one action a parameter that cannot be improved stays.
     let single = r#"{"format":"pemdp-problem/1","gamma":"1/2","initial":[1],
             "policy":{"kind":"weights","values":[[1]]},
@@ -275,7 +276,7 @@ fn rises_are_bounded_to_their_share() {
         let most = most.map(|(a, x)| gain(a, x)).fold(0.0, f64::max);
         assert!(most > 0.01, "{most}");
         let (rise, cells) = family.largest_rise(s, &w, 1e-4, &FOREVER);
-        assert!(rise >= most - 1e-9 && rise <= most + 1e-4 && cells > 0, "{rise} {most}");
+        assert!(rise >= most - ILL_CONDITIONED && rise <= most + 1e-4 && cells > 0, "{rise} {most}");
     }
     // The tolerance of gains is that of weights of e^-bound.
     let (_, family) = small(MOVING, Some(3.0));
@@ -315,7 +316,7 @@ fn searches_count_their_cells_and_tell_their_values() {
         family.iterate(&FOREVER, &mut |progress| told.push(progress.value));
     assert!(cells > 0 && early.is_none() && told.len() > 1);
     let mean = 0.25 * values[0] + 0.75 * values[1];
-    assert!(is_near(*told.last().unwrap(), mean, 1e-12));
+    assert!(is_near(*told.last().unwrap(), mean, SOLVED));
     let gap = 1e-3;
     // Half of the gap, over the two states' quarter of it.
     let rises = (0..2).map(|s| family.largest_rise(s, &values, 0.5 * gap * 0.25, &FOREVER).1);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tolerances::{DIFFERENTIATED, SOLVED};
 use pemdp::arithmetic::ratio;
 
 #[test]
@@ -26,11 +27,11 @@ fn the_formulas_have_known_values() {
         n_actions: 3,
     };
     // I = 1/2 + 3/4: 2 (5/4) 16 + 6 sqrt(5/4) 8 + 5 4.
-    assert!((l5x(&c).low.approximate() - (60.0 + 48.0 * 1.25f64.sqrt())).abs() < 1e-12);
+    assert!((l5x(&c).low.approximate() - (60.0 + 48.0 * 1.25f64.sqrt())).abs() < SOLVED);
     // I = 3/2: (3 + 6 sqrt(3/2) + 5) 3 16.
-    assert!((l5(&c).low.approximate() - 48.0 * (8.0 + 6.0 * 1.5f64.sqrt())).abs() < 1e-11);
+    assert!((l5(&c).low.approximate() - 48.0 * (8.0 + 6.0 * 1.5f64.sqrt())).abs() < DIFFERENTIATED);
     let of_trees = 36.0 / (3.0 * 3f64.sqrt()) + 0.5;
-    assert!((l5t(&c).high.approximate() - 4.0 * (of_trees + 18.0 + 5.0)).abs() < 1e-12);
+    assert!((l5t(&c).high.approximate() - 4.0 * (of_trees + 18.0 + 5.0)).abs() < SOLVED);
     assert_eq!(me7(&c), Between::exactly(ratio(512, 1)));
 }
 
