@@ -64,6 +64,7 @@
 pub mod arithmetic;
 pub mod best_response;
 pub mod curvature;
+mod distribution;
 pub mod environments;
 pub mod evaluate;
 pub mod gradient;

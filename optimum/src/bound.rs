@@ -9,7 +9,7 @@ use num_traits::Zero;
 use super::cell::Cell;
 use super::enclosure::{common, interval, largest_mean};
 use super::model::{AffineModel, Scratch, Values};
-use super::performative::Halt;
+use super::outcome::Halt;
 use pemdp::arithmetic::rounding::{add_down, add_up, mul_up};
 use pemdp::arithmetic::{Field, Interval};
 

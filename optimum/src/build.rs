@@ -4,7 +4,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::cell::Cell;
 use super::model::{AffineModel, Link, MAX_ACTIONS};
-use super::performative::OptimumError;
+use super::outcome::OptimumError;
 use super::rules::Sound;
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::environments::{AffineParts, Structure};

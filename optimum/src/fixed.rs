@@ -4,7 +4,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::build;
-use super::performative::{Found, Halt, OptimumError, OptimumStop, Progress};
+use super::outcome::{Found, Halt, OptimumError, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::{add_up, div_up};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
@@ -133,7 +133,7 @@ impl Fixed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::performative::FOREVER;
+    use super::super::outcome::FOREVER;
     use super::*;
     use crate::tolerances::{FORMULA, SOLVED};
     use pemdp::best_response::best_response;

@@ -20,12 +20,14 @@ mod frontier;
 pub mod gridworld;
 mod landscape;
 mod model;
+mod outcome;
 mod performative;
 mod polynomial;
 mod rectangular;
 mod rules;
 mod scale;
 mod search;
+mod settings;
 #[cfg(test)]
 #[path = "../../tests/common/tolerances.rs"]
 mod tolerances;
@@ -35,8 +37,7 @@ pub use frontier::{Frontier, Part};
 pub use landscape::{
     Basin, CriticalPoint, End, Extremum, Landscape, LandscapeError, MAX_DEGREE, value_and_determinant,
 };
-pub use performative::{
-    OptimumError, OptimumSettings, OptimumStop, PerformativeOptimum, Progress, performative_optimum,
-    performative_optimum_with,
-};
+pub use outcome::{OptimumError, OptimumStop, Progress};
+pub use performative::{PerformativeOptimum, performative_optimum, performative_optimum_with};
 pub use polynomial::{Polynomial, Root, SquareFree, simplest_between};
+pub use settings::OptimumSettings;

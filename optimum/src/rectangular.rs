@@ -16,7 +16,7 @@ use gain::{Gain, Supremum, Tilted, ratio, reciprocal, weight};
 use super::build;
 use super::enclosure::interval;
 use super::exponential::{exp_down, exp_up};
-use super::performative::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
+use super::outcome::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
 use super::rules::{Rules, Sound};
 use pemdp::arithmetic::rounding::{add_down, add_up, div_up, mul_down};
 use pemdp::arithmetic::{Field, Interval, Rational};

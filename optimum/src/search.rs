@@ -11,7 +11,8 @@ use super::cell::Cell;
 use super::climb::ascend;
 use super::frontier::{Frontier, Part};
 use super::model::AffineModel;
-use super::performative::{Found, Halt, OptimumSettings, OptimumStop, Progress};
+use super::outcome::{Found, Halt, OptimumStop, Progress};
+use super::settings::OptimumSettings;
 use pemdp::arithmetic::rounding::{add_up, div_up};
 
 /// A cell that may hold something better.

@@ -14,8 +14,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::case::{Case, short_fraction};
 use crate::exact::Between;
-use crate::survey::{Case, short_fraction};
 
 /// A performative MDP in which one state's transitions move along a line, and
 /// all rewards along another, with two statistics of the policy:

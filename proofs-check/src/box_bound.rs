@@ -257,9 +257,9 @@ fn centre_norm(family: &Family, sides: &[Interval]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Case;
     use crate::claim::Effort;
     use crate::family::{corners, first_state};
-    use crate::survey::Case;
     use crate::tolerances::ILL_CONDITIONED;
     use pemdp::arithmetic::{Rational, ratio};
     use rand::RngExt;

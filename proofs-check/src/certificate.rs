@@ -4,9 +4,9 @@ use num_bigint::BigInt;
 use pemdp::arithmetic::Rational;
 use serde_json::{Value, json};
 
+use crate::case::Case;
 use crate::exact::pivots;
 use crate::family::Family;
-use crate::survey::Case;
 
 /// A refutation, or a statement at a point, in fractions: with everything that
 /// a checker needs to recompute it.

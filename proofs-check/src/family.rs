@@ -12,7 +12,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::survey::{Case, random_fraction, short_fraction};
+use crate::case::{Case, random_fraction, short_fraction};
 
 /// A performative MDP with a deployed policy, in fractions: with
 /// `w = exp theta`,

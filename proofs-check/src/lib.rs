@@ -8,6 +8,7 @@
 
 pub mod affine_case;
 pub mod box_bound;
+pub mod case;
 pub mod certificate;
 pub mod claim;
 pub mod claims;

@@ -6,11 +6,11 @@ use pemdp::evaluate::evaluate;
 use pemdp::problem::Problem;
 use pemdp_optimum::{OptimumSettings, PerformativeOptimum, performative_optimum};
 
+use crate::case::Case;
 use crate::claim::Effort;
 use crate::family::Family;
 use crate::pair::{Pair, World};
 use crate::parallel;
-use crate::survey::Case;
 
 /// The gap that is asked of the search.
 const GAP: f64 = 1e-6;

@@ -6,8 +6,8 @@ use pemdp::policy::Policy;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::case::Case;
 use crate::family::{self, Family};
-use crate::survey::Case;
 
 /// A family and the weights of another policy that could be deployed in it.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,9 +15,9 @@ use pemdp::policy::Policy;
 use pemdp::policy::{Probabilities, Weights};
 use pemdp::problem::{PolicySpec, Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
+use proofs_check::case::Case;
 use proofs_check::claim::Effort;
 use proofs_check::family::{Family, corners};
-use proofs_check::survey::Case;
 use tolerances::{BALLS_SOLVED, ILL_CONDITIONED, THREE_DIGITS, ULPS};
 
 fn example(name: &str) -> Problem {

@@ -6,7 +6,7 @@
 
 use super::{LogLinear, Policy, Probabilities, Softmax, Weights};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
-use crate::mdp::ModelError;
+use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker, PolicyShape};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

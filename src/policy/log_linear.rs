@@ -4,7 +4,7 @@ use super::kinds::{Kind, Parametrised};
 use super::softmax::softmax;
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Transcendental};
-use crate::mdp::ModelError;
+use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]

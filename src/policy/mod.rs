@@ -13,8 +13,8 @@ pub use softmax::Softmax;
 pub use weights::Weights;
 
 use crate::arithmetic::{Dual, Field, Transcendental};
+use crate::distribution::ModelError;
 use crate::linear::ShapeError;
-use crate::mdp::ModelError;
 
 /// A stochastic policy together with the parameters that it came from.
 ///

@@ -3,7 +3,7 @@
 use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Transcendental};
-use crate::mdp::{ModelError, check_distributions};
+use crate::distribution::{ModelError, check_distributions};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

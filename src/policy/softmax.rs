@@ -3,7 +3,7 @@
 use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape, shifted_exponentials};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
-use crate::mdp::ModelError;
+use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

@@ -5,7 +5,7 @@ use num_traits::Zero;
 use super::kinds::{Kind, Parametrised};
 use super::{Policy, check_shape};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
-use crate::mdp::ModelError;
+use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

@@ -3,7 +3,8 @@
 //! Everything is checked that can be checked without evaluating: shapes, ranges, that
 //! rows of probabilities are rows of probabilities. Nothing is renormalised.
 
-use super::input_error::{InputError, shown_double};
+use super::excerpt::shown_double;
+use super::input_error::InputError;
 use super::numeral::{Numeral, Reading, compensated_sum, exact_sum, shown_rational};
 use crate::arithmetic::{Field, Rational};
 

@@ -15,7 +15,8 @@ use std::ops::RangeInclusive;
 
 use serde::de::IgnoredAny;
 
-use super::input_error::{EXCERPT, InputError, excerpt, shortened};
+use super::excerpt::{EXCERPT, excerpt, shortened};
+use super::input_error::InputError;
 use super::numeral::{self, Numeral, NumeralError, Reading};
 
 /// The steps from the document to one of its values, last step first.
@@ -419,7 +420,7 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::super::input_error::shown_double;
+    use super::super::excerpt::shown_double;
     use super::*;
 
     fn message(error: InputError) -> String {

@@ -6,6 +6,7 @@
 //! made in any arithmetic ([`Problem::model`]).
 
 pub(crate) mod checker;
+mod excerpt;
 #[cfg(feature = "json")]
 mod file;
 pub(crate) mod input_error;

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use num_bigint::BigInt;
 use num_traits::{Signed, Zero};
 
-use super::input_error::{excerpt, shown_double};
+use super::excerpt::{excerpt, shown_double};
 use crate::arithmetic::{Field, Rational};
 
 /// The largest number of digits of a numeral: those of the mantissa plus the

@@ -5,6 +5,7 @@ use num_traits::{One, Zero};
 use super::checker::{Checker, unexpected};
 use super::input_error::InputError;
 use super::numeral::{Numeral, Reading, shown_rational};
+use super::writer::Writer;
 use crate::arithmetic::{Field, Rational};
 use crate::environments::{EnvironmentSpec, Given, Structure};
 use crate::policy::PolicySpec;
@@ -174,6 +175,23 @@ impl Problem {
     /// The frame that the environment stands in.
     pub fn given(&self) -> Given<'_> {
         Given { n_states: self.n_states(), n_actions: self.n_actions(), gamma: &self.parts.gamma }
+    }
+
+    /// The problem as a file, every number an exact fraction in a string: it means the
+    /// same in every [`Reading`](super::Reading).
+    pub fn to_json(&self) -> String {
+        let mut file = Writer::default();
+        file.object(|file| {
+            file.text("format", FORMAT);
+            file.number("gamma", self.gamma());
+            if let Some(initial) = self.given_initial() {
+                file.array("initial", &[initial.len()], initial);
+            }
+            file.number("entropy", self.entropy());
+            file.nested("policy", |file| self.policy().write(self.n_states(), self.n_actions(), file));
+            file.nested("environment", |file| self.environment().write(self.given(), file));
+        });
+        file.into_text() + "\n"
     }
 
     /// The same problem with another policy.

@@ -1,28 +1,8 @@
-//! Problems written as files.
+//! Files as they are written.
 
 use std::fmt::Write;
 
 use super::numeral::Numeral;
-use super::parts::{FORMAT, Problem};
-
-impl Problem {
-    /// The problem as a file, every number an exact fraction in a string: it means the
-    /// same in every [`Reading`](super::Reading).
-    pub fn to_json(&self) -> String {
-        let mut file = Writer::default();
-        file.object(|file| {
-            file.text("format", FORMAT);
-            file.number("gamma", self.gamma());
-            if let Some(initial) = self.given_initial() {
-                file.array("initial", &[initial.len()], initial);
-            }
-            file.number("entropy", self.entropy());
-            file.nested("policy", |file| self.policy().write(self.n_states(), self.n_actions(), file));
-            file.nested("environment", |file| self.environment().write(self.given(), file));
-        });
-        file.text + "\n"
-    }
-}
 
 /// JSON as it is written, key by key.
 #[derive(Debug, Default)]
@@ -146,9 +126,8 @@ impl Writer {
 
 #[cfg(all(test, feature = "json"))]
 mod tests {
-    use super::*;
     use crate::oracle::examples::EXAMPLES;
-    use crate::problem::Reading;
+    use crate::problem::{Problem, Reading};
 
     #[test]
     fn what_is_written_is_read_again() {

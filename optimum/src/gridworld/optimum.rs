@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::model::{Learner, follower_values};
 use super::{GridworldCertificate, SearchSettings, Watch, search, verify};
 use crate::build;
-use crate::performative::{Found, Halt};
+use crate::outcome::{Found, Halt};
 use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};

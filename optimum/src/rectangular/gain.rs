@@ -8,7 +8,7 @@ use super::CELLS;
 use crate::enclosure::{hull, interval, largest_mean};
 use crate::exponential::{exp_down, exp_up};
 use crate::frontier::{Frontier, Part};
-use crate::performative::Halt;
+use crate::outcome::Halt;
 use crate::rules::Rules;
 use pemdp::arithmetic::rounding::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 use pemdp::arithmetic::{Field, Interval, Rational, Transcendental};

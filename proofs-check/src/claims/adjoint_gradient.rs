@@ -9,10 +9,11 @@ use pemdp::problem::{Problem, Reading};
 use rand::RngExt;
 use serde_json::{Value, json};
 
+use crate::case::Case;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::identity_margin;
 use crate::family::Family;
-use crate::survey::{Case, Outcome, survey};
+use crate::survey::{Outcome, survey};
 
 /// The gradient that the oracle computes.
 pub static T2X: Claim = Claim {

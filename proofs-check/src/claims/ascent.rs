@@ -4,7 +4,7 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
 use pemdp::policy::Policy;
 
-use super::smoothness::{Constants, l5x};
+use super::smoothness::smoothness;
 use super::theorem2::{Weighting, gradient};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::family::Family;
@@ -29,12 +29,6 @@ pub static T3M: Claim = Claim {
 
 /// Steps of each ascent.
 const STEPS: usize = 4;
-
-/// The constant of L5x, from above: no Hessian of the value has a larger norm
-/// (`docs/theory/smoothness.md`).
-pub(super) fn smoothness(family: &Family) -> Rational {
-    l5x(&Constants::everywhere(family)).high
-}
 
 /// The statement, or a wrong version.
 #[derive(Debug, Clone, Copy)]

@@ -21,14 +21,15 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use super::ascent::smoothness;
+use super::smoothness::smoothness;
+use crate::case::Case;
 use crate::certificate::{self, Trap};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{Family, first_state};
 use crate::optimum::certified;
 use crate::pair::{Pair, World};
-use crate::survey::{Case, Outcome, refute, survey};
+use crate::survey::{Outcome, refute, survey};
 
 /// Convergence to performatively optimal policies.
 pub static T3: Claim = Claim {

@@ -5,6 +5,7 @@ use pemdp::arithmetic::{Ball, Field, Rational, ratio};
 use serde_json::{Value, json};
 
 use super::smoothness::Constants;
+use crate::case::Case;
 use crate::certificate;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::curvature::{Ruin, Shape, exponent};
@@ -12,7 +13,7 @@ use crate::exact::{Between, is_semidefinite};
 use crate::family::Family;
 use crate::parallel;
 use crate::spectral::{Symmetric, norm};
-use crate::survey::{Case, Outcome, attack};
+use crate::survey::{Outcome, attack};
 
 /// The order of the smoothness constant.
 pub static L5S: Claim = Claim {

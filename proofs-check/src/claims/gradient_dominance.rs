@@ -4,8 +4,9 @@ use num_traits::Zero;
 use pemdp::arithmetic::{Ball, Field, Rational, Transcendental};
 
 use crate::affine_case::{AffineCase, margin, maximum, root};
+use crate::case::Case;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
-use crate::survey::{Case, Outcome, attack, refute, survey};
+use crate::survey::{Outcome, attack, refute, survey};
 
 /// Gradient dominance.
 pub static CH1: Claim = Claim {

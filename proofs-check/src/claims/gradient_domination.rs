@@ -5,13 +5,14 @@ use pemdp::arithmetic::{Ball, Field, Rational, Transcendental, ratio};
 use pemdp::evaluate::evaluate;
 use pemdp::response::Cotangent;
 
+use crate::case::Case;
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::{Between, margin};
 use crate::family::{Family, first_state};
 use crate::optimum::Comparison;
 use crate::pair::{Pair, World};
-use crate::survey::{Case, Outcome, attack, refute, survey};
+use crate::survey::{Outcome, attack, refute, survey};
 
 /// Gradient domination with a bias.
 pub static L3: Claim = Claim {

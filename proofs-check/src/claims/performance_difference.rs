@@ -3,11 +3,12 @@
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::evaluate::{Evaluation, evaluate};
 
+use crate::case::Case;
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::identity_margin;
 use crate::pair::{Pair, World};
-use crate::survey::{Case, Outcome, attack, refute};
+use crate::survey::{Outcome, attack, refute};
 
 /// The performance difference lemma.
 pub static L1: Claim = Claim {

@@ -10,12 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::theorem2::{Weighting, gradient};
+use crate::case::Case;
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::identity_margin;
 use crate::family::Family;
 use crate::logarithms::{coprime_basis, exponents};
-use crate::survey::{Case, Outcome, attack, refute, survey};
+use crate::survey::{Outcome, attack, refute, survey};
 
 /// The policy gradient theorem.
 pub static T2: Claim = Claim {

@@ -8,9 +8,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::case::{Case, random_fraction, short_fraction};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::family::Family;
-use crate::survey::{Case, Outcome, attack, random_fraction, refute, short_fraction, survey};
+use crate::survey::{Outcome, attack, refute, survey};
 
 /// Convergence with entropy.
 pub static T4: Claim = with_entropy("T4", "Convergence with entropy", "[PePG, T4]");

@@ -8,11 +8,12 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::affine_case::AffineCase;
+use crate::case::{Case, random_fraction, short_fraction};
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::{Between, identity_margin, margin};
 use crate::parallel;
-use crate::survey::{Case, Outcome, random_fraction, refute, short_fraction, survey};
+use crate::survey::{Outcome, refute, survey};
 
 /// Contraction of repeated retraining.
 pub static RR: Claim = Claim {

@@ -11,12 +11,13 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::box_bound::{BoxVerdict, decide_on_box};
+use crate::case::Case;
 use crate::certificate;
 use crate::claim::{Caught, Claim, Effort, Evidence, Finding, Mutant, Picture, Series, Style, Verdict};
 use crate::exact::Between;
 use crate::family::{self, Family, first_state};
 use crate::spectral::{Symmetric, norm};
-use crate::survey::{Case, Outcome, Survey, attack, refute};
+use crate::survey::{Outcome, Survey, attack, refute};
 
 /// Smoothness as transcribed.
 pub static L5: Claim = Claim {
@@ -164,6 +165,12 @@ pub(super) fn l5x(c: &Constants) -> Between {
     let cross = Between::sqrt(&(&i * h.power(3))).times(&(&c.slope * ratio(2, 1)));
     let rest = ratio(2, 1) * &c.half_range * i * h.power(2) + &c.curvature * h;
     cross.plus(&Between::exactly(rest))
+}
+
+/// The constant of L5x, from above: no Hessian of the value has a larger norm
+/// (`docs/theory/smoothness.md`).
+pub(super) fn smoothness(family: &Family) -> Rational {
+    l5x(&Constants::everywhere(family)).high
 }
 
 /// L5 with the hidden constant that L5x gives.

@@ -7,11 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::smoothness::{Constants, Curved, hessian, l5x};
+use crate::case::Case;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::Between;
 use crate::family::{Family, first_state};
 use crate::spectral::{Symmetric, norm};
-use crate::survey::{Case, Outcome, attack, refute};
+use crate::survey::{Outcome, attack, refute};
 
 /// Smoothness of the regularised value as transcribed.
 pub static L6: Claim = Claim {

@@ -11,10 +11,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::affine_case::centred;
+use crate::case::{Case, random_fraction, short_fraction};
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::exact::{Between, margin};
 use crate::family::{self, Family, first_state};
-use crate::survey::{Case, Outcome, attack, random_fraction, refute, short_fraction};
+use crate::survey::{Outcome, attack, refute};
 
 /// The resolvent bound.
 pub static L5C: Claim = Claim {

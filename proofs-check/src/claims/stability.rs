@@ -8,11 +8,12 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::case::{Case, random_fraction, short_fraction};
 use crate::certificate;
 use crate::claim::{Claim, Effort, Evidence, Finding, Mutant, Verdict};
 use crate::family::Family;
 use crate::optimum::certified;
-use crate::survey::{Case, Outcome, random_fraction, refute, short_fraction, survey};
+use crate::survey::{Outcome, refute, survey};
 
 /// Stability against optimality.
 pub static PS: Claim = Claim {
