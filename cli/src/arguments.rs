@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pemdp::oracle::Precision;
 use pemdp_algorithms::ALGORITHMS;
 
 /// The example on the first screen.
@@ -104,12 +105,15 @@ pub struct VerifyArguments {
     /// Problem whose policy was deployed before, for stale-environment [default: uniform policy]
     #[arg(long, value_name = "PROBLEM")]
     pub previous: Option<PathBuf>,
-    /// Tolerance relative to the largest expected entry of a quantity
-    #[arg(long, default_value = "1e-6", value_parser = tolerance, allow_negative_numbers = true)]
-    pub rtol: f64,
+    /// Tolerance relative to the largest expected entry of a quantity [default: 1e-6, or 1e-4 with float32]
+    #[arg(long, value_parser = tolerance, allow_negative_numbers = true)]
+    pub rtol: Option<f64>,
     /// Absolute tolerance
     #[arg(long, default_value = "0", value_parser = tolerance, allow_negative_numbers = true)]
     pub atol: f64,
+    /// Numbers that the answer was computed in
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: AnswerPrecision,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,
@@ -254,5 +258,24 @@ fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
         _ => Err("expected a number that is at least 0".to_owned()),
+    }
+}
+
+/// The floating-point numbers that an answer was computed in.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum AnswerPrecision {
+    /// 64 bits
+    #[default]
+    Float64,
+    /// 32 bits
+    Float32,
+}
+
+impl From<AnswerPrecision> for Precision {
+    fn from(precision: AnswerPrecision) -> Self {
+        match precision {
+            AnswerPrecision::Float64 => Self::Double,
+            AnswerPrecision::Float32 => Self::Single,
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
-use pemdp::oracle::{Difference, Entry, KNOWN_MISTAKES, Tolerance, Verdict};
+use pemdp::oracle::{
+    Combination, Diagnosis, Difference, Direction, Entry, Evidence, KNOWN_MISTAKES, Rearrangement, Sampling,
+    Standing, Tolerance, Verdict,
+};
 
 use crate::answer_table::table;
 use crate::numbers::significant;
@@ -18,13 +21,17 @@ fn about(id: &str) -> &'static str {
 
 /// The report of a verdict.
 pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
+    let sampled = verdict.sampling.as_ref().map(sampling);
     if verdict.ok {
-        let Tolerance { rtol, atol } = tolerance;
-        return format!("right: every number given is within its tolerance (rtol {rtol:e}, atol {atol:e})\n");
+        let Tolerance { rtol, atol, .. } = tolerance;
+        let right =
+            format!("right: every number given is within its tolerance (rtol {rtol:e}, atol {atol:e})\n");
+        return right + &sampled.unwrap_or_default();
     }
     let mut sections: Vec<String> =
         verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(quantity).collect();
     sections.push(explanation(verdict));
+    sections.extend(sampled);
     sections.join("\n")
 }
 
@@ -64,16 +71,121 @@ fn row(difference: &Difference) -> Vec<String> {
 }
 
 fn explanation(verdict: &Verdict) -> String {
-    if verdict.mistakes.is_empty() {
-        return "No known mistake explains this.\n".to_owned();
+    let mut text = String::new();
+    let mut evidence = verdict.evidence.iter();
+    if !verdict.mistakes.is_empty() {
+        text += &(heading("Known mistakes that give these numbers, any one of them") + "\n");
+    } else if !verdict.pairs.is_empty() {
+        text += &(heading("Pairs of known mistakes that give these numbers together") + "\n");
     }
-    let mut text = heading("Known mistakes that give these numbers, any one of them") + "\n";
-    for (i, group) in verdict.mistakes.iter().enumerate() {
-        let rows = group.iter().map(|id| vec![(*id).to_owned(), about(id).to_owned()]).collect();
+    let described = |id: &str| vec![id.to_owned(), about(id).to_owned()];
+    let mut groups = Vec::new();
+    groups.extend(verdict.mistakes.iter().map(|group| group.iter().map(|id| described(id)).collect()));
+    for group in &verdict.pairs {
+        let rows =
+            group.iter().flat_map(|[a, b]| [described(a), vec![format!("and {b}"), about(b).to_owned()]]);
+        groups.push(rows.collect());
+    }
+    for (i, rows) in groups.into_iter().enumerate() {
         if i > 0 {
             text.push_str("or\n");
         }
         text.push_str(&table(&[], rows, 2));
+        if let Some(evidence) = evidence.next() {
+            text.push_str(&fit(evidence));
+        }
+    }
+    if let Some(diagnosis) = &verdict.diagnosis {
+        text += "No known mistake explains this.\n";
+        text += &findings(diagnosis);
     }
     text
+}
+
+/// How well an explanation fits, in a line.
+fn fit(evidence: &Evidence) -> String {
+    let steps = evidence.count.map_or(String::new(), |count| format!("with {count} sweeps or steps, "));
+    format!(
+        "{steps}off by {} tolerances (from the truth by {})\n",
+        significant(evidence.residual, 2),
+        significant(evidence.error, 2)
+    )
+}
+
+/// What is known of an answer that nothing explains.
+fn findings(diagnosis: &Diagnosis) -> String {
+    let mut lines = vec![heading("What is known of it")];
+    for standing in &diagnosis.quantities {
+        let Standing { quantity, entries, wrong, first, ratio, rearranged } = standing;
+        let mut line = match (wrong, first) {
+            (0, _) | (_, None) => format!("{quantity}: right"),
+            (_, Some(first)) => {
+                let first: String = first.iter().map(|i| format!("[{i}]")).collect();
+                let first = if first.is_empty() { first } else { format!(", the first {first}") };
+                format!("{quantity}: {wrong} of {entries} wrong{first}")
+            }
+        };
+        if let Some(ratio) = ratio {
+            line += &format!("; each is {} times the exact one", significant(*ratio, 10));
+        }
+        if let Some(rearranged) = rearranged {
+            line += &format!("; {}", order(rearranged));
+        }
+        lines.push(line);
+    }
+    if let Some(Direction { cosine, degrees, combination }) = &diagnosis.gradient {
+        let angle = format!("cosine {}, {} degrees", significant(*cosine, 6), significant(*degrees, 4));
+        lines.push(format!("gradient against the exact one: {angle}"));
+        if let Some(combination) = combination {
+            lines.push(combined(combination));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn order(rearranged: &Rearrangement) -> String {
+    let (what, order) = match rearranged {
+        Rearrangement::ActionMajor => return "the exact entries by action, then by state".to_owned(),
+        Rearrangement::States(order) => ("states", order),
+        Rearrangement::Actions(order) => ("actions", order),
+        Rearrangement::Entries(order) => ("entries", order),
+    };
+    let mut order: Vec<String> = order.iter().map(usize::to_string).collect();
+    if order.len() > SHOWN {
+        order.truncate(SHOWN);
+        order.push("...".to_owned());
+    }
+    format!("the exact entries with their {what} in the order {}", order.join(" "))
+}
+
+fn combined(combination: &Combination) -> String {
+    let Combination { policy, transition, reward, entropy, residual, explains } = combination;
+    let named = [("policy", policy), ("transition", transition), ("reward", reward), ("entropy", entropy)];
+    let terms = named.into_iter().filter_map(|(name, x)| Some(format!("{} {name}", significant((*x)?, 6))));
+    let sum = terms.collect::<Vec<_>>().join(" + ");
+    if *explains {
+        format!("gradient: this is {sum} of the exact terms")
+    } else {
+        format!(
+            "gradient: no combination of the exact terms; the nearest is {sum}, which leaves {} of it",
+            significant(*residual, 3)
+        )
+    }
+}
+
+/// How a sampled answer was judged.
+fn sampling(sampling: &Sampling) -> String {
+    let Sampling { level, entries, threshold, largest_z, mean_square_z, needed, power, visible_bias } =
+        sampling;
+    let seen = visible_bias.map_or(String::new(), |bias| {
+        format!("With this n a bias of {} standard deviations shows likewise.\n", significant(bias, 3))
+    });
+    format!(
+        "{}\n{entries} sampled entries, at most {} standard errors off at level {level}; the largest distance is {}, \
+         the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}",
+        heading("Sampled entries"),
+        significant(*threshold, 4),
+        significant(*largest_z, 4),
+        significant(*mean_square_z, 3),
+    )
 }

@@ -24,7 +24,9 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
     let problem = problem(&arguments.problem)?;
     let claimed = claimed(&arguments.answer, &problem)?;
     let previous = arguments.previous.as_deref().map(|path| previous(path, &problem)).transpose()?;
-    let tolerance = Tolerance { rtol: arguments.rtol, atol: arguments.atol };
+    let default = Tolerance::of(arguments.precision.into());
+    let tolerance =
+        Tolerance { rtol: arguments.rtol.unwrap_or(default.rtol), atol: arguments.atol, ..default };
     let verdict = verify(&problem, &claimed, previous.as_ref(), tolerance)
         .with_context(|| Input::named(&arguments.problem).name())?;
     let text =

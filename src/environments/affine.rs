@@ -230,6 +230,13 @@ impl Specification for AffineSpec {
         let slopes = self.reward_slopes.iter_mut().map(|(_, x)| x);
         self.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
     }
+
+    fn responding_twice(&self) -> Option<Self> {
+        let mut twice = self.clone();
+        twice.transition_slopes.iter_mut().for_each(|(_, m)| *m = m.doubled());
+        twice.reward_slopes.iter_mut().for_each(|(_, n)| *n = n.doubled());
+        Some(twice)
+    }
 }
 
 /// Numbers that may be repeated, which add up: exactly, since they may cancel.

@@ -155,6 +155,10 @@ impl Specification for CoinSpec {
         Structure::Quadratic([constant, &mu / &half + &curvature, -curvature])
     }
 
+    fn responding_twice(&self) -> Option<Self> {
+        Some(Self { epsilon: self.epsilon.doubled(), ..self.clone() })
+    }
+
     fn summary(&self, show: &dyn Fn(&Numeral) -> String) -> String {
         format!("mu {}, epsilon {}", show(&self.mu), show(&self.epsilon))
     }

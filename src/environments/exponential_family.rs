@@ -507,6 +507,11 @@ impl Specification for ExponentialFamilySpec {
         self.reward_base.iter_mut().chain(rest).for_each(|r| *r = r.times(factor));
     }
 
+    fn responding_twice(&self) -> Option<Self> {
+        let psi = self.psi.iter().map(Numeral::doubled).collect();
+        Some(Self { psi, slope: self.slope.doubled(), ..self.clone() })
+    }
+
     fn work(&self, given: Given<'_>) -> Work {
         let (n, width) = (given.n_states as f64, given.n_actions as f64);
         Work { systems: 1.0, exponentials: n * width * n }

@@ -174,6 +174,10 @@ impl Specification for LoanSpec {
         [&mut self.gain, &mut self.loss].into_iter().for_each(|r| *r = r.times(factor));
     }
 
+    fn responding_twice(&self) -> Option<Self> {
+        Some(Self { c: self.c.doubled(), ..self.clone() })
+    }
+
     fn summary(&self, show: &dyn Fn(&Numeral) -> String) -> String {
         let [q0, c, gain, loss] = [&self.q0, &self.c, &self.gain, &self.loss].map(show);
         format!("q0 {q0}, c {c}, gain {gain}, loss {loss}")

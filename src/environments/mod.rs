@@ -130,6 +130,12 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
         let _ = factor;
     }
 
+    /// The same with a response that is applied twice: whatever depends on the policy moves
+    /// twice as far. `None` where that has no meaning.
+    fn responding_twice(&self) -> Option<Self> {
+        None
+    }
+
     /// What a response costs.
     fn work(&self, given: Given<'_>) -> Work {
         let _ = given;
@@ -241,6 +247,12 @@ macro_rules! environments {
 
             pub(crate) fn scale_rewards(&mut self, factor: &Rational) {
                 match self { $(Self::$variant(environment) => environment.scale_rewards(factor),)+ }
+            }
+
+            pub(crate) fn responding_twice(&self) -> Option<Self> {
+                match self {
+                    $(Self::$variant(environment) => Some(environment.responding_twice()?.into()),)+
+                }
             }
 
             /// [`Specification::work`].

@@ -1,99 +1,522 @@
-//! A problem evaluated in doubles, for known mistakes to start from.
+//! A problem in doubles, for known mistakes to start from: its environment and those that
+//! mistakes put in its place, values and visits in each.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+use nalgebra::{DMatrix, DVector, Dyn, LU};
 
 use super::error::OracleError;
-use super::quantity::{Entries, Quantities, Quantity, defined};
+use super::quantity::Entries;
+use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
+use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
+use crate::environments::Structure;
+use crate::environments::gridworld::Terminal;
 use crate::evaluate::Evaluation;
-use crate::performative::{Performance, PerformativeMdp};
+use crate::linear::Rows;
+use crate::mdp::Mdp;
+use crate::performative::{Deployment, Performance, PerformativeMdp};
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::response::Cotangent;
+use crate::response::{Cotangent, PolicyCotangent, Pullback, PulledBack};
 
-/// The entries of an answer: the truth, or what a mistake makes of it; none of a
-/// quantity that is not predicted.
-pub(super) type Prediction = Quantities<Option<Entries>>;
+/// Sweeps and steps take at most so many products.
+const WORK: usize = 100_000_000;
+
+/// The performative MDPs of a problem, and of what is mistaken for it.
+pub(super) struct Models {
+    pub own: PerformativeMdp<f64>,
+    others: Vec<(Environment, PerformativeMdp<f64>)>,
+}
+
+impl Models {
+    /// # Errors
+    /// [`OracleError`] where doubles do not hold the problem.
+    pub fn of(problem: &Problem) -> Result<Self, OracleError> {
+        let mut others = Vec::new();
+        if let Structure::Followers(world) = problem.structure() {
+            for rule in Terminal::MISTAKEN {
+                for followers in [rule, Terminal::Absorbing] {
+                    let world = world.world::<f64>(problem.gamma())?.with_terminal(rule, followers);
+                    let environment = Environment::Terminal(rule, followers);
+                    others.push((environment, problem.around(Box::new(world))));
+                }
+            }
+        }
+        if let Some(twice) = problem.responding_twice() {
+            others.push((Environment::Twice, twice.model::<f64>()?));
+        }
+        Ok(Self { own: problem.model::<f64>()?, others })
+    }
+}
+
+/// What a policy induces, or what is mistaken for it.
+pub(super) struct Induced<'a> {
+    /// `P[s,a,t]`, row `s A + a`; after a mistake rows may have any sum.
+    pub kernel: Rows<f64>,
+    /// `r[s,a]` at `s A + a`.
+    pub rewards: Vec<f64>,
+    pullback: Option<Box<dyn Pullback<f64> + 'a>>,
+}
+
+impl<'a> Induced<'a> {
+    fn new(mdp: &Mdp<f64>, pullback: Option<Box<dyn Pullback<f64> + 'a>>) -> Self {
+        let pairs = (0..mdp.n_states()).flat_map(|s| (0..mdp.n_actions()).map(move |a| (s, a)));
+        let rewards = pairs.map(|(s, a)| *mdp.reward(s, a)).collect();
+        Self { kernel: mdp.kernel().rows().clone(), rewards, pullback }
+    }
+
+    /// `P[t,a,s]` in place of `P[s,a,t]`.
+    fn transposed(self) -> Option<Self> {
+        let (n, n_pairs) = (self.kernel.width(), self.kernel.len());
+        let n_actions = n_pairs / n;
+        let mut rows = vec![Vec::new(); n_pairs];
+        for pair in 0..n_pairs {
+            for (s, p) in self.kernel.row(pair) {
+                rows[s * n_actions + pair % n_actions].push((pair / n_actions, *p));
+            }
+        }
+        Some(Self { kernel: Rows::sparse(n, rows).ok()?, ..self })
+    }
+
+    /// Whether no action leaves a state.
+    fn is_absorbing(&self, state: usize, policy: &Policy<f64>) -> bool {
+        let n_actions = policy.n_actions();
+        let stays = |a: usize| {
+            let mut targets = self.kernel.row(state * n_actions + a).filter(|(_, p)| **p != 0.0);
+            targets.all(|(t, _)| t == state)
+        };
+        (0..n_actions).filter(|&a| *policy.probability(state, a) > 0.0).all(stays)
+    }
+}
+
+/// Values as they are computed.
+pub(super) struct Valued {
+    /// `V[s]`.
+    pub state_values: Vec<f64>,
+    /// `V[t]` as it is used after a step.
+    pub next: Vec<f64>,
+    /// `Q[s,a]`, none where it is infinite.
+    pub action_values: Vec<Option<f64>>,
+}
+
+/// What has been computed before.
+struct Memo<K, V>(RefCell<HashMap<K, Option<Rc<V>>>>);
+
+impl<K: Hash + Eq, V> Memo<K, V> {
+    fn new() -> Self {
+        Self(RefCell::new(HashMap::new()))
+    }
+
+    fn of(&self, key: K, compute: impl FnOnce(&K) -> Option<V>) -> Option<Rc<V>> {
+        if let Some(known) = self.0.borrow().get(&key) {
+            return known.clone();
+        }
+        let value = compute(&key).map(Rc::new);
+        self.0.borrow_mut().insert(key, value.clone());
+        value
+    }
+}
+
+/// `I - gamma P_pi` of one environment.
+struct System {
+    chain: Rows<f64>,
+    lu: LU<f64, Dyn, Dyn>,
+    transposed: LU<f64, Dyn, Dyn>,
+}
 
 /// A problem evaluated in doubles, for the mistakes to start from.
 pub(super) struct Case<'a> {
-    pub(super) problem: &'a Problem,
-    pub(super) model: &'a PerformativeMdp<f64>,
-    pub(super) policy: &'a Policy<f64>,
-    /// The policy deployed before, for `stale-environment`; none where doubles do not hold it.
-    pub(super) previous: Option<&'a Policy<f64>>,
-    pub(super) performance: Performance<'a, f64>,
+    pub policy: &'a Policy<f64>,
+    pub gamma: f64,
+    pub lambda: f64,
+    pub initial: &'a [f64],
+    /// The truth.
+    pub performance: Performance<'a, f64>,
+    models: &'a Models,
+    environments: Vec<(Environment, Induced<'a>)>,
+    systems: Memo<Environment, System>,
+    values: Memo<(Environment, Entropy, Values), Valued>,
+    visits: Memo<(Environment, Visits, Start), Vec<f64>>,
+    terms: Memo<(Term, Recipe), Entries>,
+}
+
+/// A term of the gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Term {
+    Policy,
+    Transition,
+    Reward,
+    Entropy,
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn new(
+    /// `previous` is the policy deployed before; none where doubles do not hold it.
+    ///
+    /// # Errors
+    /// [`OracleError`] where doubles do not hold the answer.
+    pub fn new(
         problem: &'a Problem,
-        model: &'a PerformativeMdp<f64>,
+        models: &'a Models,
         policy: &'a Policy<f64>,
         previous: Option<&'a Policy<f64>>,
     ) -> Result<Self, OracleError> {
-        let performance = model.perform(policy)?;
-        Ok(Self { problem, model, policy, previous, performance })
+        let performance = models.own.perform(policy)?;
+        let mut environments = vec![(Environment::Own, Induced::new(&performance.mdp, None))];
+        let deployed = |deployment: Deployment<'a, f64>| {
+            let Deployment { mdp, pullback, .. } = deployment;
+            Induced::new(&mdp, Some(pullback))
+        };
+        for (environment, model) in &models.others {
+            environments.extend(model.deploy(policy).ok().map(|induced| (*environment, deployed(induced))));
+        }
+        // At a point nothing is known of other policies.
+        let previous = previous.filter(|_| !matches!(problem.structure(), Structure::Point(_)));
+        if let Some(stale) = previous.and_then(|previous| models.own.deploy(previous).ok()) {
+            environments.push((Environment::Previous, deployed(stale)));
+        }
+        let mut ended = Induced::new(&performance.mdp, None);
+        let n_actions = policy.n_actions();
+        for s in (0..policy.n_states()).filter(|&s| ended.is_absorbing(s, policy)).collect::<Vec<_>>() {
+            ended.rewards[s * n_actions..(s + 1) * n_actions].fill(0.0);
+        }
+        environments.push((Environment::Ended, ended));
+        let transposed = Induced::new(&performance.mdp, None).transposed();
+        environments.extend(transposed.map(|induced| (Environment::Transposed, induced)));
+        let (gamma, lambda, initial) = (models.own.gamma, models.own.entropy, &models.own.initial);
+        let (systems, values, visits, terms) = (Memo::new(), Memo::new(), Memo::new(), Memo::new());
+        Ok(Self {
+            policy,
+            gamma,
+            lambda,
+            initial,
+            performance,
+            models,
+            environments,
+            systems,
+            values,
+            visits,
+            terms,
+        })
     }
 
-    pub(super) fn evaluation(&self) -> &Evaluation<f64> {
+    pub fn evaluation(&self) -> &Evaluation<f64> {
         &self.performance.evaluation
     }
 
-    /// No mistake, but for what doubles round.
-    pub(super) fn truth(&self) -> Prediction {
-        let terms = &self.performance.gradient;
-        self.with_gradient(&terms.policy, &[&terms.transition, &terms.reward, &terms.entropy])
+    pub fn n_states(&self) -> usize {
+        self.policy.n_states()
     }
 
-    pub(super) fn lambda(&self) -> f64 {
-        self.model.entropy
+    pub fn n_actions(&self) -> usize {
+        self.policy.n_actions()
     }
 
-    /// The transition term with `visits[s,a] values[t]` in place of `gamma d[s,a] V[t]`.
-    pub(super) fn transition_term(&self, visits: &[f64], values: &[f64]) -> Option<Vec<f64>> {
-        let cotangent = Cotangent::performative(visits, values);
-        self.performance.pullback.pull(&cotangent).transition.to_parameters(self.policy).ok()
+    /// Whether the rows of this state may respond: transitions, rewards.
+    fn responds(&self, state: usize) -> (bool, bool) {
+        let responds = self.models.own.response.responds(state);
+        (responds.transitions, responds.rewards)
     }
 
-    /// The reward term with `visits[s,a]` in place of `d[s,a]`.
-    pub(super) fn reward_term(&self, visits: &[f64]) -> Option<Vec<f64>> {
-        let cotangent = Cotangent::performative(visits, &self.evaluation().state_values);
-        self.performance.pullback.pull(&cotangent).reward.to_parameters(self.policy).ok()
+    pub fn induced(&self, environment: Environment) -> Option<&Induced<'a>> {
+        self.environments.iter().find(|(known, _)| *known == environment).map(|(_, induced)| induced)
     }
 
-    /// `gamma x`.
-    pub(super) fn discounted(&self, values: &[f64]) -> Vec<f64> {
-        values.iter().map(|x| self.model.gamma * x).collect()
+    /// A term of the gradient by a recipe of all that it depends on.
+    pub fn term(
+        &self,
+        term: Term,
+        recipe: Recipe,
+        compute: impl FnOnce(&Recipe) -> Option<Entries>,
+    ) -> Option<Rc<Entries>> {
+        self.terms.of((term, recipe), |(_, recipe)| compute(recipe))
     }
 
-    /// `visits[s] pi(a|s)` at `s A + a`.
-    pub(super) fn by_action(&self, visits: &[f64]) -> Vec<f64> {
-        let n_actions = self.policy.n_actions();
+    /// Whether a state is never left.
+    pub fn is_absorbing(&self, environment: Environment, state: usize) -> bool {
+        self.induced(environment).is_some_and(|induced| induced.is_absorbing(state, self.policy))
+    }
+
+    /// `x[s] pi(a|s)` at `s A + a`.
+    pub fn by_action(&self, visits: &[f64]) -> Vec<f64> {
         let of_state = |(s, d): (usize, &f64)| -> Vec<f64> {
-            (0..n_actions).map(|a| d * self.policy.probability(s, a)).collect()
+            (0..self.n_actions()).map(|a| d * self.policy.probability(s, a)).collect()
         };
         visits.iter().enumerate().flat_map(of_state).collect()
     }
 
-    /// The truth but for the gradient, which is the sum of these parts.
-    pub(super) fn with_gradient(&self, policy: &[Option<f64>], rest: &[&[f64]]) -> Prediction {
-        prediction(self.evaluation(), sum(policy, rest))
+    /// `-lambda log pi(a|s)`, none where it is infinite.
+    fn bonus(&self, pair: usize) -> Option<f64> {
+        if self.lambda == 0.0 {
+            return Some(0.0);
+        }
+        let (s, a) = (pair / self.n_actions(), pair % self.n_actions());
+        self.policy.logarithm(s, a).map(|log| -self.lambda * log)
+    }
+
+    fn system(&self, environment: Environment) -> Option<Rc<System>> {
+        self.systems.of(environment, |_| {
+            let n = self.n_states();
+            let kernel = &self.induced(environment)?.kernel;
+            let chain = kernel.mixtures(self.n_actions(), |s, a| self.policy.probability(s, a));
+            let mut matrix = DMatrix::<f64>::identity(n, n);
+            for s in 0..n {
+                for (t, p) in chain.row(s) {
+                    matrix[(s, t)] -= self.gamma * p;
+                }
+            }
+            let transposed = matrix.transpose().lu();
+            let lu = matrix.lu();
+            // A nonnegative matrix M has spectral radius below 1 exactly where
+            // (I - M)^{-1} takes the vector of ones to a positive vector.
+            let positive = lu.solve(&DVector::from_element(n, 1.0))?;
+            positive.iter().all(|x| *x > 0.0).then_some(System { chain, lu, transposed })
+        })
+    }
+
+    /// Values in an environment; none where they are not bounded or take too long.
+    pub fn values(&self, environment: Environment, entropy: Entropy, how: Values) -> Option<Rc<Valued>> {
+        self.values.of((environment, entropy, how), |_| {
+            let own = self.evaluation();
+            if (environment, how) == (Environment::Own, Values::Solved) && entropy == Entropy::Whole {
+                let (state_values, action_values) = (own.state_values.clone(), own.action_values.clone());
+                return Some(Valued { next: state_values.clone(), state_values, action_values });
+            }
+            self.computed_values(environment, entropy, how)
+        })
+    }
+
+    fn computed_values(&self, environment: Environment, entropy: Entropy, how: Values) -> Option<Valued> {
+        let (n, n_actions) = (self.n_states(), self.n_actions());
+        let (induced, system) = (self.induced(environment)?, self.system(environment)?);
+        let in_values = |pair: usize| match entropy {
+            Entropy::Forgotten | Entropy::CurrentStep => Some(0.0),
+            Entropy::Negated => self.bonus(pair).map(|bonus| -bonus),
+            Entropy::UntilAbsorbed if induced.is_absorbing(pair / n_actions, self.policy) => Some(0.0),
+            Entropy::Whole | Entropy::LaterSteps | Entropy::UntilAbsorbed => self.bonus(pair),
+        };
+        let in_step = |pair: usize| match entropy {
+            Entropy::CurrentStep => self.bonus(pair),
+            Entropy::LaterSteps => Some(0.0),
+            _ => in_values(pair),
+        };
+        let mean = |s: usize, of: &dyn Fn(usize) -> Option<f64>| -> f64 {
+            let weighted = |a: usize| {
+                let pi = *self.policy.probability(s, a);
+                if pi == 0.0 { 0.0 } else { of(s * n_actions + a).map_or(0.0, |x| pi * x) }
+            };
+            (0..n_actions).map(weighted).sum()
+        };
+        let reward = |pair: usize| Some(induced.rewards[pair] + in_values(pair)?);
+        let rewards: Vec<f64> = (0..n).map(|s| mean(s, &reward)).collect();
+        let next = match how {
+            Values::Solved => solve(&system.lu, &rewards)?,
+            Values::Transposed => solve(&system.transposed, &rewards)?,
+            Values::Swept(sweeps) => self.swept(&system.chain, &rewards, sweeps, false)?,
+            Values::SweptInPlace(sweeps) => self.swept(&system.chain, &rewards, sweeps, true)?,
+        };
+        let action_value = |pair: usize| {
+            let after: f64 = induced.kernel.row(pair).map(|(t, p)| p * next[t]).sum();
+            Some(induced.rewards[pair] + in_step(pair)? + self.gamma * after)
+        };
+        let action_values: Vec<Option<f64>> = (0..n * n_actions).map(action_value).collect();
+        let state_values = match entropy {
+            Entropy::CurrentStep => (0..n).map(|s| mean(s, &|pair| action_values[pair])).collect(),
+            _ => next.clone(),
+        };
+        Some(Valued { state_values, next, action_values })
+    }
+
+    /// So many sweeps of `V <- r + gamma P V` from 0, in place or not.
+    fn swept(&self, chain: &Rows<f64>, rewards: &[f64], sweeps: usize, in_place: bool) -> Option<Vec<f64>> {
+        if sweeps.saturating_mul(chain.n_stored()) > WORK {
+            return None;
+        }
+        let mut values = vec![0.0; rewards.len()];
+        for _ in 0..sweeps {
+            self.sweep(chain, rewards, &mut values, in_place);
+        }
+        Some(values)
+    }
+
+    /// One sweep; the largest change.
+    fn sweep(&self, chain: &Rows<f64>, rewards: &[f64], values: &mut [f64], in_place: bool) -> f64 {
+        let mut change = 0.0_f64;
+        let old = if in_place { Vec::new() } else { values.to_vec() };
+        for s in 0..rewards.len() {
+            let from = if in_place { &*values } else { &old };
+            let value = rewards[s] + self.gamma * chain.row(s).map(|(t, p)| p * from[t]).sum::<f64>();
+            change = change.max((value - values[s]).abs());
+            values[s] = value;
+        }
+        change
+    }
+
+    /// `V` after each sweep, until it no longer moves or takes too long: `watch` is told
+    /// the number of sweeps, the largest change and the values, and tells whether to go on.
+    pub fn watch_sweeps(
+        &self,
+        in_place: bool,
+        mut watch: impl FnMut(usize, f64, &[f64]) -> bool,
+    ) -> Option<()> {
+        let (system, induced) = (self.system(Environment::Own)?, self.induced(Environment::Own)?);
+        let n_actions = self.n_actions();
+        let reward = |s: usize| {
+            let weighted = |a: usize| {
+                let pi = *self.policy.probability(s, a);
+                let pair = s * n_actions + a;
+                if pi == 0.0 { 0.0 } else { pi * (induced.rewards[pair] + self.bonus(pair).unwrap_or(0.0)) }
+            };
+            (0..n_actions).map(weighted).sum::<f64>()
+        };
+        let rewards: Vec<f64> = (0..self.n_states()).map(reward).collect();
+        let mut values = vec![0.0; rewards.len()];
+        for sweeps in 1..=WORK / 10 / system.chain.n_stored().max(1) {
+            let change = self.sweep(&system.chain, &rewards, &mut values, in_place);
+            if !watch(sweeps, change, &values) || change == 0.0 {
+                break;
+            }
+        }
+        Some(())
+    }
+
+    /// How many sweeps come to a change below each of these, in place and not.
+    pub fn sweeps_to(&self, changes: &[f64]) -> Vec<usize> {
+        let mut counts = Vec::new();
+        for in_place in [false, true] {
+            let mut open = changes.to_vec();
+            self.watch_sweeps(in_place, |sweeps, change, _| {
+                let before = open.len();
+                open.retain(|limit| change >= *limit);
+                if open.len() < before {
+                    counts.push(sweeps);
+                }
+                !open.is_empty()
+            });
+        }
+        counts
+    }
+
+    /// What stands for `d[s]` in an environment.
+    pub fn visits(&self, environment: Environment, which: Visits, start: Start) -> Option<Rc<Vec<f64>>> {
+        self.visits.of((environment, which, start), |_| {
+            if (environment, which, start) == (Environment::Own, Visits::Discounted, Start::Given) {
+                return Some(self.evaluation().state_occupancy.clone());
+            }
+            let n = self.n_states();
+            let initial = match start {
+                Start::Given => self.initial.to_vec(),
+                Start::Uniform => vec![1.0 / n as f64; n],
+            };
+            let system = self.system(environment)?;
+            match which {
+                Visits::Discounted => solve(&system.transposed, &initial),
+                Visits::Transposed => solve(&system.lu, &initial),
+                Visits::Undiscounted => {
+                    let matters = |s: usize| self.contributes(s);
+                    undiscounted_visits(&system.chain, &initial, self.gamma, matters)
+                }
+                Visits::UndiscountedResponding => {
+                    let matters = |s: usize| self.responds(s).0;
+                    undiscounted_visits(&system.chain, &initial, self.gamma, matters)
+                }
+                Visits::Stationary => stationary(&system.chain, self.gamma),
+                Visits::BeforeAbsorption => {
+                    let is_left = |s: usize| !self.is_absorbing(environment, s);
+                    let visits = transient_visits(&system.chain, &initial, is_left)?;
+                    let counted = |(s, d): (usize, f64)| if is_left(s) { d } else { 0.0 };
+                    Some(visits.into_iter().enumerate().map(counted).collect())
+                }
+                Visits::Truncated(steps) => self.truncated_visits(&system.chain, initial, steps),
+            }
+        })
+    }
+
+    /// `sum_{k < steps} gamma^k rho P^k`.
+    fn truncated_visits(&self, chain: &Rows<f64>, initial: Vec<f64>, steps: usize) -> Option<Vec<f64>> {
+        if steps.saturating_mul(chain.n_stored()) > WORK {
+            return None;
+        }
+        let (mut weights, mut visits) = (initial, vec![0.0; chain.len()]);
+        for _ in 0..steps {
+            let mut later = vec![0.0; chain.len()];
+            for (s, weight) in weights.iter().enumerate() {
+                visits[s] += weight;
+                for (t, p) in chain.row(s) {
+                    later[t] += self.gamma * weight * p;
+                }
+            }
+            weights = later;
+        }
+        Some(visits)
+    }
+
+    /// Whether visits of a state count in any term of the gradient.
+    fn contributes(&self, state: usize) -> bool {
+        let evaluation = self.evaluation();
+        let scale = evaluation.state_values.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+        let q = (0..self.n_actions()).filter_map(|a| evaluation.action_value(state, a));
+        let (low, high) = q.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), q| (l.min(*q), h.max(*q)));
+        let (transitions, rewards) = self.responds(state);
+        transitions || rewards || high - low > 1e-12 * scale
+    }
+
+    /// The cotangents of the policy from `visits[s,a] next[t]` of `P[s,a,t]` and
+    /// `weights[s,a]` of `r[s,a]`; none where followers' values are to be held fixed and
+    /// there are no followers.
+    pub fn pull(
+        &self,
+        environment: Environment,
+        frozen: bool,
+        (visits, next): (&[f64], &[f64]),
+        weights: &[f64],
+    ) -> Option<PulledBack<f64>> {
+        let induced = self.induced(environment)?;
+        let mut weights = weights.to_vec();
+        if environment == Environment::Ended {
+            let n_actions = self.n_actions();
+            for s in (0..self.n_states()).filter(|&s| induced.is_absorbing(s, self.policy)) {
+                weights[s * n_actions..(s + 1) * n_actions].fill(0.0);
+            }
+        }
+        let pullback = induced.pullback.as_ref().unwrap_or(&self.performance.pullback);
+        let pull = |visits: &[f64], next: &[f64]| {
+            let cotangent = Cotangent { reward: &weights, ..Cotangent::performative(visits, next) };
+            if frozen {
+                pullback.pull_with_frozen_values(&cotangent)
+            } else {
+                Some(pullback.pull(&cotangent))
+            }
+        };
+        if environment != Environment::Transposed {
+            return pull(visits, next);
+        }
+        // `visits[t,a] next[s]` of `P[s,a,t]`: of rank one for each action.
+        let n_actions = self.n_actions();
+        let mut sum: Option<PulledBack<f64>> = None;
+        for a in 0..n_actions {
+            let weight = |pair: usize| if pair % n_actions == a { next[pair / n_actions] } else { 0.0 };
+            let of_action: Vec<f64> = (0..visits.len()).map(weight).collect();
+            let visits: Vec<f64> = visits.iter().skip(a).step_by(n_actions).copied().collect();
+            let pulled = pull(&of_action, &visits)?;
+            sum = Some(match sum {
+                None => pulled,
+                Some(sum) => PulledBack { transition: plus(sum.transition, &pulled.transition), ..sum },
+            });
+        }
+        sum
     }
 }
 
-/// The sum of gradient terms.
-pub(super) fn sum(policy: &[Option<f64>], rest: &[&[f64]]) -> Entries {
-    let total =
-        |(i, policy): (usize, &Option<f64>)| policy.map(|p| rest.iter().fold(p, |sum, term| sum + term[i]));
-    policy.iter().enumerate().map(total).collect()
-}
-
-/// What is predicted where these are the values and occupancies.
-pub(super) fn prediction(evaluation: &Evaluation<f64>, gradient: Entries) -> Prediction {
-    Quantities::from_fn(|quantity| match quantity {
-        Quantity::Value => Some(vec![Some(evaluation.value)]),
-        Quantity::StateValues => Some(defined(&evaluation.state_values)),
-        Quantity::ActionValues => Some(evaluation.action_values.clone()),
-        Quantity::Occupancy => Some(defined(&evaluation.occupancy)),
-        Quantity::Gradient => Some(gradient.clone()),
-        _ => None,
-    })
+fn plus(mut sum: PolicyCotangent<f64>, other: &PolicyCotangent<f64>) -> PolicyCotangent<f64> {
+    if let (
+        PolicyCotangent::Probabilities(sum) | PolicyCotangent::Parameters(sum),
+        PolicyCotangent::Probabilities(other) | PolicyCotangent::Parameters(other),
+    ) = (&mut sum, other)
+    {
+        sum.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
+    }
+    sum
 }

@@ -10,6 +10,10 @@ use crate::problem::{InputError, Problem, Reading};
 pub struct Claimed {
     pub(super) quantities: Quantities<Option<Entries>>,
     pub(super) bounds: Quantities<Option<f64>>,
+    /// The standard errors of sampled entries; 0 where the entry is not sampled.
+    pub(super) standard_errors: Quantities<Option<Vec<f64>>>,
+    /// How many samples there are.
+    pub(super) n: Option<usize>,
     pub(super) covers: Option<&'static str>,
     pub(super) smooth: Option<bool>,
     /// The places where the response is said not to be differentiable.
@@ -17,7 +21,7 @@ pub struct Claimed {
 }
 
 /// The keys of an answer.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "format",
     "value",
     "state_values",
@@ -28,13 +32,26 @@ const KEYS: [&str; 10] = [
     "error_bounds",
     "smooth",
     "kink",
+    "standard_errors",
+    "n",
 ];
+
+/// The lengths of the axes of a quantity; a gradient may have a row for each state where
+/// it has a parameter for each state and action.
+fn shape(node: &Node<'_>, quantity: Quantity, problem: &Problem) -> Result<Vec<usize>, InputError> {
+    let has_table = quantity.is_of_gradient() && problem.policy().features().is_none();
+    if has_table && node.array()?.next().is_some_and(|first| first.array().is_ok()) {
+        return Ok(vec![problem.n_states(), problem.n_actions()]);
+    }
+    Ok(quantity.shape(problem))
+}
+
 /// The entries of a quantity, if the object has them.
 fn read(fields: &Fields<'_>, quantity: Quantity, problem: &Problem) -> Result<Option<Entries>, InputError> {
     let Some(node) = fields.optional(quantity.key()) else { return Ok(None) };
     let mut entries = Vec::new();
     let entry = if quantity.may_be_infinite() { optional_number } else { number };
-    read_entries(&node, &quantity.shape(problem), entry, &mut entries)?;
+    read_entries(&node, &shape(&node, quantity, problem)?, entry, &mut entries)?;
     Ok(Some(entries))
 }
 
@@ -67,6 +84,12 @@ impl Claimed {
         if let Some(node) = fields.optional("error_bounds") {
             claimed.read_bounds(&node)?;
         }
+        if let Some(node) = fields.optional("standard_errors") {
+            claimed.read_standard_errors(&node, problem)?;
+        }
+        if let Some(node) = fields.optional("n") {
+            claimed.n = Some(node.count(2..=usize::MAX)?);
+        }
         if let Some(node) = fields.optional("smooth") {
             claimed.smooth = Some(node.flag()?);
         }
@@ -74,6 +97,22 @@ impl Claimed {
             claimed.kinks = Some(node.array()?.map(|kink| place(&kink)).collect::<Result<_, _>>()?);
         }
         Ok(claimed)
+    }
+
+    /// A standard error for each entry of quantities that are given.
+    fn read_standard_errors(&mut self, node: &Node<'_>, problem: &Problem) -> Result<(), InputError> {
+        let errors = node.fields()?;
+        errors.only(&Quantity::MAIN.map(Quantity::key))?;
+        for quantity in Quantity::MAIN {
+            let Some(node) = errors.optional(quantity.key()) else { continue };
+            if self.quantities[quantity].is_none() {
+                return Err(node.error(format!("has no {} that it is of, expected both", quantity.name())));
+            }
+            let mut entries = Vec::new();
+            read_entries(&node, &shape(&node, quantity, problem)?, standard_error, &mut entries)?;
+            self.standard_errors[quantity] = entries.into_iter().collect();
+        }
+        Ok(())
     }
 
     fn read_bounds(&mut self, node: &Node<'_>) -> Result<(), InputError> {
@@ -114,6 +153,14 @@ fn place(node: &Node<'_>) -> Result<String, InputError> {
 
 fn number(node: &Node<'_>) -> Result<Option<f64>, InputError> {
     Ok(Some(node.numeral(Reading::Doubles)?.approximate()))
+}
+
+fn standard_error(node: &Node<'_>) -> Result<Option<f64>, InputError> {
+    let error = node.numeral(Reading::Doubles)?;
+    if error.is_negative() {
+        return Err(node.unexpected("a standard error of at least 0"));
+    }
+    Ok(Some(error.approximate()))
 }
 
 fn optional_number(node: &Node<'_>) -> Result<Option<f64>, InputError> {

@@ -4,13 +4,13 @@
 use serde::Serialize;
 
 use super::answer::{Answer, KinkReport};
-use super::case::Prediction;
+use super::case::Case;
 use super::claimed::Claimed;
-use super::mistakes::Mistake;
+use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity};
-use crate::environments::Structure;
-use crate::linear::Size;
-use crate::problem::{Numeral, Problem};
+use super::recipe::Recipe;
+use super::sampling::{Sampling, StandardErrors};
+use crate::problem::Problem;
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
 /// quantity, never below the oracle's own error bound nor below what doubles round
@@ -21,11 +21,34 @@ pub struct Tolerance {
     pub rtol: f64,
     /// Absolute.
     pub atol: f64,
+    /// The numbers that an answer is computed in.
+    pub precision: Precision,
+}
+
+/// The floating-point numbers that an answer is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 64 bits.
+    #[default]
+    Double,
+    /// 32 bits.
+    Single,
+}
+
+impl Tolerance {
+    /// That of answers computed in such numbers: `rtol` 1e-6, or 1e-4 with 32 bits.
+    pub fn of(precision: Precision) -> Self {
+        let rtol = match precision {
+            Precision::Double => 1e-6,
+            Precision::Single => 1e-4,
+        };
+        Self { rtol, atol: 0.0, precision }
+    }
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { rtol: 1e-6, atol: 0.0 }
+        Self::of(Precision::Double)
     }
 }
 
@@ -44,6 +67,18 @@ pub struct Difference {
     pub error: Option<f64>,
     /// What it may be.
     pub tolerance: f64,
+}
+
+/// How well an explanation fits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// The largest distance of an entry to what is predicted, in tolerances.
+    pub residual: f64,
+    /// The same to the truth.
+    pub error: f64,
+    /// The number of sweeps or steps, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
 }
 
 /// An entry of an answer.
@@ -67,27 +102,26 @@ fn agree(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
     }
 }
 
-fn largest(entries: &[Option<f64>]) -> f64 {
+pub(super) fn largest(entries: &[Option<f64>]) -> f64 {
     entries.iter().flatten().fold(0.0, |m: f64, x| m.max(x.abs()))
 }
 
-/// The probabilities that an occupancy comes from; 1 for every action of a state without one.
-fn policy(occupancy: &[Vec<f64>]) -> Vec<f64> {
-    let of_state = |row: &Vec<f64>| -> Vec<f64> {
-        let all = row.iter().sum::<f64>();
-        row.iter().map(|d| if all > 0.0 { d / all } else { 1.0 }).collect()
-    };
-    occupancy.iter().flat_map(of_state).collect()
-}
+/// Rearrangements of more groups are not looked for.
+const GROUPS: usize = 2000;
+/// A share of a sweep's change that no other number comes as close by chance.
+const CHANCE: f64 = 1e-4;
 
 /// The exact answer and how to compare with it.
 pub(super) struct Comparison<'a> {
-    problem: &'a Problem,
-    answer: &'a Answer,
+    pub(super) problem: &'a Problem,
+    pub(super) answer: &'a Answer,
     /// The answer evaluated in doubles, where doubles hold it.
-    rounded: Option<Prediction>,
+    pub(super) rounded: Option<Prediction>,
     /// The entries of each quantity.
-    truth: Quantities<Entries>,
+    pub(super) truth: Quantities<Entries>,
+    pub(super) precision: Precision,
+    /// Of what is sampled.
+    standard_errors: Option<StandardErrors>,
     tolerances: Quantities<Vec<f64>>,
     /// The rows of a gradient that are compared up to their mean, by their width.
     free_mean: Option<usize>,
@@ -99,137 +133,31 @@ impl<'a> Comparison<'a> {
         answer: &'a Answer,
         rounded: Option<Prediction>,
         tolerance: Tolerance,
+        claimed: &Claimed,
     ) -> Self {
         let truth = Quantities::from_fn(|quantity| answer.entries(quantity));
         let free_mean = problem.policy().is_unconstrained().then(|| problem.n_actions());
+        let standard_errors = StandardErrors::of(claimed, free_mean);
+        let (precision, tolerances) = (tolerance.precision, Quantities::default());
         let mut comparison =
-            Self { problem, answer, rounded, truth, tolerances: Default::default(), free_mean };
+            Self { problem, answer, rounded, truth, precision, standard_errors, tolerances, free_mean };
         comparison.tolerances = Quantities::from_fn(|quantity| {
             let entries = comparison.normal_form(quantity, &comparison.truth[quantity]);
             let asked = tolerance.atol + tolerance.rtol * largest(&entries);
             let own = *answer.error_bounds.of(quantity);
             let rounding = comparison.rounding(quantity).into_iter();
-            rounding.map(|rounding| asked.max(own).max(rounding)).collect()
+            let sampling = |i: usize| {
+                comparison.standard_errors.as_ref().map_or(0.0, |errors| errors.tolerance(quantity, i))
+            };
+            let all = rounding.enumerate();
+            all.map(|(i, rounding)| asked.max(own).max(rounding).max(sampling(i))).collect()
         });
         comparison
     }
 
-    /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`.
-    ///
-    /// Values and occupancies: a share `1e-15 c` of their scale, at most a billionth. The
-    /// scale of values is `M`, the largest value of a state or action, each state counting
-    /// as often as it is visited, once at most, and each action as often as it is taken.
-    ///
-    /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with `w` of
-    /// [`Self::sensitivities`], since advantages are differences of values, but no more
-    /// than a ten-thousandth of the largest entry of a term, or a thousand times the
-    /// largest error of an evaluation in doubles where that is larger than the terms
-    /// themselves; and a hundred times what doubles do round of this entry, at most a
-    /// ten-thousandth of the largest entry of a term.
-    ///
-    /// Nothing where doubles do not hold the problem.
-    fn rounding(&self, quantity: Quantity) -> Vec<f64> {
-        let entries = self.truth[quantity].len();
-        let Some(rounded) = &self.rounded else { return vec![0.0; entries] };
-        let actions = self.problem.n_actions();
-        let occupancy = &self.answer.occupancy;
-        let horizon = occupancy.iter().flatten().map(|d| d.abs()).sum::<f64>();
-        let taken = policy(occupancy);
-        let weighted = |(p, q): (&f64, &Option<f64>)| q.map(|q| p * q.abs());
-        let of_state = |((v, q), pi): ((&f64, &[Option<f64>]), &[f64])| {
-            pi.iter().zip(q).filter_map(weighted).fold(v.abs(), f64::max)
-        };
-        let states = self.answer.state_values.iter().zip(self.truth[Quantity::ActionValues].chunks(actions));
-        let sizes: Vec<f64> = states.zip(taken.chunks(actions)).map(of_state).collect();
-        let largest_value = sizes.iter().copied().fold(0.0, f64::max);
-        let visited = || {
-            let visits = occupancy.iter().map(|row| row.iter().sum::<f64>().min(1.0));
-            sizes.iter().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
-        };
-        let share = (1e-15 * horizon).min(1e-9);
-        let scale = match quantity {
-            Quantity::Value => visited(),
-            Quantity::StateValues => largest_value,
-            Quantity::ActionValues => largest_value.max(largest(&self.truth[Quantity::ActionValues])),
-            Quantity::Occupancy => horizon,
-            _ => {
-                let terms =
-                    Quantity::TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
-                let gradient = rounded[Quantity::Gradient].as_deref().unwrap_or_default();
-                let rounded = self.normal_form(Quantity::Gradient, gradient);
-                let truth = self.normal_form(Quantity::Gradient, &self.truth[Quantity::Gradient]);
-                let errors: Vec<f64> = (rounded.iter().zip(&truth))
-                    .map(|(x, y)| x.zip(*y).map_or(0.0, |(x, y)| (x - y).abs()))
-                    .collect();
-                let values = visited();
-                // A bound for every evaluation is too wide where this one is far better.
-                let largest_error = errors.iter().copied().fold(0.0, Size::larger);
-                let limit = if largest_error < terms { 1e-4 * terms } else { 1000.0 * largest_error };
-                let limit = if terms > 0.0 { limit } else { f64::MAX };
-                let of_entry = |(w, error): (f64, f64)| {
-                    let measured = (100.0 * error).min(1e-4 * terms);
-                    (1e-14 * w * values).min(limit).max(share * terms).max(measured).min(f64::MAX)
-                };
-                return self.sensitivities().into_iter().zip(errors).map(of_entry).collect();
-            }
-        };
-        vec![(share * scale).min(f64::MAX); entries]
-    }
-
-    /// How strongly what is visited depends on each parameter: visits of the state times
-    /// `sum |dpi(a|s)/dtheta_k|` over the actions, at the state where it is largest; for
-    /// families times the range of `psi`, for explicit environments at least the largest
-    /// `|dP/dtheta_k|` times visits of the pair.
-    fn sensitivities(&self) -> Vec<f64> {
-        let actions = self.problem.n_actions();
-        let policy = policy(&self.answer.occupancy);
-        let visits: Vec<f64> = self.answer.occupancy.iter().map(|row| row.iter().sum()).collect();
-        let rows = || policy.chunks(actions).zip(&visits);
-        let others = |row: &[f64], a: usize| -> f64 {
-            row.iter().enumerate().filter(|(b, _)| *b != a).map(|(_, p)| p).sum()
-        };
-        let own = || {
-            let of = |(row, d): (&[f64], &f64), a: usize| 2.0 * d * row[a] * others(row, a).min(1.0);
-            rows().flat_map(|row| (0..actions).map(move |a| of(row, a))).collect()
-        };
-        let given = self.problem.policy();
-        let mut sensitivities: Vec<f64> = match given.features() {
-            None if given.is_unconstrained() => rows().flat_map(|(row, d)| row.iter().map(|_| *d)).collect(),
-            None => own(),
-            Some(features) => {
-                let n = given.n_parameters();
-                let features: Vec<f64> = features.iter().map(Numeral::approximate).collect();
-                let at = |k: usize, (s, (row, d)): (usize, (&[f64], &f64))| -> f64 {
-                    let feature = |a: usize| features[(s * actions + a) * n + k];
-                    let mean: f64 = row.iter().enumerate().map(|(a, p)| p * feature(a)).sum();
-                    d * row.iter().enumerate().map(|(a, p)| p * (feature(a) - mean).abs()).sum::<f64>()
-                };
-                (0..n).map(|k| rows().enumerate().map(|row| at(k, row)).fold(0.0, f64::max)).collect()
-            }
-        };
-        match self.problem.structure() {
-            Structure::LocalFamily(family) => {
-                let psi: Vec<f64> = family.psi.iter().map(Numeral::approximate).collect();
-                let ends =
-                    psi.iter().fold((0.0, 0.0), |(low, high): (f64, f64), &x| (low.min(x), high.max(x)));
-                for (w, d) in sensitivities.iter_mut().zip(self.answer.occupancy.iter().flatten()) {
-                    *w = w.max(d * (ends.1 - ends.0));
-                }
-            }
-            Structure::Point(point) => {
-                for ([s, a, _, k], slope) in &point.transition_jacobian {
-                    let w = self.answer.occupancy[*s][*a] * slope.approximate().abs();
-                    sensitivities[*k] = sensitivities[*k].max(w);
-                }
-            }
-            _ => {}
-        }
-        sensitivities
-    }
-
     /// The gradient without what is not identified: where the parameters are the
     /// entries of `pi`, each state's mean. A state with an infinite entry has none.
-    fn normal_form(&self, quantity: Quantity, entries: &[Option<f64>]) -> Entries {
+    pub(super) fn normal_form(&self, quantity: Quantity, entries: &[Option<f64>]) -> Entries {
         let mut entries = entries.to_vec();
         let Some(width) = self.free_mean.filter(|_| quantity.is_of_gradient()) else { return entries };
         let known = self.truth[Quantity::Gradient].chunks(width).map(|row| row.iter().all(Option::is_some));
@@ -242,7 +170,7 @@ impl<'a> Comparison<'a> {
         entries
     }
 
-    fn agrees(&self, quantity: Quantity, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
+    pub(super) fn agrees(&self, quantity: Quantity, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
         let (a, b) = (self.normal_form(quantity, a), self.normal_form(quantity, b));
         a.len() == b.len()
             && a.iter()
@@ -340,11 +268,11 @@ impl<'a> Comparison<'a> {
         found
     }
 
-    /// Whether a mistake explains every difference: each quantity that it
+    /// Whether a prediction explains every difference: each quantity that the mistake
     /// touches is as predicted, each other one as predicted or right, and it
     /// predicts something else than the truth for one that is wrong. Terms that are
-    /// wrong have to add up to the gradient that is predicted.
-    pub(super) fn explains(&self, mistake: &Mistake, prediction: &Prediction, claimed: &Claimed) -> bool {
+    /// wrong have to be as predicted, or to add up to the gradient that is predicted.
+    pub(super) fn explains(&self, touches: &[Quantity], prediction: &Prediction, claimed: &Claimed) -> bool {
         let mut told_apart = false;
         for quantity in Quantity::MAIN {
             let (Some(got), Some(predicted)) = (&claimed.quantities[quantity], &prediction[quantity]) else {
@@ -357,13 +285,17 @@ impl<'a> Comparison<'a> {
                 && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, rounded));
             let as_predicted = self.agrees(quantity, got, predicted);
             let is_right = self.agrees(quantity, got, truth);
-            if !as_predicted && (mistake.touches.contains(&quantity) || !is_right) {
+            if !as_predicted && (touches.contains(&quantity) || !is_right) {
                 return false;
             }
             told_apart |= as_predicted && !is_right && is_mistaken;
         }
         let is_right = |term: Quantity| {
-            claimed.quantities[term].as_ref().is_none_or(|got| self.agrees(term, got, &self.truth[term]))
+            let predicted = prediction[term].as_ref();
+            claimed.quantities[term].as_ref().is_none_or(|got| {
+                self.agrees(term, got, &self.truth[term])
+                    || predicted.is_some_and(|predicted| self.agrees(term, got, predicted))
+            })
         };
         let adds_up = || {
             let terms: Option<Vec<&Entries>> =
@@ -385,5 +317,107 @@ impl<'a> Comparison<'a> {
             (Some(a), Some(b)) => self.agrees(quantity, a, b),
             (a, b) => a.is_none() && b.is_none(),
         })
+    }
+
+    /// How what is sampled was judged.
+    pub(super) fn sampling(&self, claimed: &Claimed) -> Option<Sampling> {
+        let got = |quantity| Some(self.normal_form(quantity, claimed.quantities[quantity].as_ref()?));
+        Some(self.standard_errors.as_ref()?.report(got, |quantity| self.truth(quantity)))
+    }
+
+    /// The exact entries of a quantity.
+    pub(super) fn exact(&self, quantity: Quantity) -> &Entries {
+        &self.truth[quantity]
+    }
+
+    /// The exact entries of a quantity, in the form in which they are compared.
+    pub(super) fn truth(&self, quantity: Quantity) -> Entries {
+        self.normal_form(quantity, &self.truth[quantity])
+    }
+
+    /// The entries that are not within their tolerance.
+    pub(super) fn wrong(&self, quantity: Quantity, got: &Entries) -> Vec<usize> {
+        let (got, truth) = (self.normal_form(quantity, got), self.truth(quantity));
+        let is_wrong = |&i: &usize| !agree(got[i], truth[i], self.tolerances[quantity][i]);
+        (0..got.len()).filter(is_wrong).collect()
+    }
+
+    /// The order in which these groups of exact entries are the groups of the given ones.
+    pub(super) fn matching(
+        &self,
+        quantity: Quantity,
+        got: &Entries,
+        groups: &[Vec<usize>],
+    ) -> Option<Vec<usize>> {
+        if groups.len() > GROUPS {
+            return None;
+        }
+        let (truth, tolerances) = (&self.truth[quantity], &self.tolerances[quantity]);
+        let mut open: Vec<usize> = (0..groups.len()).collect();
+        let mut order = Vec::with_capacity(groups.len());
+        for group in groups {
+            let fits = |&j: &usize| {
+                group.iter().zip(&groups[j]).all(|(&i, &k)| agree(got[i], truth[k], tolerances[i]))
+            };
+            order.push(open.remove(open.iter().position(fits)?));
+        }
+        Some(order)
+    }
+
+    /// How well a prediction fits.
+    pub(super) fn evidence(&self, recipe: &Recipe, prediction: &Prediction, claimed: &Claimed) -> Evidence {
+        let distance = |quantity: Quantity, to: &Entries| -> f64 {
+            let Some(got) = &claimed.quantities[quantity] else { return 0.0 };
+            let (got, to) = (self.normal_form(quantity, got), self.normal_form(quantity, to));
+            let of_entry = |((a, b), tolerance): ((&Option<f64>, &Option<f64>), &f64)| match (a, b) {
+                (Some(a), Some(b)) if a != b => (a - b).abs() / tolerance,
+                _ => 0.0,
+            };
+            got.iter().zip(&to).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
+        };
+        let (mut residual, mut error) = (0.0_f64, 0.0_f64);
+        for quantity in Quantity::MAIN {
+            let of_truth = distance(quantity, &self.truth[quantity]);
+            let of_prediction =
+                prediction[quantity].as_ref().map_or(f64::INFINITY, |to| distance(quantity, to));
+            residual = residual.max(of_prediction.min(of_truth));
+            error = error.max(of_truth);
+        }
+        Evidence { residual, error, count: recipe.count() }
+    }
+
+    /// How many sweeps from 0 give the values that are claimed: where the distance is a
+    /// small share of a sweep's change, which chance does not bring about. Without values,
+    /// as many as come to changes of powers of ten.
+    pub(super) fn counts(&self, case: &Case<'_>, claimed: &Claimed) -> Vec<usize> {
+        let value = claimed.quantities[Quantity::Value].as_ref().and_then(|value| value[0]);
+        let states = claimed.quantities[Quantity::StateValues].as_ref();
+        let states: Option<Vec<f64>> = states.and_then(|states| states.iter().copied().collect());
+        if value.is_none() && states.is_none() {
+            return case.sweeps_to(&[1e-2, 1e-3, 1e-4, 1e-5, 1e-6]);
+        }
+        let start = |values: &[f64]| -> f64 { case.initial.iter().zip(values).map(|(rho, v)| rho * v).sum() };
+        let mut counts = Vec::new();
+        for in_place in [false, true] {
+            let (mut last, mut last_values) = (0.0, vec![0.0; case.n_states()]);
+            case.watch_sweeps(in_place, |sweeps, _, values| {
+                let now = start(values);
+                let change = (now - last).abs();
+                let value_fits = value.is_none_or(|value| (value - now).abs() <= CHANCE * change);
+                let fits =
+                    |((x, v), before): ((&f64, &f64), &f64)| (x - v).abs() <= CHANCE * (v - before).abs();
+                let states_fit = states
+                    .as_ref()
+                    .is_none_or(|states| states.iter().zip(values).zip(&last_values).all(fits));
+                if value_fits && states_fit {
+                    counts.push(sweeps);
+                }
+                last = now;
+                last_values.copy_from_slice(values);
+                counts.len() < 4
+            });
+        }
+        counts.dedup();
+        counts
     }
 }

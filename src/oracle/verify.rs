@@ -2,11 +2,16 @@
 
 use serde::Serialize;
 
-use super::case::{Case, Prediction};
+use super::case::{Case, Models};
 use super::claimed::Claimed;
-use super::comparison::{Comparison, Difference, Tolerance};
+use super::comparison::{Comparison, Difference, Evidence, Tolerance};
+use super::computation::Prediction;
+use super::diagnosis::Diagnosis;
 use super::error::OracleError;
-use super::mistakes::KNOWN_MISTAKES;
+use super::mistakes::{KNOWN_MISTAKES, Reading, uniform};
+use super::quantity::Quantity;
+use super::recipe::Recipe;
+use super::sampling::Sampling;
 use crate::policy::Policy;
 use crate::problem::Problem;
 
@@ -22,8 +27,21 @@ pub struct Verdict {
     /// The known mistakes that explain all differences, those that coincide on
     /// this problem in one group.
     pub mistakes: Vec<Vec<&'static str>>,
+    /// The pairs of known mistakes that explain them together, where no single one
+    /// does, grouped likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Vec<[&'static str; 2]>>,
+    /// How well each group explains the answer, those of pairs after those of mistakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// How what is sampled was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// The known mistakes that are not defined on this problem.
     pub not_applicable: Vec<&'static str>,
+    /// What can be said of a wrong answer that nothing explains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// Holds a claimed answer against the exact one and names the known mistakes
@@ -40,45 +58,102 @@ pub fn verify(
     tolerance: Tolerance,
 ) -> Result<Verdict, OracleError> {
     let answer = problem.answer()?;
-    let size = problem.n_states() * problem.n_actions();
-    let uniform = Policy::weights(problem.n_states(), problem.n_actions(), vec![1.0; size])?;
     // Mistakes are made in doubles: what doubles cannot hold has none.
-    let (model, policy) = (problem.model::<f64>(), problem.deployed_policy::<f64>());
-    let previous = previous.map_or(Ok(uniform), Problem::deployed_policy::<f64>);
+    let (models, policy) = (Models::of(problem), problem.deployed_policy::<f64>());
+    let previous = previous.map_or_else(|| uniform(problem), Problem::deployed_policy::<f64>);
     let with_logarithms = |previous: Policy<f64>| {
         if problem.entropy().is_zero() { previous } else { previous.with_logarithms() }
     };
     let previous = previous.ok().map(with_logarithms);
-    let parts = model.ok().zip(policy.ok());
-    let case =
-        parts.as_ref().and_then(|(model, policy)| Case::new(problem, model, policy, previous.as_ref()).ok());
-    let comparison = Comparison::new(problem, &answer, case.as_ref().map(Case::truth), tolerance);
+    let parts = models.ok().zip(policy.ok());
+    let case = parts
+        .as_ref()
+        .and_then(|(models, policy)| Case::new(problem, models, policy, previous.as_ref()).ok());
+    let rounded = case.as_ref().and_then(|case| Recipe::default().answer(case));
+    let comparison = Comparison::new(problem, &answer, rounded, tolerance, claimed);
     let differences = comparison.differences(claimed);
+    let ok = differences.is_empty();
     let mut verdict = Verdict {
         format: "pemdp-verdict/1",
-        ok: differences.is_empty(),
+        ok,
         differences,
         mistakes: Vec::new(),
+        pairs: Vec::new(),
+        evidence: Vec::new(),
+        sampling: comparison.sampling(claimed),
         not_applicable: Vec::new(),
+        diagnosis: None,
     };
-    let mut groups: Vec<(Prediction, Vec<&'static str>)> = Vec::new();
+    let Some(case) = &case else {
+        verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
+        verdict.diagnosis = (!ok).then(|| Diagnosis::new(problem, &comparison, claimed));
+        return Ok(verdict);
+    };
+    // A right answer is never accused.
+    let counts = if ok { Vec::new() } else { comparison.counts(case, claimed) };
+    let mut readings = Vec::new();
     for mistake in KNOWN_MISTAKES {
-        let predictions = case.as_ref().map_or(Vec::new(), |case| mistake.predictions(case));
-        if predictions.is_empty() {
+        let answers = mistake.answers(case, &counts);
+        if answers.is_empty() && mistake.is_the_same_everywhere() {
             verdict.not_applicable.push(mistake.id);
         }
-        if verdict.ok {
-            continue; // a right answer is never accused
-        }
-        let Some(prediction) = predictions.into_iter().find(|p| comparison.explains(mistake, p, claimed))
-        else {
-            continue;
-        };
-        match groups.iter_mut().find(|(first, _)| comparison.coincide(first, &prediction)) {
-            Some((_, group)) => group.push(mistake.id),
-            None => groups.push((prediction, vec![mistake.id])),
+        readings.extend(answers);
+    }
+    if ok {
+        return Ok(verdict);
+    }
+    let explains =
+        |reading: &&Reading| comparison.explains(reading.mistake.touches, &reading.answer, claimed);
+    let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
+    for reading in readings.iter().filter(explains) {
+        match groups.iter_mut().find(|(first, _)| comparison.coincide(first, &reading.answer)) {
+            Some((_, group)) if group.contains(&reading.mistake.id) => {}
+            Some((_, group)) => group.push(reading.mistake.id),
+            None => {
+                groups.push((&reading.answer, vec![reading.mistake.id]));
+                verdict.evidence.push(comparison.evidence(&reading.recipe, &reading.answer, claimed));
+            }
         }
     }
     verdict.mistakes = groups.into_iter().map(|(_, group)| group).collect();
+    if verdict.mistakes.is_empty() {
+        explain_by_pairs(&mut verdict, case, &comparison, claimed, &readings);
+    }
+    if verdict.mistakes.is_empty() && verdict.pairs.is_empty() {
+        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed));
+    }
     Ok(verdict)
+}
+
+/// The pairs of mistakes that explain an answer, which no single one does.
+fn explain_by_pairs(
+    verdict: &mut Verdict,
+    case: &Case<'_>,
+    comparison: &Comparison<'_>,
+    claimed: &Claimed,
+    readings: &[Reading],
+) {
+    let mut groups: Vec<(Prediction, Vec<[&'static str; 2]>)> = Vec::new();
+    for (i, first) in readings.iter().enumerate() {
+        for second in &readings[i + 1..] {
+            let pair = [first.mistake.id, second.mistake.id];
+            let Some(recipe) = first.recipe.and(&second.recipe).filter(|_| pair[0] != pair[1]) else {
+                continue;
+            };
+            let Some(answer) = recipe.answer(case) else { continue };
+            let touches: Vec<Quantity> = [first.mistake.touches, second.mistake.touches].concat();
+            if !comparison.explains(&touches, &answer, claimed) {
+                continue;
+            }
+            match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer)) {
+                Some((_, group)) if group.contains(&pair) => {}
+                Some((_, group)) => group.push(pair),
+                None => {
+                    verdict.evidence.push(comparison.evidence(&recipe, &answer, claimed));
+                    groups.push((answer, vec![pair]));
+                }
+            }
+        }
+    }
+    verdict.pairs = groups.into_iter().map(|(_, group)| group).collect();
 }

@@ -95,6 +95,12 @@ impl<T: Field> Policy<T> {
         Ok(self.parametrisation.logit_pullback(of_logits))
     }
 
+    /// The cotangent of the parameters from that of the logits, for a policy that is
+    /// normalised by construction.
+    pub(crate) fn logit_pullback(&self, cotangent: Vec<T>) -> Vec<T> {
+        self.parametrisation.logit_pullback(cotangent)
+    }
+
     /// The policy at `theta + epsilon direction`, `epsilon^2 = 0`: derivatives of
     /// everything in that direction of the parameters. Its logarithms are there
     /// where this policy has them.

@@ -17,6 +17,8 @@ use serde::de::IgnoredAny;
 
 use super::excerpt::{EXCERPT, excerpt, shortened};
 use super::input_error::InputError;
+use super::non_number;
+use super::numeral::{self, Numeral, NumeralError, Reading};
 use super::numeral::{self, Numeral, NumeralError, Reading};
 
 /// The steps from the document to one of its values, last step first.
@@ -63,8 +65,9 @@ impl<'a> Node<'a> {
     /// # Errors
     /// Text that is not one JSON value, with line and column.
     pub fn parse(text: &'a str) -> Result<Self, InputError> {
-        serde_json::from_str::<IgnoredAny>(text)
-            .map_err(|error| InputError::new("", format!("is not JSON: {error}")))?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+            non_number::first(text).unwrap_or_else(|| InputError::new("", format!("is not JSON: {error}")))
+        })?;
         Ok(Node { text: text.trim_matches(is_space), path: Path::Root })
     }
 

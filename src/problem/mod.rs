@@ -13,6 +13,8 @@ pub(crate) mod input_error;
 #[cfg(feature = "json")]
 pub(crate) mod json;
 mod model;
+#[cfg(feature = "json")]
+mod non_number;
 pub(crate) mod numeral;
 mod parts;
 #[cfg(feature = "json")]

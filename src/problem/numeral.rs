@@ -136,6 +136,12 @@ impl Numeral {
         Self::from(self.exact() * factor)
     }
 
+    /// Twice the number, exactly.
+    #[must_use]
+    pub(crate) fn doubled(&self) -> Self {
+        self.times(&Rational::from_integer(2.into()))
+    }
+
     /// The beginning of the number as a file would spell it.
     pub fn quoted(&self) -> String {
         match self {

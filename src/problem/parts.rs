@@ -213,6 +213,13 @@ impl Problem {
         Self { parts }
     }
 
+    /// The same problem with a response that is applied twice; `None` where that has no
+    /// meaning, or is no problem.
+    pub(crate) fn responding_twice(&self) -> Option<Self> {
+        let environment = self.environment().responding_twice()?;
+        Self::new(Parts { environment, ..self.parts.clone() }, Reading::Doubles).ok()
+    }
+
     /// The first thing that keeps the answer from being a fraction: its path, and what
     /// was seen and expected there.
     pub fn not_rational(&self) -> Option<(String, String)> {

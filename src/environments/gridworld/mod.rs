@@ -77,7 +77,7 @@ pub fn neighbour(state: usize, action: usize) -> usize {
 
 /// What happens in the terminal state: the benchmark's rule, or what ports of
 /// it are known to get wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Terminal {
     /// Absorbing, reward 0.
     Absorbing,
@@ -90,6 +90,9 @@ pub(crate) enum Terminal {
 }
 
 impl Terminal {
+    /// The rules of ports that get it wrong.
+    pub const MISTAKEN: [Self; 3] = [Self::KeepsTransitions, Self::KeepsReward, Self::KeepsMoveRewards];
+
     /// The next state of a move.
     fn next(self, state: usize, action: usize) -> usize {
         if self.moves(state) { neighbour(state, action) } else { TERMINAL }

@@ -1,0 +1,212 @@
+//! What can be said of a wrong answer that no known mistake explains: facts, not guesses.
+
+use nalgebra::{DMatrix, DVector};
+use serde::Serialize;
+
+use super::claimed::Claimed;
+use super::comparison::Comparison;
+use super::quantity::{Entries, Quantity};
+use crate::problem::Problem;
+
+/// Where a wrong answer goes wrong, and what its numbers are made of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Each quantity that is given, in the order in which one is computed from the other.
+    pub quantities: Vec<Standing>,
+    /// The gradient against the exact one and its terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient: Option<Direction>,
+}
+
+/// How a quantity stands against the exact one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// Which.
+    pub quantity: &'static str,
+    /// How many entries it has.
+    pub entries: usize,
+    /// How many of them are wrong.
+    pub wrong: usize,
+    /// The first one that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Vec<usize>>,
+    /// `c` where every entry is `c` times the exact one, within its tolerance, and there
+    /// are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// How the exact entries have to be rearranged to be these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rearranged: Option<Rearrangement>,
+}
+
+/// The exact entries in another order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "order")]
+pub enum Rearrangement {
+    /// Row `s` is the exact row of this state.
+    States(Vec<usize>),
+    /// Column `a` is the exact column of this action.
+    Actions(Vec<usize>),
+    /// By action, then by state.
+    ActionMajor,
+    /// Entry `i` is the exact entry of this place.
+    Entries(Vec<usize>),
+}
+
+/// A gradient against the exact one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Direction {
+    /// Of the angle between them.
+    pub cosine: f64,
+    /// The angle.
+    pub degrees: f64,
+    /// The nearest combination of the exact terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub combination: Option<Combination>,
+}
+
+/// `c_1 policy + c_2 transition + c_3 reward + c_4 entropy`, by least squares.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Combination {
+    /// The coefficients; null for a term that is 0.
+    pub policy: Option<f64>,
+    /// Of the transition term.
+    pub transition: Option<f64>,
+    /// Of the reward term.
+    pub reward: Option<f64>,
+    /// Of the entropy term.
+    pub entropy: Option<f64>,
+    /// The norm of what is left over the norm of the gradient given.
+    pub residual: f64,
+    /// Whether what is left is within the tolerance of every entry.
+    pub explains: bool,
+}
+
+impl Diagnosis {
+    pub(super) fn new(problem: &Problem, comparison: &Comparison<'_>, claimed: &Claimed) -> Self {
+        let given = |quantity: Quantity| claimed.quantities[quantity].as_ref();
+        let standings = Quantity::ALL
+            .into_iter()
+            .filter_map(|quantity| Some(standing(problem, comparison, quantity, given(quantity)?)));
+        let gradient = given(Quantity::Gradient).and_then(|got| direction(comparison, got));
+        Self { quantities: standings.collect(), gradient }
+    }
+}
+
+fn standing(problem: &Problem, comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Standing {
+    let wrong = comparison.wrong(quantity, got);
+    let first = wrong.first().map(|&i| quantity.index(i, problem.n_actions()));
+    let (mut ratio, mut rearranged) = (None, None);
+    if !wrong.is_empty() {
+        ratio = constant_ratio(comparison, quantity, got);
+        if ratio.is_none() {
+            rearranged = rearrangement(problem, comparison, quantity, got);
+        }
+    }
+    Standing { quantity: quantity.name(), entries: got.len(), wrong: wrong.len(), first, ratio, rearranged }
+}
+
+/// `c` with `got = c truth`, where two entries or more say so.
+fn constant_ratio(comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Option<f64> {
+    let truth = comparison.truth(quantity);
+    let form = comparison.normal_form(quantity, got);
+    let pairs: Vec<(f64, f64)> =
+        truth.iter().zip(&form).map(|(a, b)| Some(((*a)?, (*b)?))).collect::<Option<_>>()?;
+    let nonzero = pairs.iter().filter(|(truth, _)| *truth != 0.0).count();
+    let dot: f64 = pairs.iter().map(|(truth, got)| truth * got).sum();
+    let norm: f64 = pairs.iter().map(|(truth, _)| truth * truth).sum();
+    let ratio = dot / norm;
+    let scaled: Entries = truth.iter().map(|x| x.map(|x| ratio * x)).collect();
+    (nonzero >= 2 && ratio.is_finite() && ratio != 0.0 && comparison.agrees(quantity, &form, &scaled))
+        .then_some(ratio)
+}
+
+fn rearrangement(
+    problem: &Problem,
+    comparison: &Comparison<'_>,
+    quantity: Quantity,
+    got: &Entries,
+) -> Option<Rearrangement> {
+    let truth = comparison.exact(quantity);
+    let (n, n_actions) = (problem.n_states(), problem.n_actions());
+    let fits = |order: &[usize]| -> bool {
+        let entries: Entries = order.iter().map(|&i| truth[i]).collect();
+        comparison.agrees(quantity, got, &entries)
+    };
+    let is_table =
+        got.len() == n * n_actions && quantity.shape(problem) != [n] && problem.policy().features().is_none();
+    if is_table {
+        let transposed: Vec<usize> =
+            (0..n_actions).flat_map(|a| (0..n).map(move |s| s * n_actions + a)).collect();
+        if fits(&transposed) {
+            return Some(Rearrangement::ActionMajor);
+        }
+        let columns: Vec<Vec<usize>> =
+            (0..n_actions).map(|a| (0..n).map(|s| s * n_actions + a).collect()).collect();
+        if let Some(order) = comparison.matching(quantity, got, &columns) {
+            return Some(Rearrangement::Actions(order));
+        }
+        let rows: Vec<Vec<usize>> = (0..n).map(|s| (s * n_actions..(s + 1) * n_actions).collect()).collect();
+        if let Some(order) = comparison.matching(quantity, got, &rows) {
+            return Some(Rearrangement::States(order));
+        }
+    }
+    let entries: Vec<Vec<usize>> = (0..got.len()).map(|i| vec![i]).collect();
+    let order = comparison.matching(quantity, got, &entries)?;
+    let of_states = quantity.shape(problem) == [n] && !quantity.is_of_gradient();
+    Some(if of_states { Rearrangement::States(order) } else { Rearrangement::Entries(order) })
+}
+
+fn direction(comparison: &Comparison<'_>, got: &Entries) -> Option<Direction> {
+    let numbers = |entries: Entries| -> Option<DVector<f64>> {
+        Some(DVector::from_vec(entries.into_iter().collect::<Option<Vec<f64>>>()?))
+    };
+    let form = comparison.normal_form(Quantity::Gradient, got);
+    let truth = numbers(comparison.truth(Quantity::Gradient))?;
+    let got = numbers(form.clone())?;
+    // In units of the largest entries: squares of small or large ones are no doubles.
+    let unit = |vector: &DVector<f64>| {
+        let largest = vector.amax();
+        (largest > 0.0 && largest.is_finite()).then(|| vector.unscale(largest).normalize())
+    };
+    let cosine = unit(&got)?.dot(&unit(&truth)?).clamp(-1.0, 1.0);
+    let combination = Quantity::TERMS
+        .into_iter()
+        .map(|term| numbers(comparison.truth(term)))
+        .collect::<Option<Vec<_>>>()
+        .and_then(|terms| combination(comparison, &form, &got, &terms));
+    Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
+}
+
+fn combination(
+    comparison: &Comparison<'_>,
+    form: &Entries,
+    got: &DVector<f64>,
+    terms: &[DVector<f64>],
+) -> Option<Combination> {
+    let scale = got.amax();
+    let present: Vec<usize> = (0..terms.len()).filter(|&i| terms[i].amax() > 0.0).collect();
+    // As many coefficients as entries fit anything.
+    if present.is_empty() || present.len() >= got.len() {
+        return None;
+    }
+    let columns: Vec<DVector<f64>> = present.iter().map(|&i| terms[i].unscale(terms[i].amax())).collect();
+    let decomposition = DMatrix::from_columns(&columns).svd(true, true);
+    // Terms that depend on each other have no coefficients of their own.
+    if decomposition.rank(1e-9) < present.len() {
+        return None;
+    }
+    let solution = decomposition.solve(&got.unscale(scale), 0.0).ok()?;
+    let mut coefficients = [None; 4];
+    let mut sum = DVector::zeros(got.len());
+    for (k, &i) in present.iter().enumerate() {
+        let coefficient = solution[k] * scale / terms[i].amax();
+        coefficients[i] = Some(coefficient);
+        sum += &terms[i] * coefficient;
+    }
+    let entries: Entries = sum.iter().copied().map(Some).collect();
+    let left = (got - &sum).unscale(scale).norm() / got.unscale(scale).norm();
+    let [policy, transition, reward, entropy] = coefficients;
+    let explains = comparison.agrees(Quantity::Gradient, form, &entries);
+    Some(Combination { policy, transition, reward, entropy, residual: left, explains })
+}

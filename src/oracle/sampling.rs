@@ -1,0 +1,136 @@
+//! Sampled answers: estimates with standard errors, judged at a stated level.
+//!
+//! Of `m` entries whose errors are normal around 0, one is farther than `z` standard errors
+//! from the truth with probability at most `m P(|Z| > z) < 2 m phi(z)/z`, whatever their
+//! dependence. Derivation: `docs/oracle.md`.
+
+use serde::Serialize;
+
+use super::claimed::Claimed;
+use super::quantity::{Entries, Quantities, Quantity};
+
+/// A right estimate is refused with at most this probability.
+const LEVEL: f64 = 0.01;
+/// The quantile of the normal distribution at 9/10: the power of what is asked for.
+const POWER_QUANTILE: f64 = 1.281_551_565_544_600_4;
+/// The power.
+const POWER: f64 = 0.9;
+/// The bias, in standard deviations of one sample, that is asked about.
+const BIAS: f64 = 0.1;
+
+/// How a sampled answer was judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sampling {
+    /// Unbiased estimates with normal errors are refused with at most this probability.
+    pub level: f64,
+    /// How many entries are sampled.
+    pub entries: usize,
+    /// The number of standard errors that an entry may be off.
+    pub threshold: f64,
+    /// The largest distance to the truth in standard errors.
+    pub largest_z: f64,
+    /// The mean square of these distances: about 1 for unbiased estimates.
+    pub mean_square_z: f64,
+    /// Samples that show, with the probability `power`, a bias in some entry of a tenth
+    /// of its standard deviation.
+    pub needed: u64,
+    /// That probability.
+    pub power: f64,
+    /// With the samples of this answer, the bias that shows with that probability, in
+    /// standard deviations of one sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visible_bias: Option<f64>,
+}
+
+/// The standard errors of what is compared, and how many of them an entry may be off.
+pub(super) struct StandardErrors {
+    errors: Quantities<Option<Vec<f64>>>,
+    threshold: f64,
+    entries: usize,
+    n: Option<usize>,
+}
+
+impl StandardErrors {
+    /// Those of an answer; none where nothing in it is sampled. `free_mean` is the length
+    /// of the rows of a gradient that is compared less their mean.
+    pub fn of(claimed: &Claimed, free_mean: Option<usize>) -> Option<Self> {
+        let errors = Quantities::from_fn(|quantity| {
+            let errors = claimed.standard_errors[quantity].clone()?;
+            let Some(width) = free_mean.filter(|_| quantity.is_of_gradient()) else { return Some(errors) };
+            // Whatever the dependence of the entries of a row.
+            let of_row = |row: &[f64]| {
+                let mean = row.iter().sum::<f64>() / width as f64;
+                row.iter().map(|error| error + mean).collect::<Vec<_>>()
+            };
+            Some(errors.chunks(width).flat_map(of_row).collect())
+        });
+        let all = Quantity::MAIN.into_iter().filter_map(|quantity| errors[quantity].as_ref());
+        let entries = all.flatten().filter(|error| **error > 0.0).count();
+        (entries > 0).then(|| Self { threshold: threshold(entries), errors, entries, n: claimed.n })
+    }
+
+    /// What sampling may do to an entry.
+    pub fn tolerance(&self, quantity: Quantity, i: usize) -> f64 {
+        self.errors[quantity].as_ref().map_or(0.0, |errors| self.threshold * errors[i])
+    }
+
+    /// How an answer was judged, in the form in which entries are compared.
+    pub fn report(
+        &self,
+        got: impl Fn(Quantity) -> Option<Entries>,
+        truth: impl Fn(Quantity) -> Entries,
+    ) -> Sampling {
+        let mut scores = Vec::new();
+        for quantity in Quantity::MAIN {
+            let (Some(errors), Some(got)) = (&self.errors[quantity], got(quantity)) else { continue };
+            for ((error, got), truth) in errors.iter().zip(got).zip(truth(quantity)) {
+                if let (Some(got), Some(truth), true) = (got, truth, *error > 0.0) {
+                    scores.push(((got - truth) / error).abs());
+                }
+            }
+        }
+        let reach = self.threshold + POWER_QUANTILE;
+        Sampling {
+            level: LEVEL,
+            entries: self.entries,
+            threshold: self.threshold,
+            largest_z: scores.iter().copied().fold(0.0, f64::max),
+            mean_square_z: scores.iter().map(|z| z * z).sum::<f64>() / scores.len().max(1) as f64,
+            needed: (reach / BIAS).powi(2).ceil() as u64,
+            power: POWER,
+            visible_bias: self.n.map(|n| reach / (n as f64).sqrt()),
+        }
+    }
+}
+
+/// `z` with `2 m phi(z)/z = level`.
+fn threshold(entries: usize) -> f64 {
+    let excess = |z: f64| {
+        let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        2.0 * entries as f64 * density / z - LEVEL
+    };
+    let (mut low, mut high) = (1.0, 40.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if excess(middle) > 0.0 { low = middle } else { high = middle }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{ContinuousCDF, Normal};
+
+    use super::*;
+
+    #[test]
+    fn the_threshold_keeps_the_level_and_is_not_much_larger() {
+        let normal = Normal::standard();
+        assert!((normal.cdf(POWER_QUANTILE) - POWER).abs() < 1e-12);
+        for entries in [1, 2, 10, 100, 10_000] {
+            let share = |z: f64| 2.0 * entries as f64 * normal.sf(z);
+            let z = threshold(entries);
+            assert!(share(z) <= LEVEL && share(z) > 0.8 * LEVEL, "{entries}: {z}, {}", share(z));
+        }
+    }
+}

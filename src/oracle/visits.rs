@@ -1,0 +1,96 @@
+//! Expected visits to the states of a chain, discounted otherwise than they should be.
+
+use nalgebra::{DMatrix, DVector, Dyn, LU};
+
+use crate::linear::Rows;
+
+/// `x` with `A x = b`; none where `A` is singular.
+pub(super) fn solve(lu: &LU<f64, Dyn, Dyn>, right: &[f64]) -> Option<Vec<f64>> {
+    Some(lu.solve(&DVector::from_column_slice(right))?.as_slice().to_vec())
+}
+
+/// `mu/(1 - gamma)` with `mu P = mu`, where every state can be reached from every other.
+pub(super) fn stationary(chain: &Rows<f64>, gamma: f64) -> Option<Vec<f64>> {
+    let n = chain.len();
+    if (0..n).any(|s| reachable(vec![s], chain).iter().any(|reached| !reached)) {
+        return None;
+    }
+    // mu^T (I - P) = 0 with the last equation replaced by the sum.
+    let mut system = DMatrix::<f64>::identity(n, n);
+    for s in 0..n {
+        for (t, p) in chain.row(s) {
+            system[(t, s)] -= p;
+        }
+    }
+    system.row_mut(n - 1).fill(1.0);
+    let mut right = vec![0.0; n];
+    right[n - 1] = 1.0 / (1.0 - gamma);
+    solve(&system.lu(), &right)
+}
+
+/// The expected number of visits to each state, without discount: where every
+/// state that matters is transient (or never reached), by a solve over the
+/// transient states; where the chain is irreducible, its stationary
+/// distribution over `1 - gamma`; else not defined. States that do not matter
+/// may get 0.
+pub(super) fn undiscounted_visits(
+    chain: &Rows<f64>,
+    initial: &[f64],
+    gamma: f64,
+    matters: impl Fn(usize) -> bool,
+) -> Option<Vec<f64>> {
+    transient_visits(chain, initial, matters).or_else(|| stationary(chain, gamma))
+}
+
+/// The same where every state that matters is transient or never reached.
+pub(super) fn transient_visits(
+    chain: &Rows<f64>,
+    initial: &[f64],
+    matters: impl Fn(usize) -> bool,
+) -> Option<Vec<f64>> {
+    let n = chain.len();
+    let reach: Vec<Vec<bool>> = (0..n).map(|s| reachable(vec![s], chain)).collect();
+    let reached = reachable((0..n).filter(|&s| initial[s] > 0.0).collect(), chain);
+    let is_recurrent = |s: usize| (0..n).all(|t| !reach[s][t] || reach[t][s]);
+    if (0..n).any(|s| reached[s] && matters(s) && is_recurrent(s)) {
+        return None;
+    }
+    let transient: Vec<usize> = (0..n).filter(|&s| reached[s] && !is_recurrent(s)).collect();
+    let mut visits = vec![0.0; n];
+    if transient.is_empty() {
+        return Some(visits);
+    }
+    let mut position = vec![None; n];
+    for (i, &s) in transient.iter().enumerate() {
+        position[s] = Some(i);
+    }
+    let mut system = DMatrix::<f64>::identity(transient.len(), transient.len());
+    for (i, &s) in transient.iter().enumerate() {
+        for (t, p) in chain.row(s) {
+            if let Some(j) = position[t] {
+                system[(j, i)] -= p; // transposed: visits flow forward
+            }
+        }
+    }
+    let initial: Vec<f64> = transient.iter().map(|&s| initial[s]).collect();
+    for (&s, x) in transient.iter().zip(solve(&system.lu(), &initial)?) {
+        visits[s] = x;
+    }
+    Some(visits)
+}
+
+/// The states that can be reached from `open`, itself included.
+fn reachable(mut open: Vec<usize>, chain: &Rows<f64>) -> Vec<bool> {
+    let mut seen = vec![false; chain.len()];
+    for &s in &open {
+        seen[s] = true;
+    }
+    while let Some(s) = open.pop() {
+        for (t, _) in chain.row(s).filter(|(_, p)| **p > 0.0) {
+            if !std::mem::replace(&mut seen[t], true) {
+                open.push(t);
+            }
+        }
+    }
+    seen
+}
