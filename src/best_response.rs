@@ -22,14 +22,16 @@ pub struct BestResponse {
     /// Its values and occupancies.
     pub evaluation: Evaluation<f64>,
     /// `V* - V <= loss_bound` in every state: the Bellman violation
-    /// `max_{s,a} Q[s,a] - V[s]` over `1 - gamma`.
+    /// `max_{s,a} Q[s,a] - V[s]` over `1 - gamma R`, `R` the largest row sum; in doubles,
+    /// up to their rounding.
     pub loss_bound: f64,
     /// Linear systems factorised.
     pub solves: u64,
 }
 
 /// An optimal policy of an MDP by policy iteration with exact solves: in each
-/// state the first action whose value is within 1e-9 of the largest.
+/// state the first action whose value is within `1e-9 max(1, max |V|)` of the largest.
+/// Without entropy.
 ///
 /// # Errors
 /// [`EvaluationError`] where `gamma` times a row sum reaches 1.

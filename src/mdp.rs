@@ -178,8 +178,8 @@ impl<T: Field> Mdp<T> {
 }
 
 impl Mdp<f64> {
-    /// `1 - gamma R` with `R` the largest row sum of the kernel, up to rounding: a
-    /// violation of a Bellman equation over it bounds the distance from its solution.
+    /// `1 - gamma R` with `R` the largest row sum of the kernel, up to rounding: the
+    /// Bellman residual over this gap bounds the distance to the solution.
     pub fn contraction_gap(&self) -> f64 {
         let rows = self.kernel.rows();
         let row_sum = |i| rows.row(i).map(|(_, p)| p).sum::<f64>();

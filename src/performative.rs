@@ -48,7 +48,7 @@ impl From<ShapeError> for PerformanceError {
 /// An environment that responds to policies, with what does not respond: the
 /// initial distribution, the discount factor and the entropy weight `lambda`.
 pub struct PerformativeMdp<T> {
-    /// `pi -> (P_pi, r_pi)`.
+    /// `pi -> (P_theta, r_theta)`.
     pub response: Box<dyn Response<T>>,
     /// `rho[s]`.
     pub initial: Vec<T>,

@@ -1,4 +1,7 @@
-//! Performative environments: a deployed policy makes the MDP it is judged in.
+//! The response map, `pi -> (P_theta, r_theta)`, and its transposed derivative.
+//!
+//! A cotangent of `x` is the coefficient of `dx` in a derivative such as `dJ`; pulling it back
+//! gives that of what `x` depends on, and no Jacobian is ever formed.
 
 use thiserror::Error;
 
@@ -7,7 +10,7 @@ use crate::linear::{Rows, ShapeError, SolveError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 
-/// A response map `pi -> (P_pi, r_pi)` with its derivative.
+/// A response map `pi -> (P_theta, r_theta)` with its derivative.
 ///
 /// This is all that an environment has to bring: values, occupancies and
 /// gradients are shared by all environments.

@@ -7,6 +7,8 @@
 #[path = "common/tolerances.rs"]
 mod tolerances;
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use pemdp::oracle::{Claimed, Tolerance, verify};
@@ -232,10 +234,22 @@ fn scaled(value: &Value, factor: f64) -> Value {
     }
 }
 
+/// Mistakes that give the same numbers on every problem.
+const ALWAYS_TOGETHER: [&str; 3] =
+    ["no-transition-term", "advantage-weighted-transition-score", "transition-score-one-step-late"];
+
+/// How often a mistake is named on its vectors, and what beside it.
+#[derive(Default)]
+struct Naming {
+    vectors: usize,
+    alone: usize,
+    beside: BTreeMap<String, usize>,
+}
+
 #[test]
 fn known_mistakes_are_named() {
     let vectors = files("mistakes", "pemdp-mistake/1");
-    let mut seen: Vec<String> = Vec::new();
+    let mut namings: BTreeMap<String, Naming> = BTreeMap::new();
     for (name, vector) in &vectors {
         let mistake = vector["mistake"].as_str().unwrap();
         let problem_json = &vector["problem"];
@@ -248,12 +262,41 @@ fn known_mistakes_are_named() {
             Claimed::from_json(&answer.to_string(), &problem).unwrap_or_else(|e| panic!("{name}: {e}"));
         let verdict = verify(&problem, &claimed, previous.as_ref(), Tolerance::default()).unwrap();
         assert!(!verdict.ok, "{name}: the mistake is told from the truth");
-        let groups = &verdict.mistakes;
-        assert!(groups.iter().flatten().any(|id| *id == mistake), "{name}: {mistake} among {groups:?}");
-        seen.push(mistake.to_owned());
+        let named = verdict.mistakes.concat();
+        assert!(named.contains(&mistake), "{name}: {mistake} among {named:?}");
+        let naming = namings.entry(mistake.to_owned()).or_default();
+        naming.vectors += 1;
+        let others: Vec<&str> = named.into_iter().filter(|id| *id != mistake).collect();
+        naming.alone += usize::from(others.is_empty());
+        for other in others {
+            *naming.beside.entry(other.to_owned()).or_default() += 1;
+        }
     }
+    let mut table =
+        "| mistake | vectors | named alone | named beside it, on so many |\n|---|---|---|---|\n".to_owned();
     for mistake in pemdp::oracle::KNOWN_MISTAKES {
-        assert!(seen.iter().any(|id| id == mistake.id), "a vector for {}", mistake.id);
+        let naming = namings.remove(mistake.id).unwrap_or_default();
+        let Naming { vectors, alone, beside } = naming;
+        assert!(vectors >= 3, "{}: {vectors} vectors, expected 3", mistake.id);
+        assert!(alone > 0 || ALWAYS_TOGETHER.contains(&mistake.id), "{}: never named alone", mistake.id);
+        let beside: Vec<String> = beside.iter().map(|(id, count)| format!("`{id}` {count}")).collect();
+        writeln!(table, "| `{}` | {vectors} | {alone} | {} |", mistake.id, beside.join(", ")).unwrap();
+    }
+    documented("mistakes.md", "confusion", &table);
+}
+
+/// Holds a generated part of a document against what it is generated from; writes it with
+/// `UPDATE_DOCS=1`.
+fn documented(name: &str, part: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {part}: generated -->\n"), format!("<!-- {part}: end -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{name} has no {begin}"));
+    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{name} has no {end}"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+    } else {
+        assert!(found == expected, "{name}: {part} is stale; UPDATE_DOCS=1 cargo test --test vectors");
     }
 }
 

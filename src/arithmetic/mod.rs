@@ -11,7 +11,7 @@
 //! | [`Interval`] | \[lower, upper\], outward rounded doubles | ranges: whole boxes of parameters |
 //! | [`Ball`] | double-double centre and radius | a point with a proven error bound near 1e-30 |
 //! | [`BigBall`] | a centre of any number of digits and a radius | what a [`Ball`] leaves undecided |
-//! | [`Dual`] | value and derivative over any of these | derivatives that know nothing of the adjoint formulas |
+//! | [`Dual`] | value and derivative over any of these | forward derivatives: an independent check of the gradient, and products with the Hessian |
 //!
 //! The proofs of all bounds are in `docs/theory/bounds.md`.
 

@@ -25,7 +25,7 @@ use crate::response::{
 /// `Y ~ Bernoulli(1/2 + (mu + epsilon theta) X)` (after Perdomo et al., 2020).
 #[derive(Debug, Clone)]
 pub struct Coin<T> {
-    /// Strength of the feature.
+    /// The bias without reaction.
     pub mu: T,
     /// Strength of the performative effect.
     pub epsilon: T,

@@ -44,14 +44,15 @@ impl LoanForm {
 /// Approve with probability `p = pi(approve)`; the loan is repaid with
 /// probability `q(p) = q0 - c p`, pays `gain` where it is and costs `loss` where
 /// it is not. With `k = gain + loss`:
-/// performative optimum `p = (k q0 - loss)/(2 k c)`, stable point twice that.
+/// performative optimum `p = (k q0 - loss)/(2 k c)`, stable point twice that, where
+/// `0 < k q0 - loss < k c`.
 #[derive(Debug, Clone)]
 pub struct Loan<T> {
     /// The form.
     pub form: LoanForm,
     /// Repayment probability when nobody is approved.
     pub q0: T,
-    /// How fast it falls with approvals.
+    /// How much it falls when everybody is approved.
     pub c: T,
     /// Profit of a repaid loan.
     pub gain: T,
@@ -94,7 +95,7 @@ pub struct LoanSpec {
     pub form: LoanForm,
     /// The probability of repayment when nobody is approved.
     pub q0: Numeral,
-    /// How much it falls when everybody is.
+    /// How much it falls when everybody is approved.
     pub c: Numeral,
     /// The reward of a repayment.
     pub gain: Numeral,

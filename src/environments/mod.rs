@@ -1,6 +1,6 @@
-//! Performative environments, one file each: the data as given, its keys and checks, its
-//! initial distribution where it has its own, its response in any arithmetic, and what
-//! is known of its structure.
+//! Performative environments. Each file holds one (the gridworld has a folder): its data
+//! as given (`...Spec`), how they are read and checked, its initial distribution where it has
+//! its own, its response in any arithmetic, and what is known of its structure.
 //!
 //! Responses, their derivatives and the proofs: `docs/theory/environments.md`. A new
 //! environment is a file here that implements [`Specification`], and a line in the list

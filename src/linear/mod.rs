@@ -1,9 +1,9 @@
 //! Solving `(I - gamma P) x = b` and its transpose.
 //!
-//! How to solve is a property of the arithmetic: doubles factorise once (in
-//! blocks, sparse kernels near the diagonal where they can be brought there), rationals lift a solution modulo a prime, enclosing arithmetics
-//! refine a double solution and bound what is left by the residual, dual
-//! numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
+//! How to solve is a property of the arithmetic: doubles use one LU factorisation (dense
+//! in blocks, or within an envelope after reordering where the kernel is sparse), rationals
+//! lift a solution modulo a prime, enclosing arithmetics refine a double solution and bound
+//! what is left by the residual, dual numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
 
 mod dual;
 mod elimination;
@@ -71,7 +71,7 @@ impl ShapeError {
     }
 }
 
-/// The matrix `I - gamma P` of a Markov chain `P` (`P[s,t]`, shape S x S).
+/// The matrix `I - gamma P` (not its inverse) of a Markov chain `P` (`P[s,t]`, shape S x S).
 ///
 /// [`Resolvent::new`] checks `gamma max_s sum_t |P[s,t]| < 1`, so the matrix is
 /// invertible and `||(I - gamma P)^{-1}||_inf <= 1/(1 - gamma max_s sum_t |P[s,t]|)`.

@@ -166,6 +166,9 @@ impl<T: Field> Rows<T> {
 
     /// The entry of row `i` and column `t`, 0 where none is stored.
     pub fn entry(&self, i: usize, t: usize) -> T {
+        if !self.is_sparse() {
+            return self.values[i * self.width + t].clone();
+        }
         self.row(i).find(|&(column, _)| column == t).map_or_else(T::zero, |(_, value)| value.clone())
     }
 

@@ -56,7 +56,7 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
     },
     Mistake {
         id: "advantage-weighted-transition-score",
-        about: "transition score weighted by the step's own advantage [PePG, T2]; its mean is 0",
+        about: "transition score weighted by the step's own advantage [PePG, T2]: its mean is 0, as sum_t dP = 0",
         touches: GRADIENT,
         readings: Readings::All(&[|r| r.next = Next::OfThisStep]),
     },

@@ -19,7 +19,6 @@ use super::excerpt::{EXCERPT, excerpt, shortened};
 use super::input_error::InputError;
 use super::non_number;
 use super::numeral::{self, Numeral, NumeralError, Reading};
-use super::numeral::{self, Numeral, NumeralError, Reading};
 
 /// The steps from the document to one of its values, last step first.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,9 @@
 //!
 //! A [`Problem`] is a value that has been checked, wherever it comes from: Rust code
 //! ([`Problem::new`]) or a file (`Problem::from_json`). From it the performative MDP is
-//! made in any arithmetic ([`Problem::model`]).
+//! made in any arithmetic ([`Problem::model`]). `file` reads a problem from JSON (`json` its
+//! syntax, `reader` its arrays), `parts` is the problem, `checker` what it is held against,
+//! `writer` writes it again.
 
 pub(crate) mod checker;
 mod excerpt;
