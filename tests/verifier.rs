@@ -343,3 +343,18 @@ fn smooth_policy_problem() -> String {
             "environment": {{"kind": "fixed", "transitions": [[[1], [1]]], "rewards": [[1, 2]]}}}}"#
     )
 }
+
+/// The mean of a state's entries is a double where their sum is none.
+#[test]
+fn the_largest_gradients_are_compared() {
+    let problem = read(
+        r#"{"format": "pemdp-problem/1", "gamma": 0, "initial": [1],
+            "policy": {"kind": "probabilities", "values": [[0.25, 0.25, 0.5]]},
+            "environment": {"kind": "fixed", "transitions": [[[1], [1], [1]]],
+                            "rewards": [[6e307, 5e307, 1.7e308]]}}"#,
+    );
+    let answer = problem.answer().unwrap();
+    assert!(held(&problem, json!({"gradient": answer.gradient})).ok);
+    let gradient = numbers(&answer.gradient);
+    assert!(!held(&problem, json!({"gradient": [gradient[0], gradient[1], 1e308]})).ok);
+}

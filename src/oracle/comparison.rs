@@ -1,6 +1,8 @@
 //! The comparison of two answers: how far their entries may be apart, and what explains
 //! that they are not closer.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::answer::{Answer, KinkReport};
@@ -96,7 +98,7 @@ pub enum Entry {
 /// Whether two entries agree; null agrees with null only.
 fn agree(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() <= tolerance,
+        (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance,
         (None, None) => true,
         _ => false,
     }
@@ -157,24 +159,34 @@ impl<'a> Comparison<'a> {
 
     /// The gradient without what is not identified: where the parameters are the
     /// entries of `pi`, each state's mean. A state with an infinite entry has none.
-    pub(super) fn normal_form(&self, quantity: Quantity, entries: &[Option<f64>]) -> Entries {
+    pub(super) fn normal_form<'e>(
+        &self,
+        quantity: Quantity,
+        entries: &'e [Option<f64>],
+    ) -> Cow<'e, [Option<f64>]> {
+        let Some(width) = self.free_mean.filter(|_| quantity.is_of_gradient()) else {
+            return Cow::Borrowed(entries);
+        };
         let mut entries = entries.to_vec();
-        let Some(width) = self.free_mean.filter(|_| quantity.is_of_gradient()) else { return entries };
         let known = self.truth[Quantity::Gradient].chunks(width).map(|row| row.iter().all(Option::is_some));
         for (row, is_known) in entries.chunks_mut(width).zip(known) {
             if is_known && row.iter().all(Option::is_some) {
-                let mean = row.iter().flatten().sum::<f64>() / width as f64;
+                let share = |sum: f64| sum / width as f64;
+                let mean = share(row.iter().flatten().sum());
+                // The sum may be beyond doubles where the mean is not.
+                let mean =
+                    if mean.is_finite() { mean } else { row.iter().flatten().map(|g| share(*g)).sum() };
                 row.iter_mut().flatten().for_each(|g| *g -= mean);
             }
         }
-        entries
+        Cow::Owned(entries)
     }
 
     pub(super) fn agrees(&self, quantity: Quantity, a: &[Option<f64>], b: &[Option<f64>]) -> bool {
         let (a, b) = (self.normal_form(quantity, a), self.normal_form(quantity, b));
         a.len() == b.len()
             && a.iter()
-                .zip(&b)
+                .zip(&*b)
                 .zip(&self.tolerances[quantity])
                 .all(|((a, b), tolerance)| agree(*a, *b, *tolerance))
     }
@@ -185,7 +197,7 @@ impl<'a> Comparison<'a> {
             let Some(got) = &claimed.quantities[quantity] else { continue };
             let got = self.normal_form(quantity, got);
             let expected = self.normal_form(quantity, &self.truth[quantity]);
-            for (i, (expected, got)) in expected.into_iter().zip(got).enumerate() {
+            for (i, (&expected, &got)) in expected.iter().zip(&*got).enumerate() {
                 let tolerance = self.tolerances[quantity][i];
                 if !agree(expected, got, tolerance) {
                     differences.push(Difference {
@@ -214,7 +226,7 @@ impl<'a> Comparison<'a> {
         if !self.agrees(quantity, &got, &truth) {
             return None; // its entries are reported
         }
-        let errors = got.iter().zip(&truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
+        let errors = got.iter().zip(&*truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
         // Less its mean an entry may be twice as far.
         let times = if quantity == Quantity::Gradient && self.free_mean.is_some() { 2.0 } else { 1.0 };
         let (bound, own) = (times * bound, times * self.answer.error_bounds.of(quantity));
@@ -311,6 +323,15 @@ impl<'a> Comparison<'a> {
         told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())
     }
 
+    /// Whether two predictions coincide in every quantity that is given.
+    pub(super) fn coincide_where_given(&self, a: &Prediction, b: &Prediction, claimed: &Claimed) -> bool {
+        let given = Quantity::MAIN.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
+        given.into_iter().all(|quantity| match (&a[quantity], &b[quantity]) {
+            (Some(a), Some(b)) => self.agrees(quantity, a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        })
+    }
+
     /// Whether two predictions coincide in every quantity.
     pub(super) fn coincide(&self, a: &Prediction, b: &Prediction) -> bool {
         Quantity::MAIN.into_iter().all(|quantity| match (&a[quantity], &b[quantity]) {
@@ -321,7 +342,8 @@ impl<'a> Comparison<'a> {
 
     /// How what is sampled was judged.
     pub(super) fn sampling(&self, claimed: &Claimed) -> Option<Sampling> {
-        let got = |quantity| Some(self.normal_form(quantity, claimed.quantities[quantity].as_ref()?));
+        let got =
+            |quantity| Some(self.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned());
         Some(self.standard_errors.as_ref()?.report(got, |quantity| self.truth(quantity)))
     }
 
@@ -332,7 +354,7 @@ impl<'a> Comparison<'a> {
 
     /// The exact entries of a quantity, in the form in which they are compared.
     pub(super) fn truth(&self, quantity: Quantity) -> Entries {
-        self.normal_form(quantity, &self.truth[quantity])
+        self.normal_form(quantity, &self.truth[quantity]).into_owned()
     }
 
     /// The entries that are not within their tolerance.
@@ -373,7 +395,7 @@ impl<'a> Comparison<'a> {
                 (Some(a), Some(b)) if a != b => (a - b).abs() / tolerance,
                 _ => 0.0,
             };
-            got.iter().zip(&to).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
+            got.iter().zip(&*to).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
         };
         let (mut residual, mut error) = (0.0_f64, 0.0_f64);
         for quantity in Quantity::MAIN {

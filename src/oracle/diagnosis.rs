@@ -109,7 +109,7 @@ fn standing(problem: &Problem, comparison: &Comparison<'_>, quantity: Quantity, 
 /// `c` with `got = c truth`, where two entries or more say so.
 fn constant_ratio(comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Option<f64> {
     let truth = comparison.truth(quantity);
-    let form = comparison.normal_form(quantity, got);
+    let form = comparison.normal_form(quantity, got).into_owned();
     let pairs: Vec<(f64, f64)> =
         truth.iter().zip(&form).map(|(a, b)| Some(((*a)?, (*b)?))).collect::<Option<_>>()?;
     let nonzero = pairs.iter().filter(|(truth, _)| *truth != 0.0).count();
@@ -161,7 +161,7 @@ fn direction(comparison: &Comparison<'_>, got: &Entries) -> Option<Direction> {
     let numbers = |entries: Entries| -> Option<DVector<f64>> {
         Some(DVector::from_vec(entries.into_iter().collect::<Option<Vec<f64>>>()?))
     };
-    let form = comparison.normal_form(Quantity::Gradient, got);
+    let form = comparison.normal_form(Quantity::Gradient, got).into_owned();
     let truth = numbers(comparison.truth(Quantity::Gradient))?;
     let got = numbers(form.clone())?;
     // In units of the largest entries: squares of small or large ones are no doubles.

@@ -70,7 +70,7 @@ impl Comparison<'_> {
                 let gradient = rounded[Quantity::Gradient].as_deref().unwrap_or_default();
                 let rounded = self.normal_form(Quantity::Gradient, gradient);
                 let truth = self.normal_form(Quantity::Gradient, &self.truth[Quantity::Gradient]);
-                let errors: Vec<f64> = (rounded.iter().zip(&truth))
+                let errors: Vec<f64> = (rounded.iter().zip(&*truth))
                     .map(|(x, y)| x.zip(*y).map_or(0.0, |(x, y)| (x - y).abs()))
                     .collect();
                 let values = visited();

@@ -126,6 +126,8 @@ pub fn verify(
 }
 
 /// The pairs of mistakes that explain an answer, which no single one does.
+///
+/// A quantity that is not given tells no mistakes apart.
 fn explain_by_pairs(
     verdict: &mut Verdict,
     case: &Case<'_>,
@@ -133,9 +135,18 @@ fn explain_by_pairs(
     claimed: &Claimed,
     readings: &[Reading],
 ) {
+    // Of readings that coincide the first stands for all; what changes nothing is none.
+    let truth = Recipe::default().answer(case);
+    let mut candidates: Vec<&Reading> = Vec::new();
+    for reading in readings {
+        let is_like = |answer: &Prediction| comparison.coincide_where_given(answer, &reading.answer, claimed);
+        if !truth.as_ref().is_some_and(is_like) && !candidates.iter().any(|known| is_like(&known.answer)) {
+            candidates.push(reading);
+        }
+    }
     let mut groups: Vec<(Prediction, Vec<[&'static str; 2]>)> = Vec::new();
-    for (i, first) in readings.iter().enumerate() {
-        for second in &readings[i + 1..] {
+    for (i, first) in candidates.iter().enumerate() {
+        for second in &candidates[i + 1..] {
             let pair = [first.mistake.id, second.mistake.id];
             let Some(recipe) = first.recipe.and(&second.recipe).filter(|_| pair[0] != pair[1]) else {
                 continue;
