@@ -108,6 +108,15 @@ pub enum TransitionCotangent<'a, T> {
         /// At `t`.
         values: &'a [T],
     },
+    /// `visits[s,a] values[a,t]`: other factors for each action.
+    ByAction {
+        /// At `s A + a`.
+        visits: &'a [T],
+        /// At `a S + t`.
+        values: &'a [T],
+        /// S.
+        n_states: usize,
+    },
     /// The stored entries of row `s A + a`; 0 elsewhere.
     Stored(&'a Rows<T>),
 }
@@ -123,6 +132,10 @@ impl<'a, T: Field> Cotangent<'a, T> {
     pub fn transition(&self, pair: usize, target: usize) -> T {
         match self.transition {
             TransitionCotangent::Product { visits, values } => visits[pair].clone() * &values[target],
+            TransitionCotangent::ByAction { visits, values, n_states } => {
+                let action = pair % (values.len() / n_states);
+                visits[pair].clone() * &values[action * n_states + target]
+            }
             TransitionCotangent::Stored(rows) => rows.entry(pair, target),
         }
     }

@@ -20,7 +20,7 @@ use crate::mdp::Mdp;
 use crate::performative::{Deployment, Performance, PerformativeMdp};
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::response::{Cotangent, PolicyCotangent, Pullback, PulledBack};
+use crate::response::{Cotangent, Pullback, PulledBack, TransitionCotangent};
 
 /// Sweeps and steps take at most so many products.
 const WORK: usize = 100_000_000;
@@ -482,41 +482,19 @@ impl<'a> Case<'a> {
             }
         }
         let pullback = induced.pullback.as_ref().unwrap_or(&self.performance.pullback);
-        let pull = |visits: &[f64], next: &[f64]| {
-            let cotangent = Cotangent { reward: &weights, ..Cotangent::performative(visits, next) };
-            if frozen {
-                pullback.pull_with_frozen_values(&cotangent)
-            } else {
-                Some(pullback.pull(&cotangent))
-            }
+        let n_states = self.n_states();
+        let transposed: (Vec<f64>, Vec<f64>);
+        let transition = if environment == Environment::Transposed {
+            // `visits[t,a] next[s]` of `P[s,a,t]`.
+            let n_actions = self.n_actions();
+            let of_action = |a: usize| visits.iter().skip(a).step_by(n_actions).copied();
+            let of_states = next.iter().flat_map(|x| std::iter::repeat_n(*x, n_actions)).collect();
+            transposed = (of_states, (0..n_actions).flat_map(of_action).collect());
+            TransitionCotangent::ByAction { visits: &transposed.0, values: &transposed.1, n_states }
+        } else {
+            TransitionCotangent::Product { visits, values: next }
         };
-        if environment != Environment::Transposed {
-            return pull(visits, next);
-        }
-        // `visits[t,a] next[s]` of `P[s,a,t]`: of rank one for each action.
-        let n_actions = self.n_actions();
-        let mut sum: Option<PulledBack<f64>> = None;
-        for a in 0..n_actions {
-            let weight = |pair: usize| if pair % n_actions == a { next[pair / n_actions] } else { 0.0 };
-            let of_action: Vec<f64> = (0..visits.len()).map(weight).collect();
-            let visits: Vec<f64> = visits.iter().skip(a).step_by(n_actions).copied().collect();
-            let pulled = pull(&of_action, &visits)?;
-            sum = Some(match sum {
-                None => pulled,
-                Some(sum) => PulledBack { transition: plus(sum.transition, &pulled.transition), ..sum },
-            });
-        }
-        sum
+        let cotangent = Cotangent { transition, reward: &weights };
+        if frozen { pullback.pull_with_frozen_values(&cotangent) } else { Some(pullback.pull(&cotangent)) }
     }
-}
-
-fn plus(mut sum: PolicyCotangent<f64>, other: &PolicyCotangent<f64>) -> PolicyCotangent<f64> {
-    if let (
-        PolicyCotangent::Probabilities(sum) | PolicyCotangent::Parameters(sum),
-        PolicyCotangent::Probabilities(other) | PolicyCotangent::Parameters(other),
-    ) = (&mut sum, other)
-    {
-        sum.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
-    }
-    sum
 }
