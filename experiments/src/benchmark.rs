@@ -128,10 +128,12 @@ pub(super) fn picture(
         name: name.to_owned(),
         title: title.to_owned(),
         caption:
-            "Cell values in the corners. Arrows: the learner's moves, as long as they are likely. Discs: the \
-                  probability that the followers override the move, their area."
+            "Numbers: the learner's reward of the cell. Arrows: the learner's moves, as long as they are likely. Discs: \
+             the probability that the followers override the move, their area."
                 .to_owned(),
         columns: 8,
+        quantity: "reward of the cell".to_owned(),
+        shades: ["\u{2264} \u{2212}0.5", "0", "> 0"].map(str::to_owned),
         cells: (0..N_STATES).map(cell).collect(),
     })
 }

@@ -164,19 +164,22 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
             let p = f64::from(i) / 400.0;
             points.push((p, value(form, p)?));
         }
+        let (low, high) =
+            points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.1), h.max(p.1)));
         let mut series = vec![Series { label: "value".to_owned(), points, style: Style::Line }];
-        let ends =
-            here.iter().map(|g| (g.mean(|run| *run.policy.probability(0, 0)), g.last_value())).collect();
-        series.push(Series { label: "where algorithms end".to_owned(), points: ends, style: Style::Points });
         for (name, p) in [("optimal", rates.optimal), ("stable", rates.stable), ("naive", rates.naive)] {
-            let point = (p, value(form, p.clamp(near, 1.0 - near))?);
-            series.push(Series { label: name.to_owned(), points: vec![point], style: Style::Points });
+            let label = format!("{name} rate");
+            series.push(Series { label, points: vec![(p, low), (p, high)], style: Style::Dashed });
+        }
+        for group in &here {
+            let end = (group.mean(|run| *run.policy.probability(0, 0)), group.last_value());
+            series.push(Series { label: group.text("algorithm"), points: vec![end], style: Style::Points });
         }
         drawings.push(Drawing::Chart(Picture {
             name: format!("values-{name}"),
             title: format!("The loan problem, {name} form: value by approval rate"),
-            caption: "The performative value and the three approval rates of the theory; where the algorithms of the table \
-                      end."
+            caption: "The performative value and, as vertical lines, the three approval rates of the theory; markers: where \
+                      each algorithm ends, in a column above the place where several do."
                 .to_owned(),
             axes: ["approval rate".to_owned(), "value".to_owned()],
             logarithmic: [false, false],
@@ -219,16 +222,17 @@ fn two_parameters(settings: &Settings) -> Result<Drawing, ExperimentError> {
                 }
                 points.push((theta[0], theta[1]));
             }
-            paths.push(Series { label: label.to_owned(), points, style: Style::Path });
+            paths.push(Series { label: label.to_owned(), points, style: Style::Line });
         }
     }
     Ok(Drawing::Landscape(Landscape {
         name: "landscape".to_owned(),
         title: "The loan problem, bandit form, over its two logits".to_owned(),
-        caption: "Colours: performative value. Paths of plain ascent, step 1, from a disc to a triangle. The value depends on \
+        caption: "Colours: performative value. Paths of plain ascent, step 1, from a disc to a ring. The value depends on \
                   the difference of the logits only; policy gradient stops at the stable rate, PePG at the optimal one."
             .to_owned(),
         axes: ["logit of approve".to_owned(), "logit of decline".to_owned()],
+        quantity: "performative value (reward)".to_owned(),
         x: (-EXTENT, EXTENT),
         y: (-EXTENT, EXTENT),
         values,

@@ -1,28 +1,18 @@
-//! Drawing a picture as SVG.
+//! Drawing a chart as SVG.
 
-use std::ops::Range;
+use super::axis::Axis;
+use super::canvas::{Canvas, LABELS_BELOW, NAME_ABOVE, WIDTH, room_for};
+use super::marks::{Places, looks, spread};
+use super::{Picture, PictureError, Series, Style, legend};
 
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
-use plotters::prelude::*;
-
-use super::{Picture, PictureError, Series, Style};
-
-/// Width and height in pixels; the SVG scales.
-pub(super) const SIZE: (u32, u32) = (860, 500);
-/// The colours of Okabe and Ito, which stay apart for most readers, and a grey.
-pub(super) const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(60, 60, 60),
-    RGBColor(148, 148, 148),
-];
+/// Height of the data's part.
+const HEIGHT: f64 = 270.0;
+/// Right of it.
+const MARGIN: f64 = 14.0;
 
 impl Picture {
-    /// The chart as a complete SVG document.
+    /// The chart as a complete SVG document: the legend below the data, text and colours for
+    /// light pages and, where the reader prefers them, dark ones.
     ///
     /// # Errors
     /// [`PictureError`] where there is nothing to draw.
@@ -44,23 +34,39 @@ impl Picture {
     pub fn to_svg(&self) -> Result<String, PictureError> {
         let series: Vec<Series> = self.series.iter().map(|series| self.drawable(series)).collect();
         let all = || series.iter().flat_map(|series| &series.points);
-        let [x, y] =
-            [range(all().map(|p| p.0), self.logarithmic[0]), range(all().map(|p| p.1), self.logarithmic[1])];
+        let x = Axis::of(all().map(|p| p.0), self.logarithmic[0]);
+        let y = Axis::of(all().map(|p| p.1), self.logarithmic[1]);
         let (Some(x), Some(y)) = (x, y) else {
             return Err(PictureError::Empty { name: self.name.clone() });
         };
-        let mut svg = String::new();
-        let corner = emptiest_corner(&series, [&x, &y], self.logarithmic);
-        let drawn = match self.logarithmic {
-            [false, false] => self.draw(&mut svg, &series, x, y, corner),
-            [true, false] => self.draw(&mut svg, &series, x.log_scale(), y, corner),
-            [false, true] => self.draw(&mut svg, &series, x, y.log_scale(), corner),
-            [true, true] => self.draw(&mut svg, &series, x.log_scale(), y.log_scale(), corner),
+        let (top, bottom) = (NAME_ABOVE, NAME_ABOVE + HEIGHT);
+        let y = y.between(bottom, top);
+        let left = room_for(&y);
+        let x = x.between(left, WIDTH - MARGIN);
+        let mut canvas = Canvas::default();
+        canvas.horizontal(&x, &self.axes[0], [top, bottom], true);
+        canvas.vertical(&y, &self.axes[1], [left, WIDTH - MARGIN], true);
+        let mut places: Vec<Places> = series
+            .iter()
+            .map(|series| series.points.iter().map(|p| (x.place(p.0), y.place(p.1))).collect())
+            .collect();
+        let looks = looks(&series, &places);
+        spread(&series, &mut places);
+        // Bands lie under all curves, points on them.
+        let layer = |style| match style {
+            Style::Band => 0,
+            Style::Points => 2,
+            _ => 1,
         };
-        match drawn {
-            Ok(()) => Ok(svg),
-            Err(why) => Err(PictureError::Drawing { name: self.name.clone(), why: why.to_string() }),
+        for now in 0..=2 {
+            for ((series, look), places) in series.iter().zip(&looks).zip(&places) {
+                if layer(series.style) == now && !places.is_empty() {
+                    look.draw(&mut canvas, places);
+                }
+            }
         }
+        let end = legend::draw(&mut canvas, &series, &looks, bottom + LABELS_BELOW + 4.0);
+        Ok(canvas.document(&self.title, end + 6.0))
     }
 
     /// The points that can be drawn on these axes.
@@ -71,158 +77,6 @@ impl Picture {
             points.filter(|(x, y)| fits(*x, self.logarithmic[0]) && fits(*y, self.logarithmic[1])).collect();
         Series { points, ..series.clone() }
     }
-
-    fn draw<X, Y>(
-        &self,
-        svg: &mut String,
-        series: &[Series],
-        x: X,
-        y: Y,
-        corner: SeriesLabelPosition,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        X: AsRangedCoord<Value = f64>,
-        Y: AsRangedCoord<Value = f64>,
-        X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-        Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    {
-        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
-            .margin(14)
-            .x_label_area_size(48)
-            .y_label_area_size(78)
-            .build_cartesian_2d(x, y)?;
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE)
-            .bold_line_style(BLACK.mix(0.12))
-            .axis_style(BLACK.mix(0.6))
-            .label_style(("sans-serif", 15))
-            .axis_desc_style(("sans-serif", 17))
-            .x_desc(self.axes[0].as_str())
-            .y_desc(self.axes[1].as_str())
-            .x_label_formatter(&tick)
-            .y_label_formatter(&tick)
-            .x_labels(8)
-            .y_labels(8)
-            .draw()?;
-        let mut colours = COLOURS.iter().cycle().copied();
-        let mut colour = BLACK;
-        let mut goes_on = false;
-        for series in series {
-            // A band has the colour of the curve that follows it.
-            if !goes_on {
-                colour = colours.next().unwrap_or(BLACK);
-            }
-            goes_on = series.style == Style::Band;
-            let points = series.points.iter().copied();
-            let annotation = match series.style {
-                Style::Line => chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?,
-                Style::Dashed => {
-                    chart.draw_series(DashedLineSeries::new(points, 7, 5, colour.stroke_width(2)))?
-                }
-                Style::Points => chart.draw_series(points.map(|p| Circle::new(p, 4, colour.filled())))?,
-                Style::Band => chart.draw_series(std::iter::once(Polygon::new(
-                    series.points.clone(),
-                    colour.mix(0.18).filled(),
-                )))?,
-                Style::Path => {
-                    chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-                    chart.draw_series(points.map(|p| Circle::new(p, 3, colour.filled())))?
-                }
-            };
-            if series.label.is_empty() {
-                continue;
-            }
-            let style = series.style;
-            annotation.label(series.label.as_str()).legend(move |(x, y)| -> DynElement<'_, _, _> {
-                match style {
-                    Style::Points => Circle::new((x + 10, y), 4, colour.filled()).into_dyn(),
-                    // One dash of it.
-                    Style::Dashed => {
-                        PathElement::new(vec![(x + 4, y), (x + 14, y)], colour.stroke_width(2)).into_dyn()
-                    }
-                    _ => PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2)).into_dyn(),
-                }
-            });
-        }
-        if series.iter().any(|series| !series.label.is_empty()) {
-            chart
-                .configure_series_labels()
-                .position(corner)
-                .background_style(WHITE.mix(0.85))
-                .border_style(BLACK.mix(0.25))
-                .label_font(("sans-serif", 15))
-                .draw()?;
-        }
-        root.present()?;
-        Ok(())
-    }
-}
-
-/// The corner whose quarter of the chart holds the fewest points.
-fn emptiest_corner(
-    series: &[Series],
-    ranges: [&Range<f64>; 2],
-    logarithmic: [bool; 2],
-) -> SeriesLabelPosition {
-    let share = |value: f64, axis: usize| {
-        let place = |v: f64| if logarithmic[axis] { v.ln() } else { v };
-        let (low, high) = (place(ranges[axis].start), place(ranges[axis].end));
-        (place(value) - low) / (high - low)
-    };
-    // A point of a long curve counts for little, so that each curve counts once.
-    let mut weights = [0.0; 4];
-    for series in series {
-        for point in &series.points {
-            let (right, top) = (share(point.0, 0) > 0.55, share(point.1, 1) > 0.55);
-            weights[usize::from(right) + 2 * usize::from(top)] += 1.0 / series.points.len() as f64;
-        }
-    }
-    let [lower_left, lower_right, upper_left, upper_right] = weights;
-    let corners = [
-        (upper_left, SeriesLabelPosition::UpperLeft),
-        (upper_right, SeriesLabelPosition::UpperRight),
-        (lower_right, SeriesLabelPosition::LowerRight),
-        (lower_left, SeriesLabelPosition::LowerLeft),
-    ];
-    let emptiest = corners.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    emptiest.map_or(SeriesLabelPosition::UpperLeft, |(_, corner)| corner)
-}
-
-/// The range of an axis with a little room at both ends.
-fn range(values: impl Iterator<Item = f64>, logarithmic: bool) -> Option<Range<f64>> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-    if low > high {
-        return None;
-    }
-    if logarithmic {
-        let room = (high / low).powf(0.04).max(1.1);
-        Some(low / room..high * room)
-    } else {
-        let room = if high > low { 0.04 * (high - low) } else { 0.5 * low.abs().max(1.0) };
-        Some(low - room..high + room)
-    }
-}
-
-/// A tick's label: short, without the noise of doubles.
-pub(super) fn tick(x: &f64) -> String {
-    // What rounding leaves of 0 on a linear axis.
-    const NOISE: f64 = 1e-14;
-    let size = x.abs();
-    if size < NOISE {
-        "0".into()
-    } else if (0.001..100_000.0).contains(&size) {
-        let text = format!("{x:.4}");
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        if text == "-0" { "0".into() } else { text.into() }
-    } else {
-        let exponent = size.log10().floor();
-        let leading = format!("{:.1}", x / 10f64.powf(exponent));
-        let leading = leading.trim_end_matches(".0");
-        format!("{leading}e{exponent:.0}")
-    }
 }
 
 #[cfg(test)]
@@ -230,7 +84,7 @@ mod tests {
     use super::*;
 
     fn picture(logarithmic: [bool; 2], points: Vec<(f64, f64)>) -> Picture {
-        let styles = [Style::Band, Style::Line, Style::Dashed, Style::Points, Style::Path];
+        let styles = [Style::Band, Style::Line, Style::Dashed, Style::Points, Style::Path, Style::Run];
         let series = styles.map(|style| Series { label: "a < b".into(), points: points.clone(), style });
         Picture {
             name: "test".into(),
@@ -242,34 +96,82 @@ mod tests {
         }
     }
 
+    fn one(labels: &[&str]) -> String {
+        let series = labels.iter().enumerate().map(|(i, label)| Series {
+            label: (*label).into(),
+            points: vec![(1.0, i as f64), (2.0, 1.0)],
+            style: Style::Line,
+        });
+        Picture { series: series.collect(), ..picture([false; 2], Vec::new()) }.to_svg().unwrap()
+    }
+
+    /// The values of an attribute in the document.
+    fn attributes<'a>(svg: &'a str, name: &str) -> Vec<&'a str> {
+        let begin = format!(" {name}=\"");
+        svg.split(begin.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    }
+
     #[test]
     fn all_styles_are_drawn_on_all_axes() {
         for logarithmic in [[false, false], [true, false], [false, true], [true, true]] {
             let svg = picture(logarithmic, vec![(1.0, 2.0), (10.0, 300.0), (100.0, 4.0)]).to_svg().unwrap();
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-            assert!(svg.contains("<polyline") && svg.contains("<circle") && svg.contains("a &lt; b"));
+            assert!(svg.contains("<path") && svg.contains("<circle") && svg.contains("a &lt; b"));
+            assert!(svg.contains("viewBox=\"0 0 480 ") && svg.contains("prefers-color-scheme: dark"));
         }
+    }
+
+    #[test]
+    fn curves_are_not_rounded_to_pixels() {
+        let points = (0..50).map(|i| (f64::from(i), f64::from(i).sin())).collect();
+        let svg = picture([false; 2], points).to_svg().unwrap();
+        let curve = attributes(&svg, "d").into_iter().max_by_key(|d| d.len()).unwrap();
+        let numbers = curve.split(['M', 'L', ' ', 'Z']).filter_map(|n| n.parse::<f64>().ok());
+        assert!(numbers.filter(|n| n.fract() != 0.0).count() > 80);
+    }
+
+    #[test]
+    fn no_logarithmic_axis_has_a_zero() {
+        for factor in [1.5, 30.0, 1e4, 1e12] {
+            let points = vec![(1e-9, 1e-3), (1e-9 * factor, 1e-3 * factor)];
+            let svg = picture([true, true], points).to_svg().unwrap();
+            assert!(!svg.contains(">0</text>"));
+            assert!(factor < 100.0 || svg.contains(">10⁻"));
+        }
+    }
+
+    #[test]
+    fn the_legend_is_below_the_data() {
+        let svg = one(&["first", "second"]);
+        let y = |text: &str| {
+            let before = svg.split(&format!(">{text}</text>")).next().unwrap();
+            attributes(before, "y").last().unwrap().parse::<f64>().unwrap()
+        };
+        assert!(y("first") > NAME_ABOVE + HEIGHT && y("x") < y("first") && y("first") <= y("second"));
+    }
+
+    #[test]
+    fn an_algorithm_has_the_same_colour_in_every_chart() {
+        let colour = |svg: &str| {
+            // Of the sample in the legend, before its label.
+            let before = svg.split(">RR, exact</text>").next().unwrap().to_owned();
+            let strokes = attributes(&before, "stroke");
+            strokes.last().map(|&s| s.to_owned()).unwrap()
+        };
+        let charts = [&["RR, exact"][..], &["PePG", "RR, exact"], &["other", "more", "MDRR", "RR, exact"]];
+        let [a, b, c] = charts.map(|labels| colour(&one(labels)));
+        assert!(a == b && b == c && a.starts_with('#'));
     }
 
     #[test]
     fn what_does_not_fit_the_axes_is_left_out() {
         let points = vec![(1.0, 1.0), (2.0, -1.0), (f64::NAN, 1.0), (3.0, f64::INFINITY), (4.0, 2.0)];
-        assert_eq!(
-            picture([true, true], points.clone())
-                .drawable(&picture([true; 2], points).series[0])
-                .points
-                .len(),
-            2
-        );
+        let picture_of = |points| picture([true, true], points);
+        let drawable = picture_of(points.clone()).drawable(&picture_of(points).series[0]);
+        assert_eq!(drawable.points.len(), 2);
         let empty = picture([true, true], vec![(-1.0, 1.0)]).to_svg();
         assert_eq!(empty, Err(PictureError::Empty { name: "test".into() }));
         // One point, and a constant, have room too.
         assert!(picture([false, false], vec![(1.0, 0.0)]).to_svg().is_ok());
-    }
-
-    #[test]
-    fn ticks_are_short() {
-        let shown = [-2.2e-16, 0.1 + 0.2, -2.5, 1e6, 2.5e-7, 99_999.0].map(|x| tick(&x));
-        assert_eq!(shown, ["0", "0.3", "-2.5", "1e6", "2.5e-7", "99999"]);
     }
 }

@@ -1,11 +1,11 @@
 //! A function of two variables in colours, with paths on it.
 
-use std::error::Error;
+use std::fmt::Write;
 
-use plotters::prelude::*;
-
-use super::chart::{COLOURS, SIZE, tick};
-use super::{PictureError, Series};
+use super::axis::Axis;
+use super::canvas::{Anchor, Canvas, LABELS_BELOW, NAME_ABOVE, TEXT, WIDTH, room_for, width};
+use super::marks::{Places, looks, trace};
+use super::{PictureError, Series, legend};
 
 /// Values on a rectangle, in colours, with paths drawn on them.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Landscape {
     pub caption: String,
     /// Labels of the axes.
     pub axes: [String; 2],
+    /// What the values are, with their unit.
+    pub quantity: String,
     /// First and last value of the first variable.
     pub x: (f64, f64),
     /// First and last value of the second variable.
@@ -28,6 +30,13 @@ pub struct Landscape {
     /// Paths.
     pub paths: Vec<Series>,
 }
+
+/// Height of the data's part.
+const HEIGHT: f64 = 320.0;
+/// Right of it: the bar of colours with its labels.
+const SCALE: f64 = 84.0;
+/// Width of the bar.
+const BAR: f64 = 16.0;
 
 impl Landscape {
     /// The picture as a complete SVG document.
@@ -41,117 +50,95 @@ impl Landscape {
         if !is_drawable {
             return Err(PictureError::Empty { name: self.name.clone() });
         }
-        let mut svg = String::new();
-        match self.draw(&mut svg, low, high) {
-            Ok(()) => Ok(svg),
-            Err(why) => Err(PictureError::Drawing { name: self.name.clone(), why: why.to_string() }),
+        let (top, bottom) = (NAME_ABOVE, NAME_ABOVE + HEIGHT);
+        let axis = |(low, high), start, end| Axis { low, high, logarithmic: false, start, end };
+        let y = axis(self.y, bottom, top);
+        let (left, right) = (room_for(&y), WIDTH - SCALE);
+        let x = axis(self.x, left, right);
+        let mut canvas = Canvas::default();
+        self.cells(&mut canvas, [x, y], [low, high]);
+        canvas.horizontal(&x, &self.axes[0], [top, bottom], false);
+        canvas.vertical(&y, &self.axes[1], [left, right], false);
+        let inside =
+            |p: &&(f64, f64)| (self.x.0..=self.x.1).contains(&p.0) && (self.y.0..=self.y.1).contains(&p.1);
+        let places = |path: &Series| -> Places {
+            path.points.iter().filter(inside).map(|p| (x.place(p.0), y.place(p.1))).collect()
+        };
+        let places: Vec<Places> = self.paths.iter().map(places).collect();
+        let looks = looks(&self.paths, &places);
+        for places in &places {
+            // White around a path stays visible on every shade.
+            let _ = writeln!(
+                canvas.shapes,
+                "<path d=\"{}\" stroke=\"#fff\" stroke-width=\"5\" fill=\"none\"/>",
+                trace(places)
+            );
         }
+        for (look, places) in looks.iter().zip(&places) {
+            look.light(&mut canvas, places);
+        }
+        for (look, places) in looks.iter().zip(&places) {
+            if let (Some(first), Some(last)) = (places.first(), places.last()) {
+                look.ring(&mut canvas, *first, 4.0, None);
+                look.ring(&mut canvas, *last, 6.5, Some(3.0));
+            }
+        }
+        bar(&mut canvas, axis((low, high.max(low + f64::MIN_POSITIVE)), bottom, top), right + 16.0);
+        canvas.text((WIDTH - 4.0, 16.0), Anchor::End, TEXT, &self.quantity);
+        let end = legend::draw(&mut canvas, &self.paths, &looks, bottom + LABELS_BELOW + 4.0);
+        Ok(canvas.document(&self.title, end + 6.0))
     }
 
-    fn draw(&self, svg: &mut String, low: f64, high: f64) -> Result<(), Box<dyn Error>> {
-        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let (left, right) = root.split_horizontally(SIZE.0 - 120);
-        let mut chart = ChartBuilder::on(&left)
-            .margin(14)
-            .x_label_area_size(48)
-            .y_label_area_size(78)
-            .build_cartesian_2d(self.x.0..self.x.1, self.y.0..self.y.1)?;
-        chart
-            .configure_mesh()
-            .disable_mesh()
-            .label_style(("sans-serif", 15))
-            .axis_desc_style(("sans-serif", 17))
-            .x_desc(self.axes[0].as_str())
-            .y_desc(self.axes[1].as_str())
-            .x_label_formatter(&tick)
-            .y_label_formatter(&tick)
-            .draw()?;
-        let height = (self.y.1 - self.y.0) / self.values.len() as f64;
+    /// The values as cells.
+    fn cells(&self, canvas: &mut Canvas, [x, y]: [Axis; 2], [low, high]: [f64; 2]) {
+        let rows = self.values.len() as f64;
+        canvas.shapes.push_str("<g shape-rendering=\"crispEdges\">\n");
         for (j, row) in self.values.iter().enumerate() {
-            let width = (self.x.1 - self.x.0) / row.len() as f64;
-            let bottom = self.y.0 + j as f64 * height;
-            let cells = row.iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(i, v)| {
-                let start = self.x.0 + i as f64 * width;
-                let colour = shade((v - low) / (high - low).max(f64::MIN_POSITIVE));
-                // A little too large, so that no seam shows between cells.
-                let (right, top) = (start + 1.1 * width, bottom + 1.1 * height);
-                let corner = (right.min(self.x.1), top.min(self.y.1));
-                Rectangle::new([(start, bottom), corner], colour.filled())
-            });
-            chart.draw_series(cells)?;
-        }
-        let mut colours = PATH_COLOURS.iter().cycle().copied();
-        let mut colour = BLACK_PATH;
-        for path in &self.paths {
-            // A path without a label belongs to the one before.
-            if !path.label.is_empty() {
-                colour = colours.next().unwrap_or(BLACK_PATH);
+            let height = (y.start - y.end) / rows;
+            let top = y.start - (j as f64 + 1.0) * height;
+            let width = (x.end - x.start) / row.len() as f64;
+            // A little too large, so that no seam shows between cells.
+            let (wide, tall) = (width + 0.5, height + 0.5);
+            for (i, value) in row.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+                let _ = writeln!(
+                    canvas.shapes,
+                    "<rect x=\"{:.2}\" y=\"{top:.2}\" width=\"{wide:.2}\" height=\"{tall:.2}\" fill=\"{}\"/>",
+                    x.start + i as f64 * width,
+                    shade((value - low) / (high - low).max(f64::MIN_POSITIVE))
+                );
             }
-            let inside = |p: &&(f64, f64)| {
-                (self.x.0..=self.x.1).contains(&p.0) && (self.y.0..=self.y.1).contains(&p.1)
-            };
-            let points: Vec<(f64, f64)> = path.points.iter().filter(inside).copied().collect();
-            let line = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
-            if !path.label.is_empty() {
-                line.label(path.label.as_str()).legend(move |(x, y)| {
-                    PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2))
-                });
-            }
-            chart.draw_series(points.first().into_iter().map(|p| Circle::new(*p, 4, colour.filled())))?;
-            chart.draw_series(
-                points.last().into_iter().map(|p| TriangleMarker::new(*p, 7, colour.filled())),
-            )?;
         }
-        if self.paths.iter().any(|path| !path.label.is_empty()) {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.85))
-                .border_style(BLACK.mix(0.25))
-                .label_font(("sans-serif", 15))
-                .draw()?;
-        }
-        scale(&right, low, high)?;
-        root.present()?;
-        Ok(())
+        canvas.shapes.push_str("</g>\n");
     }
 }
 
-/// Colours of paths that stay visible on the shades.
-const PATH_COLOURS: [RGBColor; 4] = [COLOURS[1], BLACK_PATH, COLOURS[3], COLOURS[4]];
-const BLACK_PATH: RGBColor = RGBColor(20, 20, 20);
-
 /// Colours and their values, beside the landscape.
-fn scale(
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    low: f64,
-    high: f64,
-) -> Result<(), Box<dyn Error>> {
-    const STEPS: usize = 60;
-    let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .x_label_area_size(48)
-        .right_y_label_area_size(70)
-        .build_cartesian_2d(0.0..1.0, low..high.max(low + f64::MIN_POSITIVE))?
-        .set_secondary_coord(0.0..1.0, low..high.max(low + f64::MIN_POSITIVE));
-    chart
-        .configure_secondary_axes()
-        .label_style(("sans-serif", 14))
-        .y_label_formatter(&tick)
-        .y_labels(6)
-        .draw()?;
-    let height = (high - low) / STEPS as f64;
-    chart.draw_series((0..STEPS).map(|i| {
-        let bottom = low + i as f64 * height;
-        let colour = shade((i as f64 + 0.5) / STEPS as f64);
-        Rectangle::new([(0.0, bottom), (1.0, bottom + height)], colour.filled())
-    }))?;
-    Ok(())
+fn bar(canvas: &mut Canvas, axis: Axis, left: f64) {
+    const STEPS: usize = 64;
+    let height = (axis.start - axis.end) / STEPS as f64;
+    canvas.shapes.push_str("<g shape-rendering=\"crispEdges\">\n");
+    for i in 0..STEPS {
+        let _ = writeln!(
+            canvas.shapes,
+            "<rect x=\"{left:.2}\" y=\"{:.2}\" width=\"{BAR}\" height=\"{:.2}\" fill=\"{}\"/>",
+            axis.start - (i as f64 + 1.0) * height,
+            height + 0.5,
+            shade((i as f64 + 0.5) / STEPS as f64)
+        );
+    }
+    canvas.shapes.push_str("</g>\n");
+    for (value, label) in axis.ticks(6) {
+        let y = axis.place(value);
+        canvas.axis((left + BAR, y), (left + BAR + 4.0, y));
+        let label = label.unwrap_or_default();
+        // As wide as there is room for.
+        let size = TEXT.min((SCALE - 16.0 - BAR - 8.0) / width(&label, 1.0));
+        canvas.text((left + BAR + 7.0, y + 4.5), Anchor::Start, (10.0 * size).floor() / 10.0, &label);
+    }
 }
 
 /// Dark blue for 0 over green to light yellow for 1; its lightness rises evenly.
-fn shade(share: f64) -> RGBColor {
+fn shade(share: f64) -> String {
     const STOPS: [(f64, f64, f64); 5] = [
         (68.0, 1.0, 84.0),
         (59.0, 82.0, 139.0),
@@ -163,7 +150,7 @@ fn shade(share: f64) -> RGBColor {
     let i = (position.floor() as usize).min(STOPS.len() - 2);
     let (a, b, t) = (STOPS[i], STOPS[i + 1], position - i as f64);
     let mix = |a: f64, b: f64| (a + (b - a) * t).round() as u8;
-    RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+    format!("#{:02x}{:02x}{:02x}", mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
 #[cfg(test)]
@@ -183,13 +170,16 @@ mod tests {
             title: String::new(),
             caption: String::new(),
             axes: ["x".into(), "y".into()],
+            quantity: "value (reward)".into(),
             x: (0.0, 1.0),
             y: (0.0, 1.0),
             values: vec![vec![0.0, 1.0], vec![f64::NAN, 2.0]],
             paths: vec![path],
         };
         let svg = landscape.to_svg().unwrap();
-        assert!(svg.contains("#440154") && svg.contains("#FDE725") && svg.contains("path"));
+        assert!(svg.contains("#440154") && svg.contains("#fde725") && svg.contains(">path<"));
+        // The bar of colours has the name of its quantity.
+        assert!(svg.contains(">value (reward)<"));
         landscape.values = vec![vec![f64::NAN]];
         assert_eq!(landscape.to_svg(), Err(PictureError::Empty { name: "l".into() }));
     }

@@ -1,12 +1,19 @@
 //! Pictures and pages for reports: charts from data as SVG, HTML around them.
 
+mod axis;
+mod canvas;
 mod chart;
+mod dots;
 mod grid;
 mod landscape;
+mod legend;
+mod marks;
 mod page;
+mod palette;
 
 use thiserror::Error;
 
+pub use dots::DotPlot;
 pub use grid::{Cell, Grid};
 pub use landscape::Landscape;
 pub use page::{escaped, figure, page};
@@ -32,7 +39,8 @@ pub struct Picture {
 /// A curve or a set of points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Its entry in the legend; none where empty.
+    /// Its entry in the legend. An algorithm is named first, for its colour: `RR, sampled`. A
+    /// series without a label belongs to the one before.
     pub label: String,
     /// The points.
     pub points: Vec<(f64, f64)>,
@@ -45,12 +53,14 @@ pub struct Series {
 pub enum Style {
     /// A line.
     Line,
-    /// A dashed line, for bounds and slopes to compare with.
+    /// A thin dashed line without a colour, for bounds and slopes to compare with.
     Dashed,
     /// Points.
     Points,
     /// A line with dots at its points, for paths and measured sequences.
     Path,
+    /// A line with a dot where it ends, for what ends by itself.
+    Run,
     /// The inside of the polygon of the points, pale, in the colour of the series
     /// that follows: a band of confidence around a curve.
     Band,
@@ -66,13 +76,5 @@ pub enum PictureError {
     Empty {
         /// Its name.
         name: String,
-    },
-    /// The drawing library failed.
-    #[error("the picture {name}: {why}")]
-    Drawing {
-        /// Its name.
-        name: String,
-        /// What it said.
-        why: String,
     },
 }

@@ -1,6 +1,6 @@
 //! HTML pages that need nothing else.
 
-use super::{Picture, PictureError};
+use super::{DotPlot, Picture, PictureError};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -31,6 +31,16 @@ pub fn figure(title: &str, svg: &str, caption: &str) -> String {
 
 impl Picture {
     /// The chart as a figure of a page.
+    ///
+    /// # Errors
+    /// [`PictureError`] where there is nothing to draw.
+    pub fn to_figure(&self) -> Result<String, PictureError> {
+        Ok(figure(&self.title, &self.to_svg()?, &self.caption))
+    }
+}
+
+impl DotPlot {
+    /// The plot as a figure of a page.
     ///
     /// # Errors
     /// [`PictureError`] where there is nothing to draw.
