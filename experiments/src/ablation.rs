@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, start};
-use super::curves::value_curve;
+use super::curves::{ENDS, value_curve};
 use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
@@ -76,14 +76,15 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
                  reward term {:.4}, without both {:.4}; dropping both costs {share:.1} % of the value reached.",
                 full.last_value(), no_transition.last_value(), no_reward.last_value(), policy.last_value(),
             ));
-            let series = all.iter().flat_map(|group| {
-                value_curve(group, &format!("terms: {}", group.text("terms")), settings.iterations)
-            });
+            let names =
+                ["PePG, all terms", "no transition term", "no reward term", "policy gradient, neither"];
+            let series = all.iter().zip(names).flat_map(|(group, name)| value_curve(group, name));
             drawings.push(Drawing::Chart(Picture {
                 name: format!("{}-{from}", benchmark.slug()),
                 title: format!("Ascent with and without performative terms: {benchmark}, from {from}"),
-                caption: "Adam on the exact gradient or on some of its terms; exact values in the true environment."
-                    .to_owned(),
+                caption: format!(
+                    "Adam on the exact gradient or on some of its terms; exact values in the true environment. {ENDS}"
+                ),
                 axes: ["iteration".to_owned(), "value".to_owned()],
                 logarithmic: [false, false],
                 series: series.collect(),

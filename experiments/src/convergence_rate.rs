@@ -306,7 +306,7 @@ fn present(done: &[Done]) -> Presentation {
         let series = here.iter().map(|curve| Series {
             label: curve.algorithm.clone(),
             points: curve.known(),
-            style: Style::Line,
+            style: Style::Run,
         });
         let start =
             here.iter().filter_map(|curve| curve.known().first().copied()).map(|p| p.1).fold(0.0, f64::max);
@@ -319,7 +319,8 @@ fn present(done: &[Done]) -> Presentation {
         drawings.push(Drawing::Chart(Picture {
             name: instance.to_owned(),
             title: format!("Suboptimality of ascent from uniform: {instance}"),
-            caption: "Bound of V* - J(theta_t), V* certified; drawn as far as it is known to 10 %."
+            caption: "Bound of V* - J(theta_t), V* certified. A dot ends a curve where the run ended or the bound is no longer \
+                      known to 10 %."
                 .to_owned(),
             axes: ["iteration".to_owned(), "suboptimality".to_owned()],
             logarithmic: [true, true],

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::benchmark::{Benchmark, EPS_GREEDY, start};
-use super::curves::curve;
+use super::curves::{ENDS, curve};
 use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
@@ -102,11 +102,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
                 "{name}: {:.4} (in force {experienced:.4}, {retrainings:.0} retrainings)",
                 group.last_value()
             ));
-            let mut curves = curve(group, &name, settings.rounds / delay, in_force);
-            for point in curves.iter_mut().flat_map(|series| &mut series.points) {
-                point.0 *= delay as f64;
-            }
-            series.extend(curves);
+            series.extend(curve(group, &name, |iterate| (iterate.iteration * delay) as f64, in_force));
         }
         findings.push(format!(
             "w = {shift}, value of the last policy in the environment that it induces: {}.",
@@ -115,9 +111,10 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
         drawings.push(Drawing::Chart(Picture {
             name: format!("shift-{shift}"),
             title: format!("Value in the environment in force, w = {shift}"),
-            caption: "Exact value of the deployed policy in the environment in force, which moves the share w towards the \
-                      policy's response at each deployment. Bands: 95 % confidence of the mean over seeds."
-                .to_owned(),
+            caption: format!(
+                "Exact value of the deployed policy in the environment in force, which moves the share w towards the \
+                 policy's response at each deployment. Bands: 95 % confidence of the mean over seeds. {ENDS}"
+            ),
             axes: ["deployment".to_owned(), "value in force".to_owned()],
             logarithmic: [false, false],
             series,

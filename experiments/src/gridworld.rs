@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::benchmark::{BETA, Benchmark, EPS, EPS_GREEDY, FOLLOWERS, UNIFORM, picture, start};
-use super::curves::value_curve;
+use super::curves::{ENDS, curve};
 use super::datum::datum;
 use super::plan::{Done, Drawing, Job, Label, Plan, Presentation};
 use super::summary::{Group, groups, summary};
@@ -160,7 +160,7 @@ fn present(settings: &Settings, done: &[Done]) -> Result<Presentation, Experimen
     for benchmark in benchmarks(settings) {
         let here: Vec<&Group<'_>> = groups.iter().filter(|group| benchmark.is_of(group)).collect();
         findings.extend(finding(&benchmark, &here));
-        drawings.extend(curves(settings, &benchmark, &here).map(Drawing::Chart));
+        drawings.extend(curves(&benchmark, &here).map(Drawing::Chart));
         for algorithm in ["PePG", "RR"] {
             let runs =
                 here.iter().filter(|g| g.text("algorithm").starts_with(algorithm)).flat_map(|g| &g.runs);
@@ -193,7 +193,7 @@ fn finding(benchmark: &Benchmark, groups: &[&Group<'_>]) -> Option<String> {
 }
 
 /// The curves of the papers' comparison.
-fn curves(settings: &Settings, benchmark: &Benchmark, groups: &[&Group<'_>]) -> Option<Picture> {
+fn curves(benchmark: &Benchmark, groups: &[&Group<'_>]) -> Option<Picture> {
     const SHOWN: [(&str, &str); 7] = [
         ("PePG", EPS_GREEDY),
         ("PePG", UNIFORM),
@@ -203,12 +203,17 @@ fn curves(settings: &Settings, benchmark: &Benchmark, groups: &[&Group<'_>]) -> 
         ("RPO-FS", EPS_GREEDY),
         ("MDRR", EPS_GREEDY),
     ];
-    let until = settings.rounds.max(1);
     let mut series: Vec<Series> = Vec::new();
     for (name, from) in SHOWN {
         let group = groups.iter().find(|g| g.text("algorithm") == name && g.text("start") == from);
         if let Some(group) = group {
-            series.extend(value_curve(group, &format!("{name}, from {from}"), until));
+            let label = if from == EPS_GREEDY { name.to_owned() } else { format!("{name}, from {from}") };
+            series.extend(curve(
+                group,
+                &label,
+                |iterate| iterate.cost.deployments as f64,
+                |iterate| iterate.value,
+            ));
         }
     }
     if series.is_empty() {
@@ -217,11 +222,13 @@ fn curves(settings: &Settings, benchmark: &Benchmark, groups: &[&Group<'_>]) -> 
     Some(Picture {
         name: format!("values-{}", benchmark.slug()),
         title: format!("Value in the true environment: {benchmark}"),
-        caption: "Exact value of every iterate in the environment that it induces itself. Bands: 95 % confidence of the \
-                  mean over seeds. A run that has ended keeps its last value."
-            .to_owned(),
-        axes: ["iteration or round".to_owned(), "value".to_owned()],
-        logarithmic: [false, false],
+        caption: format!(
+            "Exact value of every iterate in the environment that it induces itself, by the deployments so far, \
+             from the eps-greedy start unless said. Bands: \
+             95 % confidence of the mean over seeds. {ENDS}"
+        ),
+        axes: ["deployments".to_owned(), "value".to_owned()],
+        logarithmic: [true, false],
         series,
     })
 }

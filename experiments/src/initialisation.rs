@@ -97,7 +97,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
             let share = |i: usize| (i as f64 + 1.0) / ends.len() as f64;
             let points = ends.iter().enumerate().map(|(i, end)| (*end, share(i))).collect();
             series.push(Series {
-                label: format!("scale {scale}, terms {terms}"),
+                label: format!("{}, scale {scale}", if terms == "all" { "PePG" } else { "policy gradient" }),
                 points,
                 style: Style::Path,
             });

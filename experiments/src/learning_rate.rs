@@ -89,7 +89,8 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
                     settings.iterations, best.number("step"), best.last_value(), papers_step(),
                 ));
                 series.push(Series {
-                    label: format!("{method}, entropy {entropy}"),
+                    // As the algorithms are called elsewhere.
+                    label: format!("{}, entropy {entropy}", if method == "adam" { "Adam" } else { method }),
                     points,
                     style: Style::Path,
                 });

@@ -272,8 +272,8 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
             curve("best stable, 75 %", Style::Path, &|level| quantile(&level.best, 0.75)),
             curve("best stable, 90 %", Style::Path, &|level| quantile(&level.best, 0.9)),
             curve("best stable, largest", Style::Path, &|level| quantile(&level.best, 1.0)),
-            curve("best stable, mean", Style::Dashed, &|level| mean(&level.best)),
-            curve("worst stable, mean", Style::Dashed, &|level| mean(&level.worst)),
+            curve("best stable, mean", Style::Path, &|level| mean(&level.best)),
+            curve("worst stable, mean", Style::Path, &|level| mean(&level.worst)),
         ],
     };
     let shares = Picture {
