@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::datum::Datum;
 use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table};
 use super::{Experiment, ExperimentError};
-use pemdp_algorithms::{SettingValues, Trajectory};
+use pemdp_algorithms::{Setting, SettingValues, Trajectory};
 use pemdp_report::{PictureError, escaped, page};
 
 /// Columns of a trajectory, after those of its label.
@@ -34,6 +34,7 @@ pub struct Record {
     name: &'static str,
     about: &'static str,
     seed: u64,
+    table: &'static [Setting],
     settings: SettingValues,
     columns: Vec<&'static str>,
     done: Vec<Done>,
@@ -63,6 +64,7 @@ impl Record {
             name: experiment.name,
             about: experiment.about,
             seed,
+            table: experiment.settings,
             settings: plan.settings.clone(),
             columns: plan.columns.clone(),
             done,
@@ -111,6 +113,21 @@ impl Record {
             self.settings,
             if self.interrupted == Interrupted::Yes { ", interrupted: some jobs are missing" } else { "" }
         )
+    }
+
+    /// The command that gives the same numbers again, with all its settings, for a shell.
+    fn command(&self) -> String {
+        let mut command = format!("pemdp experiment {} --seed {}", self.name, self.seed);
+        for setting in self.table {
+            let pair = format!("{}={}", setting.name, self.settings.listed(setting.name).unwrap_or_default());
+            let is_plain = pair.chars().all(|c| c.is_ascii_alphanumeric() || "=.-_".contains(c));
+            let _ = if is_plain {
+                write!(command, " --set {pair}")
+            } else {
+                write!(command, " --set '{}'", pair.replace('\'', "'\\''"))
+            };
+        }
+        command + " --out DIR"
     }
 
     /// Names of the columns of labels.
@@ -226,11 +243,10 @@ impl Record {
         body.push_str(&html_table(&self.presentation.summary));
         let _ = write!(
             body,
-            "<h2>Reproducing it</h2>\n<p><code>pemdp experiment {} --seed {}</code> with these settings gives the same \
-             numbers again.</p>\n<pre>{}</pre>\n",
-            self.name,
-            self.seed,
-            escaped(&self.provenance())
+            "<h2>Reproducing it</h2>\n<p>With pemdp {} this gives {}:</p>\n<pre>{}</pre>\n",
+            env!("CARGO_PKG_VERSION"),
+            if self.interrupted == Interrupted::Yes { "all of it" } else { "the same numbers again" },
+            escaped(&self.command())
         );
         Ok(page(&format!("pemdp: experiment {}", self.name), &body))
     }
@@ -314,6 +330,18 @@ mod tests {
     fn fields_with_commas_are_quoted() {
         let fields = ["a", "b,c", "d\"e"].map(str::to_owned);
         assert_eq!(line(fields.into_iter()), "a,\"b,c\",\"d\"\"e\"\n");
+    }
+
+    #[test]
+    fn the_page_has_the_command_with_all_settings() {
+        let experiment = crate::experiment("entropy").unwrap();
+        let given = SettingValues::of(&json!({"entropy": [0.5, 1.0], "iterations": 7})).unwrap();
+        let plan = (experiment.plan)(&given, 3).unwrap();
+        let record = Record::new(experiment, &plan, 3, Vec::new(), Interrupted::Yes).unwrap();
+        let command = "pemdp experiment entropy --seed 3 --set 'entropy=[0.5,1.0]' --set iterations=7 --set step=0.1 \
+                       --out DIR";
+        assert_eq!(record.command(), command);
+        assert!(record.html().unwrap().contains(command));
     }
 
     #[test]

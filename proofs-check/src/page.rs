@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use pemdp_report::{Picture, PictureError, Series, Style, escaped, page};
+use pemdp_report::{DotPlot, PictureError, escaped, page};
 
 use crate::claim::Finding;
+use crate::claims::CLAIMS;
 use crate::documentation::FAIRNESS;
 use crate::suite::{Entry, Report};
 
@@ -15,33 +16,43 @@ impl Report {
     /// # Errors
     /// [`PictureError`] for a picture that cannot be drawn.
     pub fn pictures(&self) -> Result<Vec<(String, String)>, PictureError> {
-        let own = self.margins().into_iter();
-        let of_claims = self.entries.iter().flat_map(|entry| entry.finding.pictures.iter().cloned());
-        own.chain(of_claims).map(|picture| Ok((format!("{}.svg", picture.name), picture.to_svg()?))).collect()
+        let own = self.margins().into_iter().map(|margins| Ok((margins.name.clone(), margins.to_svg()?)));
+        let of_claims = self.entries.iter().flat_map(|entry| &entry.finding.pictures);
+        let of_claims = of_claims.map(|picture| Ok((picture.name.clone(), picture.to_svg()?)));
+        let all: Result<Vec<(String, String)>, PictureError> = own.chain(of_claims).collect();
+        Ok(all?.into_iter().map(|(name, svg)| (format!("{name}.svg"), svg)).collect())
     }
 
     /// The smallest margins of the claims that were held against instances.
-    fn margins(&self) -> Option<Picture> {
-        let mut points = Vec::new();
-        for (i, entry) in self.entries.iter().enumerate() {
-            if let Some(margin) = entry.finding.margin {
-                points.push((i as f64 + 1.0, margin.clamp(-1.0, 1.0)));
-            }
-        }
-        let last = self.entries.len() as f64 + 0.5;
-        let zero =
-            Series { label: String::new(), points: vec![(0.5, 0.0), (last, 0.0)], style: Style::Dashed };
-        let margins = Series { label: String::new(), points, style: Style::Points };
-        (!margins.points.is_empty()).then(|| Picture {
+    fn margins(&self) -> Option<DotPlot> {
+        let margin = |entry: &Entry| Some((entry.claim.id.into(), entry.finding.margin?.clamp(-1.0, 1.0)));
+        let rows: Vec<(String, f64)> = self.entries.iter().filter_map(margin).collect();
+        (!rows.is_empty()).then(|| DotPlot {
             name: "margins".into(),
             title: "The smallest margin of every claim".into(),
-            caption: "Slack over the larger side, over all instances, in the order of the table and cut to [-1, 1]: 0 for \
-                      identities that hold, negative where the statement fails."
+            caption: "Slack over the larger side, over all instances, cut to [-1, 1]: 0 for identities that hold, negative \
+                      where the statement fails. Claims without instances are left out."
                 .into(),
-            axes: ["number of the claim in the table".into(), "smallest margin".into()],
-            logarithmic: [false, false],
-            series: vec![zero, margins],
+            axis: "smallest margin (share of the larger side)".into(),
+            rows,
         })
+    }
+
+    /// Commands that give the same again, one for all claims with the same number of
+    /// instances.
+    fn commands(&self) -> Vec<String> {
+        let mut numbers: Vec<u64> = self.entries.iter().map(|entry| entry.drawn).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mutants = if self.entries.iter().all(|e| e.mutants.is_empty()) { " --no-mutants" } else { "" };
+        let command = |number: u64| {
+            let claims: Vec<&str> =
+                self.entries.iter().filter(|e| e.drawn == number).map(|e| e.claim.id).collect();
+            let claims =
+                if claims.len() == CLAIMS.len() { String::new() } else { format!(" {}", claims.join(" ")) };
+            format!("pemdp check{claims} --seed {} --instances {number}{mutants} --out DIR", self.seed)
+        };
+        numbers.into_iter().map(command).collect()
     }
 
     /// The page.
@@ -67,16 +78,18 @@ impl Report {
             section(&mut body, entry)?;
         }
         self.mutants(&mut body);
-        let drawn: Vec<String> =
-            self.entries.iter().map(|entry| format!("{} {}", entry.claim.id, entry.drawn)).collect();
+        let commands = self.commands();
         let _ = write!(
             body,
-            "<h2>Reproducing it</h2>\n<p>pemdp {}, seed {}. Random instances a claim: {}. The same seed and \
-             <code>--instances</code> give the same report, byte for byte. <code>--out</code> writes the certificates \
-             beside this page.</p>\n",
+            "<h2>Reproducing it</h2>\n<p>With pemdp {} {} the same again, byte for byte, certificates included:</p>\n\
+             <pre>{}</pre>\n",
             env!("CARGO_PKG_VERSION"),
-            self.seed,
-            escaped(&drawn.join(", ")),
+            if commands.len() == 1 {
+                "this gives"
+            } else {
+                "these, by the number of random instances that there was time for, give"
+            },
+            escaped(&commands.join("\n")),
         );
         Ok(page("pemdp: claims and verdicts", &body))
     }
@@ -234,5 +247,8 @@ mod tests {
             }
         }
         assert!(page.ends_with("</html>\n") && page.contains("<svg"));
+        let ids: Vec<&str> = CLAIMS[..2].iter().map(|claim| claim.id).collect();
+        let command = format!("pemdp check {} --seed 0 --instances 10 --no-mutants --out DIR", ids.join(" "));
+        assert!(page.contains(&command));
     }
 }
