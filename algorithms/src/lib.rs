@@ -13,6 +13,7 @@ mod finite_sample_retraining;
 mod frank_wolfe;
 mod improvement;
 mod mixed_delayed_retraining;
+mod names;
 mod parameters;
 mod pepg;
 pub mod planning;
@@ -30,6 +31,7 @@ mod trust_region_newton;
 pub use ascent::{Method, Terms};
 pub use frank_wolfe::GradientSource;
 pub use improvement::{Candidate, improved};
+pub use names::UnknownName;
 pub use parameters::Parameters;
 pub use retraining::Regulariser;
 pub use run::Run;
@@ -60,13 +62,8 @@ pub enum AlgorithmError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// No algorithm has this name.
-    #[error("no algorithm is called '{name}'; there are: {known}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
     /// The algorithm does not apply to this problem.
     #[error("{algorithm} does not apply: {why}")]
     NotApplicable {
@@ -369,7 +366,7 @@ algorithms! {
 pub fn algorithm(name: &str, settings: &impl Serialize) -> Result<Box<dyn Algorithm>, AlgorithmError> {
     let Some(entry) = ALGORITHMS.iter().find(|entry| entry.name == name) else {
         let known: Vec<&str> = ALGORITHMS.iter().map(|entry| entry.name).collect();
-        return Err(AlgorithmError::Unknown { name: name.to_owned(), known: known.join(", ") });
+        return Err(UnknownName::new("algorithm", name, &known).into());
     };
     let algorithm = (entry.build)(&SettingValues::of(settings)?)?;
     algorithm.check()?;

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::UnknownName;
+
 /// A setting as listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
@@ -32,6 +34,24 @@ impl SettingValues {
             Ok(other) => Err(SettingError::Form(format!("settings are {other}, expected values by name"))),
             Err(error) => Err(SettingError::Form(error.to_string())),
         }
+    }
+
+    /// From names and texts, a text being JSON where it can be read so.
+    pub fn of_texts<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let value =
+            |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        Self(settings.into_iter().map(|(name, text)| (name.to_owned(), value(text))).collect())
+    }
+
+    /// These with others in place of those of the same name.
+    #[must_use]
+    pub fn overridden_by(&self, others: &Self) -> Self {
+        Self(self.0.iter().chain(&others.0).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// Names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A value as listed: text as it is, all else as JSON.
@@ -61,7 +81,20 @@ pub enum SettingError {
         /// What would make sense.
         expected: &'static str,
     },
-    /// A name or a type that does not fit.
+    /// A value of another type.
+    #[error("{name} is {value}, expected {expected}")]
+    Type {
+        /// Which setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be of its type.
+        expected: String,
+    },
+    /// No setting has this name.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// No settings at all.
     #[error("{0}")]
     Form(String),
 }
@@ -163,8 +196,18 @@ pub trait Settings: Serialize + DeserializeOwned {
     /// The settings, with defaults for what is not given, not yet checked.
     ///
     /// # Errors
-    /// [`SettingError::Form`] for names that are unknown or values of another type.
+    /// [`SettingError::Unknown`] and [`SettingError::Type`] for the first that does not fit.
     fn read(given: &SettingValues) -> Result<Self, SettingError> {
+        for (name, value) in &given.0 {
+            let Some(setting) = Self::TABLE.iter().find(|setting| setting.name == name) else {
+                let known: Vec<&str> = Self::TABLE.iter().map(|setting| setting.name).collect();
+                return Err(UnknownName::new("setting", name, &known).into());
+            };
+            if let Err(error) = read_one::<Self>(name, value.clone()) {
+                let expected = expected::<Self>(name, value, &error);
+                return Err(SettingError::Type { name: setting.name, value: value.to_string(), expected });
+            }
+        }
         serde_json::from_value(Value::Object(given.0.clone())).map_err(|e| SettingError::Form(e.to_string()))
     }
 
@@ -182,6 +225,31 @@ pub trait Settings: Serialize + DeserializeOwned {
     fn values(&self) -> SettingValues {
         SettingValues::of(self).unwrap_or_default()
     }
+}
+
+/// Defaults with one value that is given.
+fn read_one<S: DeserializeOwned>(name: &str, value: Value) -> Result<S, String> {
+    let given = Map::from_iter([(name.to_owned(), value)]);
+    serde_json::from_value(Value::Object(given)).map_err(|error| error.to_string())
+}
+
+/// What was expected in place of a value, in the words of people.
+fn expected<S: DeserializeOwned>(name: &str, value: &Value, error: &str) -> String {
+    let tail =
+        |error: &str| error.rsplit_once("expected ").map_or_else(|| error.to_owned(), |(_, e)| e.to_owned());
+    let expected = match tail(error).as_str() {
+        "f64" => "a number".to_owned(),
+        "usize" | "u64" => "a whole number that is at least 0".to_owned(),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list in brackets".to_owned(),
+        // One of several names, which are told to whom gives another one.
+        "string or map" => tail(&read_one::<S>(name, "".into()).err().unwrap_or_default()),
+        other => other.to_owned(),
+    };
+    // Lists are of single values: what does not fit is one of these.
+    let is_entry = value.as_array().is_some_and(|entries| !entries.is_empty());
+    if is_entry { format!("a list, each entry {expected}") } else { expected }
 }
 
 /// Declares settings: a struct that is read and written with `serde`, its `Default`, and

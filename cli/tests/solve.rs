@@ -121,6 +121,41 @@ fn nonsense_is_refused_in_a_line() {
     assert!(refused(&["experiment", "convergence-rate", "--set", "gap=0"]).contains("gap is 0"));
 }
 
+#[test]
+fn a_setting_that_does_not_fit_is_named_with_its_value() {
+    let pepg =
+        |setting: &str| refused(&["solve", "--example", "loan", "--algorithm", "pepg", "--set", setting]);
+    for (setting, message) in [
+        ("step=abc", "pemdp: step is \"abc\", expected a number\n"),
+        ("step=null", "pemdp: step is null, expected a number\n"),
+        ("step=1e999", "pemdp: step is \"1e999\", expected a number\n"),
+        ("iterations=1.5", "pemdp: iterations is 1.5, expected a whole number that is at least 0\n"),
+        ("iterations=-1", "pemdp: iterations is -1, expected a whole number that is at least 0\n"),
+        ("method=3", "pemdp: method is 3, expected one of `plain`, `adam`, `backtracking`, `natural`\n"),
+        (
+            "method=newton",
+            "pemdp: method is \"newton\", expected one of `plain`, `adam`, `backtracking`, `natural`\n",
+        ),
+    ] {
+        assert_eq!(pepg(setting), message);
+    }
+    assert!(
+        pepg("stpe=1")
+            .starts_with("pemdp: no setting is called 'stpe', did you mean 'step'; there are: method,")
+    );
+    assert!(pepg("zeal=1").starts_with("pemdp: no setting is called 'zeal'; there are: method,"));
+    assert!(pepg("=1").starts_with("pemdp: no setting is called ''; there are: method,"));
+    let ablation = |setting: &str| refused(&["experiment", "ablation", "--set", setting]);
+    assert_eq!(ablation("eps=0.5"), "pemdp: eps is 0.5, expected a list in brackets\n");
+    assert_eq!(
+        ablation("eps=[0.5,\"x\"]"),
+        "pemdp: eps is [0.5,\"x\"], expected a list, each entry a number\n"
+    );
+    assert_eq!(ablation("eps=[2]"), "pemdp: eps is 2, expected a probability\n");
+    assert!(ablation("iteration=3").contains("did you mean 'iterations'"));
+    assert!(refused(&["solve", "--example", "loan", "--algorithm", "pepgg"]).contains("did you mean 'pepg'"));
+}
+
 /// Names and contents of the files of a directory, measured times apart.
 fn files(directory: &Path) -> Vec<(String, String)> {
     let entry = |entry: std::io::Result<fs::DirEntry>| {

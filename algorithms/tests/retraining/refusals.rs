@@ -19,7 +19,7 @@ fn settings_that_make_no_sense() {
         ("delayed-retraining", json!({"trajectories": 0}), "trajectories is 0"),
         ("repeated-retraining", json!({"shift": 1.5}), "shift is 1.5"),
         ("repeated-retraining", json!({"regulariser": "quadratic", "lambda": 0}), "lambda is 0"),
-        ("repeated-retraining", json!({"regulariser": "ridge"}), "unknown variant"),
+        ("repeated-retraining", json!({"regulariser": "ridge"}), "regulariser is \"ridge\", expected one of"),
         ("finite-sample-retraining", json!({"trajectories": 0}), "trajectories is 0, expected at least 1"),
         ("finite-sample-retraining", json!({"iterations": 0}), "iterations is 0"),
         ("repeated-gradient-ascent", json!({"step": -0.1}), "step is -0.1, expected a number above 0"),
