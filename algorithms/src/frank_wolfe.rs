@@ -133,7 +133,8 @@ impl Algorithm for FrankWolfe {
             };
             let vertex = best_vertex(self.floor, n_actions, &gradient);
             let towards: Vec<f64> = vertex.iter().zip(&pi).map(|(v, pi)| v - pi).collect();
-            let gap: f64 = gradient.iter().zip(&towards).map(|(g, d)| g * d).sum();
+            // Not negative but for rounding: the vertex is the best one.
+            let gap = gradient.iter().zip(&towards).map(|(g, d)| g * d).sum::<f64>().max(0.0);
             if self.estimator == GradientSource::Exact && gap <= self.tolerance {
                 return Ok(Stop::Converged { measure: "the Frank-Wolfe gap", size: gap });
             }

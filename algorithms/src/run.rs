@@ -340,7 +340,7 @@ fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize), guarantee: 
             warnings.push("the last policy never takes a state and action that the best policy known takes: coverage is infinite and gradient domination says nothing".to_owned());
         } else if factor >= 100.0 {
             warnings.push(format!(
-                "coverage is {coverage:.3e} at the last iterate: gradient domination bounds the loss by {factor:.3e} times the gradient norm, plus a bias that grows in the same way"
+                "coverage is {coverage:.3e} at the last iterate: gradient domination bounds the loss by about {factor:.3e} times the gradient norm, plus a bias that grows in the same way"
             ));
         }
     }
@@ -351,7 +351,7 @@ fn warnings(iterates: &[Iterate], stop: Stop, shape: (usize, usize), guarantee: 
                 iterates.iter().filter_map(|i| i.sensitivity.map(|s| s.smoothness)).fold(0.0, f64::max);
             if step * smoothness > 1.0 {
                 warnings.push(format!(
-                    "the gradient changed by {smoothness:.3e} per unit of the parameters, so 1/L is at most {:.3e}: ascent with step {step} need not be monotone",
+                    "the gradient changed by {smoothness:.3e} per unit of the parameters, so 1/L is estimated to be no larger than {:.3e}: ascent with step {step} need not be monotone",
                     1.0 / smoothness
                 ));
             }
