@@ -95,18 +95,20 @@ impl Report {
     }
 
     fn summary(&self, page: &mut String) {
-        page.push_str(
+        let mutants = if self.mutants { "<th class=\"n\">mutants refuted</th>" } else { "" };
+        let _ = writeln!(
+            page,
             "<h2>Verdicts</h2>\n<div class=\"wide\"><table>\n<tr><th></th><th>claim</th><th></th><th>verdict</th>\
-             <th>evidence</th><th class=\"n\">instances</th><th class=\"n\">smallest margin</th>\
-             <th class=\"n\">mutants refuted</th></tr>\n",
+             <th>evidence</th><th class=\"n\">instances</th><th class=\"n\">smallest margin</th>{mutants}</tr>",
         );
         for (i, entry) in self.entries.iter().enumerate() {
             let (claim, finding) = (entry.claim, &entry.finding);
             let caught = entry.mutants.iter().filter(|m| m.caught.is_some()).count();
+            let mutants = format!("<td class=\"n\">{caught}/{}</td>", entry.mutants.len());
             let _ = writeln!(
                 page,
                 "<tr><td class=\"n\">{}</td><td><a href=\"#{id}\">{id}</a></td><td>{}</td><td>{}{}</td><td>{}</td>\
-                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{caught}/{}</td></tr>",
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td>{}</tr>",
                 i + 1,
                 escaped(claim.title),
                 badge(finding),
@@ -118,7 +120,7 @@ impl Report {
                 if finding.instances > 0 { finding.evidence.word() } else { "" },
                 finding.instances,
                 finding.margin.map_or(String::new(), short),
-                entry.mutants.len(),
+                if self.mutants { &mutants } else { "" },
                 id = claim.id,
             );
         }

@@ -73,6 +73,8 @@ pub struct Report {
     pub entries: Vec<Entry>,
     /// Whether it was ended before all claims had run.
     pub interrupted: bool,
+    /// Whether the mutants were run too.
+    pub mutants: bool,
 }
 
 impl Report {
@@ -86,12 +88,17 @@ impl Report {
     /// # Errors
     /// None for a report of the suite.
     pub fn to_json(&self) -> Result<Value, serde_json::Error> {
+        // Nothing is said of mutants that were not run.
+        let row = |entry| {
+            let row = Row::from(entry);
+            Row { mutants: row.mutants.filter(|_| self.mutants), ..row }
+        };
         serde_json::to_value(Document {
             format: REPORT_FORMAT,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.seed,
             interrupted: self.interrupted,
-            claims: self.entries.iter().map(Row::from).collect(),
+            claims: self.entries.iter().map(row).collect(),
         })
     }
 }
@@ -127,7 +134,8 @@ struct Row<'a> {
     repair: Option<&'a str>,
     theory: &'a str,
     note: String,
-    mutants: Vec<MutantRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutants: Option<Vec<MutantRow<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -171,7 +179,7 @@ impl<'a> From<&'a Entry> for Row<'a> {
             repair: claim.repair,
             theory: claim.theory,
             note: finding.notes.join(" "),
-            mutants: entry.mutants.iter().map(mutant).collect(),
+            mutants: Some(entry.mutants.iter().map(mutant).collect()),
         }
     }
 }
@@ -209,7 +217,7 @@ pub fn run(
         entries.push(Entry { claim, drawn, finding, mutants });
     }
     let interrupted = entries.len() < claims.len();
-    Report { seed: settings.seed, entries, interrupted }
+    Report { seed: settings.seed, entries, interrupted, mutants: settings.mutants }
 }
 
 /// Checks a claim with doubled numbers of instances while the next round should
