@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use anyhow::Context;
-use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use pemdp::environments::{EnvironmentSpec, Structure};
 use pemdp::oracle::{Answer, Covers, ExactAnswer, KinkReport};
 use pemdp::problem::Problem;
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
+pub use crate::table::table;
+use crate::table::{keyed_table, wrapped};
 
 /// Tables by state stop after so many states.
 const STATES_SHOWN: usize = 20;
@@ -21,12 +22,6 @@ const KINKS_SHOWN: usize = 3;
 const DIGITS: usize = 6;
 /// The gridworld is 8 x 8.
 const SIDE: usize = 8;
-
-/// Columns apart, a line under the header, nothing else.
-const STYLE: TableStyle = TableStyle::new()
-    .header_lines(ContentLineStyle::none())
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .content_lines(ContentLineStyle::none());
 
 /// A number of an answer: how it is shown, and a double near it.
 #[derive(Debug, Clone)]
@@ -137,7 +132,7 @@ pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String>
     if is_gridworld {
         sections.push(value_grid(answer));
         sections.push(action_grid(&policy, problem.n_actions()));
-        sections.push("Occupancies, action values and the gradient by entry: --json\n".to_owned());
+        sections.push(note("Occupancies, action values and the gradient by entry: --json"));
     } else {
         sections.push(by_state(answer));
         sections.push(by_state_and_action(problem, answer, &probabilities));
@@ -157,21 +152,6 @@ fn probabilities(problem: &Problem, answer: &Shown, policy: &[f64]) -> anyhow::R
     let all = (0..policy.len()).map(|i| (i / n_actions, i % n_actions));
     let (_, policy) = problem.rational_model()?;
     Ok(all.map(|(s, a)| Number::from(&policy.probability(s, a).to_string())).collect())
-}
-
-/// A table with these columns, all aligned to the right but the first `left`.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>, left: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE);
-    if !header.is_empty() {
-        table.set_header(header);
-    }
-    table.add_rows(rows);
-    for (i, column) in table.column_iter_mut().enumerate() {
-        let alignment = if i < left { CellAlignment::Left } else { CellAlignment::Right };
-        column.set_cell_alignment(alignment);
-    }
-    table.trim_fmt() + "\n"
 }
 
 fn summary(problem: &Problem, answer: &Shown) -> String {
@@ -310,18 +290,19 @@ fn centred(entries: &[f64], width: usize) -> Vec<f64> {
 
 fn printed_theorem(problem: &Problem, answer: &Shown) -> String {
     let title = heading("Printed Theorem 2 [PePG] against the gradient");
-    let note = "Its transition term has expectation 0: what it gives is policy + reward + entropy.\n";
+    let meaning = note("Its transition term has expectation 0: what it gives is policy + reward + entropy.");
     let (Some(truth), Some(printed)) = (doubles(&answer.gradient), printed_gradient(answer)) else {
-        return format!("{title}\n{note}An entry of the gradient is infinite: no comparison.\n");
+        return format!("{title}\n{meaning}An entry of the gradient is infinite: no comparison.\n");
     };
     let is_unconstrained = problem.policy().is_unconstrained();
     let form = |entries: &[f64]| {
         if is_unconstrained { centred(entries, problem.n_actions()) } else { entries.to_vec() }
     };
     let (truth, printed, transition) = (form(&truth), form(&printed), form(&all_doubles(&answer.transition)));
-    let mut text = format!("{title}\n{note}");
+    let mut text = format!("{title}\n{meaning}");
     if is_unconstrained {
-        text.push_str("Compared after subtracting each state's mean: the parameters are probabilities.\n");
+        let how = "Compared after subtracting each state's mean: the parameters are probabilities.";
+        text.push_str(&note(how));
     }
     text.push_str(&table(&[], gap(&truth, &printed, &transition), 1));
     text
@@ -348,16 +329,25 @@ fn gap(truth: &[f64], printed: &[f64], transition: &[f64]) -> Vec<Vec<String>> {
     rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect()
 }
 
+/// A sentence on lines of its own.
+fn note(text: &str) -> String {
+    wrapped(text, 0) + "\n"
+}
+
 fn value_grid(answer: &Shown) -> String {
-    let rows = answer.state_values.chunks(SIDE);
-    let rows = rows.map(|row| row.iter().map(|v| format!("{:.4}", v.double)).collect()).collect();
-    format!("{}\n{}", heading("State values, row 0 on top"), table(&[], rows, 0))
+    let columns: Vec<String> = (0..SIDE).map(|column| column.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(columns.iter().map(String::as_str)).collect();
+    let row = |(number, row): (usize, &[Number])| {
+        std::iter::once(number.to_string()).chain(row.iter().map(|v| format!("{:.4}", v.double))).collect()
+    };
+    let rows = answer.state_values.chunks(SIDE).enumerate().map(row).collect();
+    format!("{}\n{}", heading("State values by row and column"), table(&header, rows, 0))
 }
 
 fn action_grid(policy: &[f64], n_actions: usize) -> String {
     let cells: Vec<String> = policy.chunks(n_actions).map(most_probable_moves).collect();
     let rows = cells.chunks(SIDE).map(<[String]>::to_vec).collect();
-    format!("{}\n{}", heading("Most probable actions (· all alike)"), table(&[], rows, 0))
+    format!("{}\n{}", heading("Most probable actions (· all alike)"), keyed_table(&[], rows, 0, 0))
 }
 
 fn most_probable_moves(policy: &[f64]) -> String {
@@ -417,7 +407,7 @@ fn by_state_and_action(problem: &Problem, answer: &Shown, probabilities: &[Numbe
     };
     let shown = (n_states.min(STATES_SHOWN) * n_actions).min(ROWS_SHOWN);
     let header = ["s", "a", "π(a|s)", "Q[s,a]", "d[s,a]", "gradient"];
-    let table = table(&header[..5 + usize::from(has_entries)], (0..shown).map(row).collect(), 0);
+    let table = keyed_table(&header[..5 + usize::from(has_entries)], (0..shown).map(row).collect(), 0, 2);
     let rest = rest(shown, n_states * n_actions, "rows");
     format!("{}\n{table}{rest}", heading("By state and action"))
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::bail;
 use pemdp::oracle::examples::{EXAMPLES, Example, example};
+use pemdp_algorithms::UnknownName;
 use serde::Serialize;
 
 use crate::arguments::ExampleArguments;
 use crate::input::Input;
 use crate::output::{Status, print};
+use crate::table::wrapped;
 
 /// Prints a ready problem, or the list of them.
 ///
@@ -29,8 +31,8 @@ pub fn run(arguments: &ExampleArguments) -> anyhow::Result<Status> {
 /// # Errors
 /// Names what there is.
 pub fn named(name: &str) -> anyhow::Result<&'static Example> {
-    let names = || EXAMPLES.iter().map(|example| example.name).collect::<Vec<_>>().join(", ");
-    example(name).with_context(|| anyhow!("no example is called '{name}'; there are: {}", names()))
+    let names = || EXAMPLES.iter().map(|example| example.name).collect::<Vec<_>>();
+    Ok(example(name).ok_or_else(|| UnknownName::new("example", name, &names()))?)
 }
 
 /// A problem that a command is given: the ready one of a name, or a file. Its name
@@ -51,7 +53,8 @@ pub fn source(example: Option<&str>, file: Option<&Path>) -> anyhow::Result<(Str
 
 fn listed() -> String {
     let width = EXAMPLES.iter().map(|example| example.name.len()).max().unwrap_or(0);
-    EXAMPLES.iter().map(|example| format!("{:width$}  {}\n", example.name, example.about)).collect()
+    let line = |example: &Example| format!("{:width$}  {}", example.name, example.about);
+    EXAMPLES.iter().map(|example| wrapped(&line(example), width + 2) + "\n").collect()
 }
 
 fn listed_as_json() -> anyhow::Result<String> {

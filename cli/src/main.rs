@@ -19,6 +19,7 @@ mod optimum;
 mod output;
 mod progress;
 mod solve;
+mod table;
 mod verdict_table;
 mod verify;
 mod write;

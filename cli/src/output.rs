@@ -132,6 +132,24 @@ pub fn wants_table(style: Style) -> bool {
     style.table || (!style.json && io::stdout().is_terminal())
 }
 
+/// The width of a table where nobody says and there is no terminal.
+const WIDTH: usize = 100;
+/// No table is narrower than this.
+const LEAST_WIDTH: usize = 20;
+
+/// How wide a table may be: as the variable `COLUMNS` says, or as the terminal is.
+pub fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse::<usize>().ok());
+    let terminal = || {
+        let is_terminal = io::stdout().is_terminal();
+        is_terminal
+            .then(|| console::Term::stdout().size_checked())
+            .flatten()
+            .map(|(_, columns)| columns.into())
+    };
+    told.filter(|columns| *columns > 0).or_else(terminal).unwrap_or(WIDTH).max(LEAST_WIDTH)
+}
+
 /// A heading: bold on a terminal, plain elsewhere.
 pub fn heading(text: &str) -> String {
     let styled =
