@@ -44,11 +44,11 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     let progress = progress::count(claims.len() as u64, "claims");
     let interrupts = Interrupts::gather();
     let began = |i: usize| {
-        progress.set_position(i as u64);
-        progress.set_message(claims[i].id);
+        progress.reach(i as u64);
+        progress.say(&format!("at {}", claims[i].id));
     };
     let report = run_suite(&claims, &settings, began, interrupts.flag());
-    progress.finish_and_clear();
+    progress.end();
     let text =
         if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report, settings.mutants) };
     print(&text)?;

@@ -32,8 +32,8 @@ pub fn run(arguments: &ExperimentArguments) -> anyhow::Result<Status> {
     }
     let bar = progress::bar(plan.jobs.len() as u64, "runs");
     let interrupts = Interrupts::gather();
-    let result = run_plan(&plan, &|| bar.inc(1), interrupts.flag());
-    bar.finish_and_clear();
+    let result = run_plan(&plan, &|| bar.step(), interrupts.flag());
+    bar.end();
     let (done, interrupted) = result?;
     let record = Record::new(experiment, &plan, arguments.seed, done, interrupted)?;
     if wants_table(arguments.style) {

@@ -87,8 +87,8 @@ fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyho
         });
         text.push('\n');
         print(&text)?;
-        progress.inc(1);
+        progress.step();
     }
-    progress.finish_and_clear();
+    progress.end();
     Ok(failed)
 }

@@ -46,7 +46,7 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
     let bar = progress::spinner();
     let interrupts = Interrupts::gather();
     let mut show = |progress: Progress| {
-        bar.set_message(format!(
+        bar.say(&format!(
             "value {}, at most {}, {} cells, {} open",
             significant(progress.value, 9),
             significant(progress.upper_bound, 9),
@@ -55,7 +55,7 @@ pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
         ));
     };
     let found = performative_optimum_with(&problem, &settings, &improve, interrupts.flag(), &mut show);
-    bar.finish_and_clear();
+    bar.end();
     let optimum = found.with_context(|| name.clone())?;
     // After printing: what was found is not lost with a certificate that is not.
     if wants_table(arguments.style) {

@@ -50,11 +50,11 @@ fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> an
     let bar = progress::bar(steps, "iterations");
     let interrupts = Interrupts::gather();
     let trajectory = solve(algorithm, task, seed, &mut |iterate: &Iterate| {
-        bar.set_position(iterate.iteration as u64);
-        bar.set_message(format!("value {}", significant(iterate.value, 6)));
+        bar.reach(iterate.iteration as u64);
+        bar.say(&format!("value {}", significant(iterate.value, 6)));
         interrupts.flag().flow()
     });
-    bar.finish_and_clear();
+    bar.end();
     Ok(trajectory?)
 }
 
