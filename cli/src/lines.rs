@@ -42,9 +42,12 @@ pub fn run(input: &Input, reading: Reading, jobs: Option<u16>) -> anyhow::Result
     // Not joined: it may wait for standard input after our reader went away.
     std::thread::spawn(move || hand_out(lines, &pool, reading, &sender));
     let failed = write_in_order(&input.name(), &receiver)?;
-    let Some((first, count)) = failed else { return Ok(Status::Fine) };
-    let what = if count == 1 { "line has" } else { "lines have" };
-    complain(&format!("{}: {count} {what} no answer, the first is line {first}", input.name()));
+    let Some(Failed { first, count }) = failed else { return Ok(Status::Fine) };
+    let others = match count {
+        1 => String::new(),
+        _ => format!(" ({count} lines have no answer, this is the first)"),
+    };
+    complain(&format!("{}: {first}{others}", input.name()));
     Ok(Status::Invalid)
 }
 
@@ -67,23 +70,40 @@ fn hand_out(lines: Lines, pool: &ThreadPool, reading: Reading, writer: &SyncSend
 
 fn outcome_of(line: &Line, reading: Reading) -> Outcome {
     let bytes = line.bytes.as_deref().ok_or("longer than 1 GiB")?;
-    let problem = Problem::from_bytes(bytes, reading).map_err(|error| error.to_string())?;
+    let problem = Problem::from_bytes(bytes, reading).map_err(|error| on_one_line(&error.to_string()))?;
     let answer = answer(&problem, reading).map_err(|error| error.to_string())?;
     serde_json::to_string(&answer).map_err(|error| error.to_string())
 }
 
-/// The number of the first line without an answer, and how many there are.
-type Failed = Option<(usize, usize)>;
+/// The error of a line without the number of a line in it, which is always 1.
+fn on_one_line(error: &str) -> String {
+    match error.rsplit_once(" at line 1 column ") {
+        Some((what, column)) if column.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{what}, column {column}")
+        }
+        _ => error.to_owned(),
+    }
+}
 
-fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyhow::Result<Failed> {
-    let mut failed: Failed = None;
+/// Lines without an answer.
+struct Failed {
+    /// What is wrong with the first one.
+    first: String,
+    /// How many there are.
+    count: usize,
+}
+
+fn write_in_order(name: &str, receiver: &Receiver<io::Result<Pending>>) -> anyhow::Result<Option<Failed>> {
+    let mut failed: Option<Failed> = None;
     let progress = progress::lines();
     for pending in receiver {
         let Pending { number, outcome } = pending.with_context(|| name.to_owned())?;
         let outcome = outcome.recv().unwrap_or_else(|_| Err("internal error".to_owned()));
         let mut text = outcome.unwrap_or_else(|error| {
-            failed = Some(failed.map_or((number, 1), |(first, count)| (first, count + 1)));
-            json!({ "error": format!("line {number}: {error}") }).to_string()
+            let error = format!("line {number}: {error}");
+            let text = json!({ "error": error }).to_string();
+            failed.get_or_insert(Failed { first: error, count: 0 }).count += 1;
+            text
         });
         text.push('\n');
         print(&text)?;

@@ -329,11 +329,25 @@ fn a_bad_line_gives_an_error_in_its_place() {
         let error = |i: usize| lines[i]["error"].as_str().unwrap().to_owned();
         assert_eq!(lines[0]["value"], 2.0);
         assert!(error(1).starts_with("line 4: environment.transitions[0][0]"), "{}", error(1));
-        assert!(error(2).starts_with("line 5: "), "{}", error(2));
+        assert_eq!(error(2), "line 5: is not JSON: key must be a string, column 3");
         assert!(error(3).starts_with("line 6: ") && error(3).contains("UTF-8"), "{}", error(3));
         assert_eq!(lines[4]["value"], 2.0);
-        assert_eq!(err(&output), "pemdp: standard input: 3 lines have no answer, the first is line 4\n");
+        let told = err(&output);
+        assert!(told.starts_with(&format!("pemdp: standard input: {}", error(1))), "{told}");
+        assert!(told.ends_with(" (3 lines have no answer, this is the first)\n"), "{told}");
     }
+}
+
+#[test]
+fn the_error_of_a_line_has_one_line_number() {
+    let files = Files::new();
+    let file = files.write("batch.jsonl", format!("{0}\n{0}\n{{\"a\":1,}}\n", telling(0.5)));
+    let output = run(&["eval", &file]);
+    assert_eq!(status(&output), 2);
+    let error = "line 3: is not JSON: key must be a string, column 8";
+    assert_eq!(err(&output), format!("pemdp: {file}: {error}\n"));
+    let last: Value = serde_json::from_str(out(&output).lines().last().unwrap()).unwrap();
+    assert_eq!(last["error"], error);
 }
 
 #[test]
