@@ -143,9 +143,9 @@ pub struct CheckArguments {
     /// Write the report (report.html, report.json, pictures, certificates) into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub style: Style,
 }
 
 /// Arguments of `pemdp solve`.

@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use pemdp_algorithms::UnknownName;
 use proofs_check::claim::Claim;
 use proofs_check::claims::{CLAIMS, claim};
 use proofs_check::suite::{Entry, Report, Settings, Work, run as run_suite};
 use serde::Serialize;
 
-use crate::answer_table::table;
 use crate::arguments::CheckArguments;
 use crate::layout::laid_out;
 use crate::numbers::significant;
-use crate::output::{Interrupts, Status, heading, print};
+use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
+use crate::table::{table, wrapped};
 use crate::write::{writable, write_whole};
 
 /// Seconds that a run takes about, mutants apart.
@@ -27,7 +28,7 @@ const DEFAULT_BUDGET: f64 = 45.0;
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     let claims = chosen(&arguments.claims)?;
     if arguments.list {
-        print(&if arguments.json { listed_as_json(&claims)? } else { listed(&claims) })?;
+        print(&if arguments.style.json { listed_as_json(&claims)? } else { listed(&claims) })?;
         return Ok(Status::Fine);
     }
     if let Some(directory) = &arguments.out {
@@ -49,9 +50,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     };
     let report = run_suite(&claims, &settings, began, interrupts.flag());
     progress.end();
-    let text =
-        if arguments.json { laid_out(&report.to_json()?)? } else { summary(&report, settings.mutants) };
-    print(&text)?;
+    let as_table = wants_table(arguments.style);
+    print(&if as_table { summary(&report, settings.mutants) } else { laid_out(&report.to_json()?)? })?;
     // After printing: what was found is not lost with a file that cannot be written.
     if let Some(directory) = &arguments.out {
         write_report(directory, &report).with_context(|| directory.display().to_string())?;
@@ -71,7 +71,7 @@ fn chosen(ids: &[String]) -> anyhow::Result<Vec<&'static Claim>> {
     for id in ids {
         if claim(id).is_none() {
             let known: Vec<&str> = CLAIMS.iter().map(|claim| claim.id).collect();
-            bail!("no claim is called '{id}'; there are: {}", known.join(", "));
+            return Err(UnknownName::new("claim", id, &known).into());
         }
     }
     let is_chosen = |claim: &Claim| ids.iter().any(|id| claim.id.eq_ignore_ascii_case(id));
@@ -105,18 +105,17 @@ fn listed_as_json(claims: &[&Claim]) -> anyhow::Result<String> {
 fn summary(report: &Report, tried_mutants: bool) -> String {
     let rows = report.entries.iter().map(|entry| row(entry, tried_mutants)).collect();
     let columns = ["claim", "verdict", "about", "evidence", "instances", "margin", "mutants"];
-    let mut text = table(&columns, rows, 4);
+    let mut text = table(&columns[..columns.len() - usize::from(!tried_mutants)], rows, 4);
     let unexpected: Vec<&Entry> = report.entries.iter().filter(|entry| !entry.is_as_expected()).collect();
     for entry in &unexpected {
-        text.push_str(&heading(&complaint(entry)));
+        text.push_str(&heading(&wrapped(&complaint(entry), 2)));
         text.push('\n');
     }
     if report.interrupted {
         text.push_str("interrupted: the claims above had finished\n");
-    } else if unexpected.is_empty() && tried_mutants {
-        text.push_str("every claim has the expected verdict and every wrong version of it was refuted\n");
     } else if unexpected.is_empty() {
-        text.push_str("every claim has the expected verdict; wrong versions of the claims were left out\n");
+        let versions = if tried_mutants { " and every wrong version of it was refuted" } else { "" };
+        text.push_str(&wrapped(&format!("every claim has the expected verdict{versions}\n"), 0));
     }
     text
 }
@@ -124,15 +123,16 @@ fn summary(report: &Report, tried_mutants: bool) -> String {
 fn row(entry: &Entry, tried_mutants: bool) -> Vec<String> {
     let (claim, finding) = (entry.claim, &entry.finding);
     let caught = entry.mutants.iter().filter(|mutant| mutant.caught.is_some()).count();
-    vec![
+    let mut row = vec![
         claim.id.into(),
         finding.verdict.word().into(),
         claim.title.into(),
         if finding.instances > 0 { finding.evidence.word().into() } else { String::new() },
         finding.instances.to_string(),
         finding.margin.map_or(String::new(), |margin| significant(margin, 3)),
-        if tried_mutants { format!("{caught}/{}", entry.mutants.len()) } else { "left out".into() },
-    ]
+    ];
+    row.extend(tried_mutants.then(|| format!("{caught}/{}", entry.mutants.len())));
+    row
 }
 
 /// What is not as it should be about a claim.

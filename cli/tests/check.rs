@@ -77,6 +77,34 @@ fn a_report_has_what_the_format_says() {
     assert_eq!(claims[1]["certificate"], Value::Null);
 }
 
+#[test]
+fn output_is_json_on_a_pipe_and_a_table_where_asked_for() {
+    let arguments = ["AG1", "--instances", "2"];
+    let with = |more: &[&str]| check(&[&arguments, more].concat());
+    let plain = with(&[]);
+    assert_eq!(plain.stdout, with(&["--json"]).stdout);
+    let report: Value = serde_json::from_str(out(&plain)).unwrap();
+    assert!(report["claims"][0]["mutants"].is_array());
+    let table = with(&["--table"]);
+    assert!(out(&table).contains("mutants") && out(&table).contains("AG1"), "{}", out(&table));
+    assert_eq!(with(&["--table", "--json"]).status.code(), Some(2));
+    assert_eq!(check(&["--list"]).stdout, check(&["--list", "--table"]).stdout);
+}
+
+#[test]
+fn nothing_is_said_of_mutants_that_did_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().to_str().unwrap();
+    for style in ["--table", "--json"] {
+        let output = check(&["AG1", "L1", "--instances", "2", "--no-mutants", style, "--out", place]);
+        assert_eq!(output.status.code(), Some(0));
+        let text = out(&output).to_lowercase();
+        assert!(!text.contains("mutant") && !text.contains("wrong version"), "{text}");
+    }
+    let page = fs::read_to_string(directory.path().join("report.html")).unwrap().to_lowercase();
+    assert!(!page.contains("mutant"), "{page}");
+}
+
 /// Names and contents of the files of a directory.
 fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let entry = |entry: std::io::Result<fs::DirEntry>| {
