@@ -15,13 +15,13 @@ use pemdp_optimum::{
 };
 use serde_json::{Value, json};
 
-use crate::answer_table::table;
 use crate::arguments::OptimumArguments;
 use crate::example::source;
 use crate::layout::laid_out;
-use crate::numbers::significant;
+use crate::numbers::{bound_above, significant};
 use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
+use crate::table::{table, wrapped};
 use crate::write::write_whole;
 
 /// How long a search may take that has no budget.
@@ -144,10 +144,15 @@ fn shown(problem: &Problem, optimum: &PerformativeOptimum) -> String {
     let _ = writeln!(text, "{} at least {:?}{attained}", heading("value"), optimum.value);
     let _ = writeln!(text, "{} {:?}", heading("no policy of the domain exceeds"), optimum.upper_bound);
     let certified = if optimum.certified { "certified" } else { "not as small as asked" };
-    let _ =
-        writeln!(text, "gap {}, {certified}; stopped by {}", significant(optimum.gap, 3), word(optimum.stop));
-    let _ = writeln!(text, "domain: {}", optimum.domain);
-    let _ = writeln!(text, "method: {}, {} cells bounded\n", optimum.method, optimum.nodes);
+    let _ = writeln!(
+        text,
+        "gap {} or less, {certified}; stopped by {}",
+        bound_above(optimum.gap),
+        word(optimum.stop)
+    );
+    let _ = writeln!(text, "{}", wrapped(&format!("domain: {}", optimum.domain), 2));
+    let method = format!("method: {}, {} cells bounded", optimum.method, optimum.nodes);
+    let _ = writeln!(text, "{}\n", wrapped(&method, 2));
     let header: Vec<String> = (0..problem.n_actions()).map(|a| format!("pi({a}|s)")).collect();
     let header: Vec<&str> = std::iter::once("s").chain(header.iter().map(String::as_str)).collect();
     let row = |(s, row): (usize, &[f64])| {

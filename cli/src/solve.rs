@@ -9,13 +9,13 @@ use pemdp_algorithms::{
 };
 use serde_json::{Map, Value};
 
-use crate::answer_table::table;
 use crate::arguments::SolveArguments;
 use crate::example::source;
 use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
+use crate::table::{table, wrapped};
 
 /// A table shows about this many iterates.
 const ITERATES_SHOWN: usize = 20;
@@ -64,27 +64,29 @@ fn run_showing_progress(algorithm: &dyn Algorithm, task: &Task, seed: u64) -> an
 /// # Errors
 /// What has no `=`, and what is set twice.
 pub fn settings(given: &[String]) -> anyhow::Result<SettingValues> {
-    let mut settings = Map::new();
+    let mut settings: Vec<(&str, &str)> = Vec::new();
     for pair in given {
         let (name, value) =
             pair.split_once('=').with_context(|| anyhow!("--set {pair}: expected NAME=VALUE"))?;
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-        if settings.insert(name.to_owned(), value).is_some() {
+        if settings.iter().any(|(before, _)| *before == name) {
             bail!("--set {pair}: {name} is set twice");
         }
+        settings.push((name, value));
     }
-    Ok(SettingValues::of(&settings)?)
+    Ok(SettingValues::of_texts(settings))
 }
 
 fn listed() -> anyhow::Result<String> {
     let mut text = String::new();
     for entry in ALGORITHMS {
-        let _ = writeln!(text, "{}\n  {}; {}", heading(entry.name), entry.about, entry.source);
+        let about = wrapped(&format!("  {}; {}", entry.about, entry.source), 2);
+        let _ = writeln!(text, "{}\n{about}", heading(entry.name));
         let defaults = defaults(entry)?;
         let width = entry.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
         for setting in entry.settings {
             let default = defaults.listed(setting.name).unwrap_or_default();
-            let _ = writeln!(text, "    {:width$}  {} [default: {default}]", setting.name, setting.about);
+            let line = format!("    {:width$}  {} [default: {default}]", setting.name, setting.about);
+            let _ = writeln!(text, "{}", wrapped(&line, width + 6));
         }
     }
     Ok(text)
@@ -127,12 +129,14 @@ fn shown(trajectory: &Trajectory) -> String {
         "kinks",
     ];
     let mut text = table(&columns, rows, 0);
-    let _ = writeln!(text, "\n{}: {}", heading(trajectory.stop.word()), trajectory.stop.reason());
+    let word = trajectory.stop.word();
+    let end = wrapped(&format!("{word}: {}", trajectory.stop.reason()), 2);
+    let _ = writeln!(text, "\n{}{}", heading(word), end.strip_prefix(word).unwrap_or_default());
     if let Some(best) = trajectory.best() {
         let _ = writeln!(text, "largest value {} at iterate {}", significant(best.value, 9), best.iteration);
     }
     for warning in &trajectory.warnings {
-        let _ = writeln!(text, "warning: {warning}");
+        let _ = writeln!(text, "{}", wrapped(&format!("warning: {warning}"), 2));
     }
     text
 }
