@@ -2,6 +2,7 @@
 
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::problem::Numeral;
+pub use pemdp_experiments::bound_above;
 
 /// Longer fractions are shown as decimals.
 const LONGEST_FRACTION: usize = 40;
@@ -20,17 +21,6 @@ pub fn significant(x: f64, digits: usize) -> String {
         }
         _ => scientific,
     }
-}
-
-/// An error bound with two digits, rounded up: a bound stays one.
-pub fn bound_above(bound: f64) -> String {
-    if bound == 0.0 {
-        return "0".to_owned();
-    }
-    let nearest = format!("{bound:.1e}");
-    let shown = nearest.parse::<f64>().unwrap_or(f64::NAN);
-    let Some(exponent) = exponent(&nearest).filter(|_| shown < bound) else { return nearest };
-    format!("{:.1e}", shown + 10f64.powi(exponent - 1))
 }
 
 /// The exponent of a number in scientific notation.
@@ -88,7 +78,7 @@ pub fn angle(a: &[f64], b: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{angle, bound_above, double_near, fraction, norm, significant};
+    use super::{angle, double_near, fraction, norm, significant};
     use std::f64::consts::PI;
 
     #[test]
@@ -104,20 +94,6 @@ mod tests {
         ];
         for (x, expected) in cases {
             assert_eq!(significant(x, 6), expected);
-        }
-    }
-
-    #[test]
-    fn bounds_are_rounded_up() {
-        for (bound, expected) in
-            [(0.0, "0"), (1.04e-17, "1.1e-17"), (1.06e-17, "1.1e-17"), (9.94e-3, "1.0e-2"), (5e-9, "5.0e-9")]
-        {
-            assert_eq!(bound_above(bound), expected);
-        }
-        for i in 1..100_000 {
-            let bound = f64::from(i) * 1.7e-9;
-            let shown: f64 = bound_above(bound).parse().unwrap();
-            assert!(shown >= bound && shown <= 1.11 * bound, "{bound}");
         }
     }
 

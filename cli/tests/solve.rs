@@ -156,6 +156,26 @@ fn a_setting_that_does_not_fit_is_named_with_its_value() {
     assert!(refused(&["solve", "--example", "loan", "--algorithm", "pepgg"]).contains("did you mean 'pepg'"));
 }
 
+/// A bound is printed with its end, upwards, and a loss is not negative.
+#[test]
+fn bounds_of_a_convergence_are_bounds() {
+    let output = run(&["experiment", "convergence-rate", "--set", "iterations=300", "--json"]);
+    let record: Value = serde_json::from_str(out(&output)).unwrap();
+    let findings: String =
+        record["findings"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    assert!(!findings.contains("0.0e0") && !findings.contains("at -"), "{findings}");
+    for row in record["summary"].as_array().unwrap() {
+        let [least, most] = ["suboptimality", "suboptimality_bound"].map(|key| row[key].as_f64().unwrap());
+        assert!(0.0 <= least && least <= most, "{row}");
+        let end = format!("{} falls", row["algorithm"].as_str().unwrap());
+        let printed = findings
+            .split(&end)
+            .skip(1)
+            .filter_map(|part| part.split_once("ends at ")?.1.split(' ').next()?.parse::<f64>().ok());
+        assert!(printed.into_iter().any(|shown| shown >= most && shown <= 1.2 * most), "{row}: {findings}");
+    }
+}
+
 /// Names and contents of the files of a directory, measured times apart.
 fn files(directory: &Path) -> Vec<(String, String)> {
     let entry = |entry: std::io::Result<fs::DirEntry>| {

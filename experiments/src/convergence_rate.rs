@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::bounds::bound_above;
 use super::datum::{Datum, datum};
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
@@ -34,7 +35,7 @@ settings! {
     }
 }
 
-/// Columns of a measured iterate: bounds of `V* - J(theta_t)`.
+/// Columns of a measured iterate: a lower and an upper bound of `V* - J(theta_t)`.
 const COLUMNS: [&str; 6] =
     ["algorithm", "iteration", "value", "suboptimality", "suboptimality_bound", "bound_used"];
 
@@ -161,14 +162,13 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
             let iterate = &run.iterates[t];
             let policy = Policy::softmax(n_states, n_actions, iterate.parameters.clone().unwrap_or_default())
                 .map_err(AlgorithmError::from)?;
-            let value = enclosed_value(&problem, &policy);
-            let below = |bound: f64| Interval::point(bound) - value;
+            let [least, most] = suboptimality(&optimum, enclosed_value(&problem, &policy));
             rows.push(vec![
                 datum(name),
                 datum(t),
                 datum(iterate.value),
-                datum(below(optimum.value).lower()),
-                datum(below(optimum.upper_bound).upper()),
+                datum(least),
+                datum(most),
                 datum(used),
             ]);
         }
@@ -176,7 +176,14 @@ fn measure(instance: Instance, seed: u64, settings: Settings) -> Result<Vec<Vec<
     Ok(rows)
 }
 
-/// `min_t |grad J|^2` over its bound `2 L (V* - J(theta_0))/T` (T3m of
+/// A lower and an upper bound of `V* - J`, rounded outward: no policy is better than an
+/// optimal one, so that neither is negative.
+fn suboptimality(optimum: &PerformativeOptimum, value: Interval) -> [f64; 2] {
+    let below = |bound: f64| Interval::point(bound) - value;
+    [below(optimum.value).lower().max(0.0), below(optimum.upper_bound).upper().max(0.0)]
+}
+
+/// `min_t |grad J|^2`, in doubles, over its bound `2 L (V* - J(theta_0))/T` (T3m of
 /// `docs/theory/convergence.md`) with the certified value in place of `V*`, which
 /// is not above it: at most 1 if the theorem holds.
 fn bound_used(run: &Trajectory, optimum: &PerformativeOptimum, smoothness: f64) -> f64 {
@@ -251,10 +258,10 @@ impl Curve {
         vec![
             datum(&self.instance),
             datum(&self.algorithm),
-            datum(self.points.last().map(|point| point.0)),
+            datum(self.points.last().map(|point| point.0 as u64)),
             datum(low),
             datum(high),
-            datum(self.known().last().map(|point| point.0)),
+            datum(self.known().last().map(|point| point.0 as u64)),
             datum(self.exponent()),
             datum(self.bound_used),
         ]
@@ -272,6 +279,15 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let (above, below) =
         logs.iter().fold((0.0, 0.0), |(a, b), (u, v)| (a + (u - x) * (v - y), b + (u - x) * (u - x)));
     Some(above / below)
+}
+
+/// An upper bound of a suboptimality in words.
+fn at_most(bound: f64) -> String {
+    match bound {
+        0.0 => "the optimum".to_owned(),
+        _ if bound.is_finite() => format!("{} or less", bound_above(bound)),
+        _ => "a value that is not bounded".to_owned(),
+    }
 }
 
 fn present(done: &[Done]) -> Presentation {
@@ -295,12 +311,9 @@ fn present(done: &[Done]) -> Presentation {
             let until = curve.known().last().map_or(0.0, |point| point.0);
             let used = curve
                 .bound_used
-                .map_or_else(String::new, |used| format!(", {:.1e} of the bound of its gradients", used));
-            format!(
-                "{} falls like t^{exponent} up to t = {until} and ends at {:.1e} or less{used}",
-                curve.algorithm,
-                curve.last()[1]
-            )
+                .map_or_else(String::new, |used| format!(", about {used:.1e} of the bound of its gradients"));
+            let end = at_most(curve.last()[1]);
+            format!("{} falls like t^{exponent} up to t = {until} and ends at {end}{used}", curve.algorithm)
         };
         findings.push(format!("{instance}: {}.", here.iter().map(part).collect::<Vec<_>>().join("; ")));
         let series = here.iter().map(|curve| Series {
@@ -369,6 +382,26 @@ mod tests {
             let used = plain[0][5].number().unwrap();
             assert!(used > 0.0 && used <= 1.0, "{used}");
         }
+    }
+
+    #[test]
+    fn bounds_of_the_suboptimality_hold_at_the_optimum_and_are_not_negative() {
+        let problem = Instance::Loan.problem(0).unwrap();
+        let settings = OptimumSettings { gap: 1e-9, ..OptimumSettings::default() };
+        let optimum = performative_optimum(&problem, &settings).unwrap();
+        // The optimum approves with probability 1/4, and neighbours of it lose less than a rounding error.
+        for shift in [0.0, 1e-12, -1e-12, 1e-6] {
+            let policy = Policy::softmax(1, 2, vec![-(3f64.ln()) + shift, 0.0]).unwrap();
+            let [least, most] = suboptimality(&optimum, enclosed_value(&problem, &policy));
+            // V* - J = (p - 1/4)^2/(1 - gamma), p' = p (1 - p).
+            let truth = 2.0 * (3.0 / 16.0 * shift).powi(2);
+            assert!(
+                (0.0..=truth + SOLVED).contains(&least) && most >= truth * (1.0 - 1e-4),
+                "{least} {most}"
+            );
+        }
+        assert_eq!(at_most(1.04e-15), "1.1e-15 or less");
+        assert_eq!(at_most(f64::INFINITY), "a value that is not bounded");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ExperimentError;
+use pemdp::arithmetic::rounding::add_down;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::policy::Policy;
 use pemdp::problem::{Numeral, Problem, Reading};
@@ -203,7 +204,7 @@ impl ValueRange {
 
     /// The least that the range can be.
     pub(super) fn width(&self) -> f64 {
-        self.best[0] - self.worst[1]
+        add_down(self.best[0], -self.worst[1])
     }
 }
 

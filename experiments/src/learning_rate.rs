@@ -127,8 +127,8 @@ fn smoothness(groups: &[Group<'_>]) -> Option<String> {
     let largest = measured.filter(|s| s.step > SHORTEST_STEP).map(|s| s.smoothness).fold(0.0, f64::max);
     (largest > 0.0).then(|| {
         format!(
-            "Along the plain runs without entropy the gradient changed by at most {largest:.3} per unit of the parameters, \
-             jumps at kinks included: no L can be smaller, and 1/L is at most {:.4}. Because of the kinks none is proven for \
+            "Along the plain runs without entropy the gradient changed by up to {largest:.3} per unit of the parameters, \
+             jumps at kinks included: L is estimated to be no smaller, and 1/L to be no larger than {:.4}. Because of the kinks none is proven for \
              the gridworld; without a response 1/L = {:.4} is.",
             1.0 / largest,
             step_without_response()

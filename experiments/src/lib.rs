@@ -6,6 +6,7 @@
 
 mod ablation;
 mod benchmark;
+mod bounds;
 mod convergence_rate;
 mod curves;
 mod datum;
@@ -26,6 +27,7 @@ mod summary;
 #[path = "../../tests/common/tolerances.rs"]
 mod tolerances;
 
+pub use bounds::bound_above;
 pub use datum::Datum;
 pub use plan::{Done, Drawing, Interrupted, Job, Label, Outcome, Plan, Presentation, Table, Work, run};
 pub use record::Record;

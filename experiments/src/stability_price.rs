@@ -2,10 +2,12 @@
 
 use num_traits::Signed;
 
+use super::bounds::bound_above;
 use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
 use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
 use super::{Experiment, ExperimentError};
+use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval, Rational};
 use pemdp::oracle::OracleError;
 use pemdp::performative::PerformativeMdp;
@@ -176,7 +178,8 @@ fn level(strength: f64, done: &[Done]) -> Level {
     };
     let count = |of: &dyn Fn(&Vec<Datum>) -> bool| rows.iter().filter(|row| of(row)).count();
     let stable = |row: &Vec<Datum>| row.get(4).and_then(Datum::read::<u64>).unwrap_or(0);
-    let widths = rows.iter().filter_map(|row| Some(row.get(6)?.number()? - row.get(5)?.number()?));
+    let width = |row: &Vec<Datum>, i: usize| Some(add_up(row.get(i + 1)?.number()?, -row.get(i)?.number()?));
+    let widths = rows.iter().flat_map(|row| [5, 7].map(|i| width(row, i))).flatten();
     Level {
         strength,
         best: numbers(5),
@@ -219,8 +222,8 @@ impl Level {
         let percent = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{:.2} %", 100.0 * x));
         format!(
             "Strength {}: {} of {} problems have a deterministic stable policy ({} have several); the best one loses {} of the \
-             range in the mean, {} at the 90 % quantile, {} at most, and more than 0.1 % in {} problems. Retraining from \
-             uniform cycles in {}. Prices are certified to within {:.0e}.",
+             range in the mean, {} at the 90 % quantile, {} in the worst problem, and more than 0.1 % in {} problems. \
+             Retraining from uniform cycles in {}. These prices are lower bounds, certified to within {}.",
             self.strength,
             self.problems - self.without,
             self.problems,
@@ -230,7 +233,7 @@ impl Level {
             percent(quantile(&self.best, 1.0)),
             self.losing(),
             self.cycles,
-            self.width,
+            bound_above(self.width),
         )
     }
 }
