@@ -221,6 +221,9 @@ pub struct ExperimentArguments {
     /// Write NAME.csv, NAME.json, NAME.html and pictures into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Take smaller settings, with which every experiment ends within about a minute; --set overrides them
+    #[arg(long, requires = "name")]
+    pub quick: bool,
     /// Change a setting; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,

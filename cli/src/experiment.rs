@@ -6,13 +6,13 @@ use anyhow::Context;
 use pemdp_algorithms::SettingValues;
 use pemdp_experiments::{Datum, EXPERIMENTS, Interrupted, Record, Table, experiment, run as run_plan};
 
-use crate::answer_table::table;
 use crate::arguments::ExperimentArguments;
 use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print, wants_table};
-use crate::progress;
+use crate::progress::{self, Estimate};
 use crate::solve::settings;
+use crate::table::{keyed_table, wrapped};
 use crate::write::{writable, write_whole};
 
 /// Runs an experiment, prints its figures and writes its files.
@@ -26,13 +26,21 @@ pub fn run(arguments: &ExperimentArguments) -> anyhow::Result<Status> {
         return Ok(Status::Fine);
     };
     let experiment = experiment(name)?;
-    let plan = (experiment.plan)(&settings(&arguments.set)?, arguments.seed)?;
+    let quick = if arguments.quick { experiment.quick_settings() } else { SettingValues::default() };
+    let given = quick.overridden_by(&settings(&arguments.set)?);
+    let plan = (experiment.plan)(&given, arguments.seed)?;
     if let Some(directory) = &arguments.out {
         writable(directory).with_context(|| directory.display().to_string())?;
     }
     let bar = progress::bar(plan.jobs.len() as u64, "runs");
     let interrupts = Interrupts::gather();
-    let result = run_plan(&plan, &|| bar.step(), interrupts.flag());
+    let estimate = Estimate::of(plan.jobs.len(), rayon::current_num_threads());
+    let hint = if given == SettingValues::default() { "; --quick ends in about a minute" } else { "" };
+    let finished = |seconds: f64| {
+        bar.step();
+        estimate.note(seconds, hint, &bar);
+    };
+    let result = run_plan(&plan, &finished, interrupts.flag());
     bar.end();
     let (done, interrupted) = result?;
     let record = Record::new(experiment, &plan, arguments.seed, done, interrupted)?;
@@ -51,21 +59,24 @@ pub fn run(arguments: &ExperimentArguments) -> anyhow::Result<Status> {
 }
 
 fn shown(record: &Record, interrupted: Interrupted) -> String {
-    let Table { columns, rows } = &record.presentation().summary;
+    let summary = &record.presentation().summary;
+    let columns: Vec<String> = summary.columns.iter().map(|name| name.replace('_', " ")).collect();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let rows = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-    let mut text = table(&columns, rows, 0);
+    let cells = |row: &Vec<Datum>| row.iter().enumerate().map(|(i, datum)| cell(summary, i, datum)).collect();
+    let mut text = keyed_table(&columns, summary.rows.iter().map(cells).collect(), 0, summary.keys);
     for finding in &record.presentation().findings {
-        let _ = writeln!(text, "- {finding}");
+        let _ = writeln!(text, "{}", wrapped(&format!("- {finding}"), 2));
     }
     if interrupted == Interrupted::Yes {
         let _ = writeln!(text, "{}", heading("interrupted: these are the runs that had finished"));
     }
+    let _ = writeln!(text, "again: {}", record.command());
     text
 }
 
-fn cell(datum: &Datum) -> String {
+fn cell(table: &Table, column: usize, datum: &Datum) -> String {
     match datum.number() {
+        Some(x) if !datum.is_count() && table.has_counts(column) => format!("{x:.0}"),
         Some(x) if !datum.is_count() => significant(x, 5),
         _ if datum.is_nothing() => String::new(),
         _ => datum.to_string(),
@@ -75,17 +86,17 @@ fn cell(datum: &Datum) -> String {
 fn listed() -> anyhow::Result<String> {
     let mut text = String::new();
     for experiment in EXPERIMENTS {
-        let defaults = (experiment.plan)(&SettingValues::default(), 0)?.settings;
-        let _ = writeln!(text, "{}\n  {}", heading(experiment.name), experiment.about);
+        let defaults = experiment.all_settings(&SettingValues::default())?;
+        let quick = experiment.quick_settings();
+        let about = wrapped(&format!("  {}", experiment.about), 2);
+        let _ = writeln!(text, "{}\n{about}", heading(experiment.name));
         let width = experiment.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
         for setting in experiment.settings {
-            let _ = writeln!(
-                text,
-                "    {:width$}  {} [default: {}]",
-                setting.name,
-                setting.about,
-                defaults.listed(setting.name).unwrap_or_default()
-            );
+            let default = defaults.listed(setting.name).unwrap_or_default();
+            let quick =
+                quick.listed(setting.name).map_or_else(String::new, |value| format!("; quick: {value}"));
+            let line = format!("    {:width$}  {} [default: {default}{quick}]", setting.name, setting.about);
+            let _ = writeln!(text, "{}", wrapped(&line, width + 6));
         }
     }
     Ok(text)
@@ -97,7 +108,8 @@ fn listed_as_json() -> anyhow::Result<String> {
         listed.push(serde_json::json!({
             "name": experiment.name,
             "about": experiment.about,
-            "defaults": (experiment.plan)(&SettingValues::default(), 0)?.settings,
+            "defaults": experiment.all_settings(&SettingValues::default())?,
+            "quick": experiment.quick_settings(),
         }));
     }
     laid_out(&listed)

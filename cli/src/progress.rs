@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
@@ -52,6 +53,11 @@ impl Progress {
         self.0.set_message(format!(", {text}"));
     }
 
+    /// A line above it, which stays.
+    fn tell(&self, line: &str) {
+        self.0.println(line);
+    }
+
     /// Takes it off the screen.
     pub fn end(&self) {
         self.0.finish_and_clear();
@@ -87,14 +93,61 @@ fn style(template: &str) -> ProgressStyle {
     style.with_key("left", left).with_key("speed", speed).progress_chars("=> ")
 }
 
+/// Measures the first runs of many, and tells what they mean for all.
+pub struct Estimate {
+    began: Instant,
+    runs: usize,
+    at_a_time: usize,
+    /// How many were measured, their seconds, and whether it was told.
+    measured: Mutex<(usize, f64, bool)>,
+}
+
+impl Estimate {
+    /// Work that takes less from the beginning is not worth an estimate.
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Nothing measured yet of so many runs.
+    pub fn of(runs: usize, at_a_time: usize) -> Self {
+        Self { began: Instant::now(), runs, at_a_time, measured: Mutex::default() }
+    }
+
+    /// Notes a run, and tells once how long all take, where that is long.
+    pub fn note(&self, seconds: f64, hint: &str, progress: &Progress) {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured.0 += 1;
+        measured.1 += seconds;
+        let (count, total, is_told) = *measured;
+        let left = self.runs.saturating_sub(count);
+        if is_told || count < self.at_a_time.min(self.runs) || left == 0 {
+            return;
+        }
+        let (mean, at_a_time) = (total / count as f64, self.at_a_time.min(left));
+        let rest =
+            Duration::try_from_secs_f64(mean * left as f64 / at_a_time as f64).unwrap_or(Duration::MAX);
+        if self.began.elapsed() + rest >= Self::LONG {
+            measured.2 = true;
+            progress.tell(&told(rest, mean, [count, self.runs, at_a_time], hint));
+        }
+    }
+}
+
+fn told(rest: Duration, mean: f64, [count, runs, at_a_time]: [usize; 3], hint: &str) -> String {
+    let first = if count == 1 { "the first run".to_owned() } else { format!("the first {count} runs") };
+    format!(
+        "about {} left: {first} of {runs} took {mean:.1} s each, {at_a_time} at a time{hint}",
+        HumanDuration(rest)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
 
-    use super::style;
+    use super::{style, told};
 
     /// A terminal that keeps what is written to it.
     #[derive(Debug, Clone, Default)]
@@ -153,5 +206,11 @@ mod tests {
         });
         assert!(after.starts_with("1/4 runs, value 1, 0s so far, "), "{after}");
         assert!(after.contains(" left, ") && after.ends_with(" a second"), "{after}");
+    }
+
+    #[test]
+    fn an_estimate_says_what_it_rests_on() {
+        let line = told(Duration::from_secs(240), 2.05, [2, 240, 2], "");
+        assert_eq!(line, "about 4 minutes left: the first 2 runs of 240 took 2.0 s each, 2 at a time");
     }
 }

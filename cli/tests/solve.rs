@@ -153,7 +153,36 @@ fn a_setting_that_does_not_fit_is_named_with_its_value() {
     );
     assert_eq!(ablation("eps=[2]"), "pemdp: eps is 2, expected a probability\n");
     assert!(ablation("iteration=3").contains("did you mean 'iterations'"));
+    assert!(refused(&["experiment", "ablaton"]).contains("did you mean 'ablation'"));
     assert!(refused(&["solve", "--example", "loan", "--algorithm", "pepgg"]).contains("did you mean 'pepg'"));
+    assert!(refused(&["solve", "--example", "laon", "--algorithm", "pepg"]).contains("did you mean 'loan'"));
+}
+
+#[test]
+fn quick_settings_are_shown_and_give_way_to_those_that_are_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = ["--set", "seeds=1", "--set", "iterations=2", "--set", "rounds=2"];
+    let arguments = [
+        &["experiment", "gridworld", "--quick", "--table", "--out"],
+        &[directory.path().to_str().unwrap()][..],
+    ];
+    let output = run(&[&arguments.concat()[..], &small].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let command =
+        "pemdp experiment gridworld --quick --set iterations=2 --set rounds=2 --set seeds=1 --seed 0";
+    assert!(out(&output).contains(&format!("\nagain: {command}\n")), "{}", out(&output));
+    let page = fs::read_to_string(directory.path().join("gridworld.html")).unwrap();
+    assert!(page.contains(command), "{page}");
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("gridworld.json")).unwrap()).unwrap();
+    assert_eq!(record["command"], command);
+    assert_eq!(
+        (&record["settings"]["followers"], &record["settings"]["seeds"]),
+        (&serde_json::json!([2]), &1.into())
+    );
+    let listed = run(&["experiment"]);
+    assert!(out(&listed).contains("[default: 20; quick: 4]"), "{}", out(&listed));
+    assert_eq!(run(&["experiment", "--quick"]).status.code(), Some(2));
 }
 
 /// A bound is printed with its end, upwards, and a loss is not negative.

@@ -15,6 +15,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "ablation",
     about: "Ascent with and without the performative terms of the exact gradient, on the gridworld",
     settings: Settings::TABLE,
+    quick: &[("followers", "[2]")],
     plan,
 };
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::bounds::bound_above;
 use super::datum::{Datum, datum};
 use super::families::{FamilyKind, RandomProblem, enclosed_value};
-use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
+use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Work};
+use super::table::Table;
 use super::{Experiment, ExperimentError};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
@@ -23,6 +24,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "convergence-rate",
     about: "Suboptimality of PePG from the uniform policy against a certified optimum, by iteration",
     settings: Settings::TABLE,
+    quick: &[],
     plan,
 };
 
@@ -342,6 +344,7 @@ fn present(done: &[Done]) -> Presentation {
     }
     Presentation {
         summary: Table {
+            keys: 2,
             columns: columns.map(str::to_owned).to_vec(),
             rows: curves.iter().map(Curve::row).collect(),
         },

@@ -15,6 +15,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "entropy",
     about: "Ascent on the entropy-regularised value by entropy weight, judged by the plain value, on the gridworld",
     settings: Settings::TABLE,
+    quick: &[],
     plan,
 };
 

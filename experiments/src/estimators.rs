@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::benchmark::{Benchmark, GAMMA};
 use super::datum::{Datum, datum};
-use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
+use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Work};
+use super::table::Table;
 use super::{Experiment, ExperimentError};
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
 use pemdp::policy::Policy;
@@ -17,6 +18,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "estimators",
     about: "Error of sampled gradients against the exact one, by number of trajectories, estimator and policy, on the gridworld",
     settings: Settings::TABLE,
+    quick: &[("trajectories", "[10,30,100,300,1000,3000]"), ("repetitions", "10")],
     plan,
 };
 
@@ -275,5 +277,5 @@ fn table(all: &[Measured]) -> Table {
             datum(m.bias_noise),
         ]
     };
-    Table { columns: columns.map(str::to_owned).to_vec(), rows: all.iter().map(row).collect() }
+    Table { keys: 4, columns: columns.map(str::to_owned).to_vec(), rows: all.iter().map(row).collect() }
 }

@@ -16,6 +16,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "Repeated, delayed and mixed delayed retraining where the environment moves only the share w towards its response \
             at each deployment",
     settings: Settings::TABLE,
+    quick: &[("seeds", "5")],
     plan,
 };
 

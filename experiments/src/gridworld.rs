@@ -15,6 +15,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "gridworld",
     about: "All algorithms on the gridworld benchmark, each with the settings of its paper",
     settings: Settings::TABLE,
+    quick: &[("eps", "[0.5]"), ("followers", "[2]"), ("seeds", "4")],
     plan,
 };
 

@@ -20,6 +20,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "initialisation",
     about: "End values of exact ascent over random starts: how many local optima there are, and how bad",
     settings: Settings::TABLE,
+    quick: &[("starts", "8")],
     plan,
 };
 

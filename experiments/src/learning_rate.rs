@@ -15,6 +15,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "learning-rate",
     about: "Ascent with step sizes from (1-gamma)^2/|A| to far above, with and without entropy, on the gridworld",
     settings: Settings::TABLE,
+    quick: &[("entropy", "[0.0]")],
     plan,
 };
 

@@ -19,6 +19,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "Performative and vanilla policy gradient and retraining on the loan problem, against its optimal, stable and \
             naive approval rates",
     settings: Settings::TABLE,
+    quick: &[],
     plan,
 };
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, ValueRange, enclosed_value, quantile};
-use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
+use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Work};
+use super::table::Table;
 use super::{Experiment, ExperimentError};
 use pemdp::arithmetic::Interval;
 use pemdp::performative::PerformanceError;
@@ -20,6 +21,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "How often exact monotone ascent from the uniform policy ends at a local maximum strictly below the certified \
             optimum, by the strength of performativity",
     settings: Settings::TABLE,
+    quick: &[("problems", "60")],
     plan,
 };
 
@@ -284,6 +286,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
     };
     Presentation {
         summary: Table {
+            keys: 3,
             columns: columns.map(str::to_owned).to_vec(),
             rows: levels.iter().map(Level::row).collect(),
         },

@@ -1,12 +1,14 @@
 //! What an experiment does: jobs, and how their results are shown.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::ExperimentError;
 use super::datum::Datum;
+use super::table::Table;
 use pemdp::interrupt::Interrupt;
 use pemdp_algorithms::{Algorithm, AlgorithmError, SettingValues, Stop, Task, Trajectory, algorithm, solve};
 use pemdp_report::{Grid, Landscape, Picture, PictureError, figure};
@@ -96,15 +98,6 @@ impl Done {
     }
 }
 
-/// A table of values.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Table {
-    /// Names of the columns.
-    pub columns: Vec<String>,
-    /// Rows, each with a value for every column.
-    pub rows: Vec<Vec<Datum>>,
-}
-
 /// A drawing of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Drawing {
@@ -186,18 +179,22 @@ pub enum Interrupted {
     Yes,
 }
 
-/// Does the jobs of a plan on all cores; `finished` is called after each.
-/// With an `interrupt`, jobs that have not finished are left out.
+/// Does the jobs of a plan on all cores; `finished` is told after each how many seconds it
+/// took. With an `interrupt`, jobs that have not finished are left out.
+///
+/// They are begun in an order in which the first ones are spread over the plan, so that
+/// these tell how long the others take.
 ///
 /// # Errors
 /// The first error of a job, in the order of the plan.
 pub fn run(
     plan: &Plan,
-    finished: &(dyn Fn() + Sync),
+    finished: &(dyn Fn(f64) + Sync),
     interrupt: &Interrupt,
 ) -> Result<(Vec<Done>, Interrupted), ExperimentError> {
+    let has_failed = AtomicBool::new(false);
     let work = |job: &Job| -> Result<Option<Done>, ExperimentError> {
-        if interrupt.is_raised() {
+        if interrupt.is_raised() || has_failed.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let start = Instant::now();
@@ -211,10 +208,54 @@ pub fn run(
                 Outcome::Trajectory(Box::new(trajectory))
             }
         };
-        finished();
-        Ok(Some(Done { label: job.label.clone(), outcome, seconds: start.elapsed().as_secs_f64() }))
+        let seconds = start.elapsed().as_secs_f64();
+        finished(seconds);
+        Ok(Some(Done { label: job.label.clone(), outcome, seconds }))
     };
-    let done: Vec<Option<Done>> = plan.jobs.par_iter().map(work).collect::<Result<_, _>>()?;
+    let observed = |i: usize| {
+        let done = work(&plan.jobs[i]);
+        has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+        (i, done)
+    };
+    // Each thread takes the next job, where rayon would divide the list among them.
+    let next = AtomicUsize::new(0);
+    let order = spread(plan.jobs.len());
+    let found = Mutex::new(Vec::with_capacity(order.len()));
+    let take = || {
+        while let Some(&i) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let done = observed(i);
+            found.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..rayon::current_num_threads() {
+            scope.spawn(take);
+        }
+    });
+    let mut done = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(i, _)| *i);
+    let done = done.into_iter().map(|(_, done)| done).collect::<Result<Vec<_>, _>>()?;
     let interrupted = if done.iter().any(Option::is_none) { Interrupted::Yes } else { Interrupted::No };
     Ok((done.into_iter().flatten().collect(), interrupted))
+}
+
+/// The numbers below `n` in an order whose beginnings are spread evenly over them.
+fn spread(n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|i| i.reverse_bits());
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn the_first_jobs_are_spread_over_the_plan() {
+        assert_eq!(spread(8), [0, 4, 2, 6, 1, 5, 3, 7]);
+        let mut all = spread(13);
+        assert!(all[..4].iter().any(|i| *i >= 6));
+        all.sort_unstable();
+        assert_eq!(all, (0..13).collect::<Vec<_>>());
+    }
 }

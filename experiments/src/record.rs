@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::datum::Datum;
-use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation, Table};
+use super::plan::{Done, Drawing, Interrupted, Outcome, Plan, Presentation};
+use super::table::Table;
 use super::{Experiment, ExperimentError};
-use pemdp_algorithms::{Setting, SettingValues, Trajectory};
+use pemdp_algorithms::{SettingValues, Trajectory};
 use pemdp_report::{PictureError, escaped, page};
 
 /// Columns of a trajectory, after those of its label.
@@ -34,8 +35,8 @@ pub struct Record {
     name: &'static str,
     about: &'static str,
     seed: u64,
-    table: &'static [Setting],
     settings: SettingValues,
+    command: String,
     columns: Vec<&'static str>,
     done: Vec<Done>,
     interrupted: Interrupted,
@@ -64,8 +65,8 @@ impl Record {
             name: experiment.name,
             about: experiment.about,
             seed,
-            table: experiment.settings,
             settings: plan.settings.clone(),
+            command: experiment.command(&plan.settings, seed)?,
             columns: plan.columns.clone(),
             done,
             interrupted,
@@ -76,6 +77,11 @@ impl Record {
     /// What is shown of it.
     pub fn presentation(&self) -> &Presentation {
         &self.presentation
+    }
+
+    /// The command that gives the same numbers again.
+    pub fn command(&self) -> &str {
+        &self.command
     }
 
     /// The files: names and texts.
@@ -113,21 +119,6 @@ impl Record {
             self.settings,
             if self.interrupted == Interrupted::Yes { ", interrupted: some jobs are missing" } else { "" }
         )
-    }
-
-    /// The command that gives the same numbers again, with all its settings, for a shell.
-    fn command(&self) -> String {
-        let mut command = format!("pemdp experiment {} --seed {}", self.name, self.seed);
-        for setting in self.table {
-            let pair = format!("{}={}", setting.name, self.settings.listed(setting.name).unwrap_or_default());
-            let is_plain = pair.chars().all(|c| c.is_ascii_alphanumeric() || "=.-_".contains(c));
-            let _ = if is_plain {
-                write!(command, " --set {pair}")
-            } else {
-                write!(command, " --set '{}'", pair.replace('\'', "'\\''"))
-            };
-        }
-        command + " --out DIR"
     }
 
     /// Names of the columns of labels.
@@ -170,7 +161,7 @@ impl Record {
 
     /// The summary: `pemdp-experiment/1`.
     pub fn to_json(&self) -> impl Serialize + Display + use<> {
-        let Table { columns, rows } = &self.presentation.summary;
+        let Table { columns, rows, .. } = &self.presentation.summary;
         let summary: Vec<Map<String, Value>> = rows
             .iter()
             .map(|row| columns.iter().cloned().zip(row.iter().map(|datum| datum.0.clone())).collect())
@@ -204,6 +195,7 @@ impl Record {
             "format": "pemdp-experiment/1",
             "version": env!("CARGO_PKG_VERSION"),
             "experiment": self.name,
+            "command": self.command,
             "seed": self.seed,
             "settings": self.settings,
             "interrupted": self.interrupted == Interrupted::Yes,
@@ -243,10 +235,17 @@ impl Record {
         body.push_str(&html_table(&self.presentation.summary));
         let _ = write!(
             body,
-            "<h2>Reproducing it</h2>\n<p>With pemdp {} this gives {}:</p>\n<pre>{}</pre>\n",
+            "<h2>Reproducing it</h2>
+<p>With pemdp {} this gives {}:</p>
+<pre>{}</pre>
+<p>All settings:</p>
+\
+             <pre>{}</pre>
+",
             env!("CARGO_PKG_VERSION"),
             if self.interrupted == Interrupted::Yes { "all of it" } else { "the same numbers again" },
-            escaped(&self.command())
+            escaped(&self.command),
+            escaped(&self.provenance())
         );
         Ok(page(&format!("pemdp: experiment {}", self.name), &body))
     }
@@ -293,9 +292,9 @@ fn html_table(table: &Table) -> String {
     html.push_str("</tr>\n");
     for row in &table.rows {
         html.push_str("<tr>");
-        for value in row {
+        for (i, value) in row.iter().enumerate() {
             let class = if value.number().is_some() { " class=\"n\"" } else { "" };
-            let _ = write!(html, "<td{class}>{}</td>", escaped(&rounded(value)));
+            let _ = write!(html, "<td{class}>{}</td>", escaped(&rounded(value, table.has_counts(i))));
         }
         html.push_str("</tr>\n");
     }
@@ -304,11 +303,10 @@ fn html_table(table: &Table) -> String {
 }
 
 /// A value with the digits that a reader wants.
-fn rounded(value: &Datum) -> String {
+fn rounded(value: &Datum, is_count: bool) -> String {
     match value.number() {
         Some(x) if !value.is_count() => {
-            // Counts are means over runs, mostly whole.
-            if x.fract() == 0.0 && x.abs() < 1e9 {
+            if is_count {
                 format!("{x:.0}")
             } else if (1e-3..1e6).contains(&x.abs()) {
                 format!("{x:.5}")
@@ -333,21 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_the_command_with_all_settings() {
-        let experiment = crate::experiment("entropy").unwrap();
-        let given = SettingValues::of(&json!({"entropy": [0.5, 1.0], "iterations": 7})).unwrap();
-        let plan = (experiment.plan)(&given, 3).unwrap();
-        let record = Record::new(experiment, &plan, 3, Vec::new(), Interrupted::Yes).unwrap();
-        let command = "pemdp experiment entropy --seed 3 --set 'entropy=[0.5,1.0]' --set iterations=7 --set step=0.1 \
-                       --out DIR";
-        assert_eq!(record.command(), command);
-        assert!(record.html().unwrap().contains(command));
-    }
-
-    #[test]
     fn numbers_are_short_and_counts_whole() {
-        let shown =
-            [datum(-0.372_19), datum(3.0), datum(1e-9), Datum::NOTHING, datum("x")].map(|v| rounded(&v));
-        assert_eq!(shown, ["-0.37219", "3", "1.00e-9", "", "x"]);
+        let shown = [datum(-0.372_19), datum(3), datum(1e-9), Datum::NOTHING, datum("x")];
+        assert_eq!(shown.map(|v| rounded(&v, false)), ["-0.37219", "3", "1.00e-9", "", "x"]);
+        assert_eq!(rounded(&datum(93.6), true), "94");
     }
 }

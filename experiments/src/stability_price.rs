@@ -5,7 +5,8 @@ use num_traits::Signed;
 use super::bounds::bound_above;
 use super::datum::{Datum, datum};
 use super::families::{FamilyKind, GAMMA, RandomProblem, STRENGTH, quantile};
-use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Table, Work};
+use super::plan::{Done, Drawing, Job, Label, Outcome, Plan, Presentation, Work};
+use super::table::Table;
 use super::{Experiment, ExperimentError};
 use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval, Rational};
@@ -23,6 +24,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "What deterministic stable policies lose against the certified optimum, by the strength of performativity, over \
             random affine problems",
     settings: Settings::TABLE,
+    quick: &[("problems", "100")],
     plan,
 };
 
@@ -299,6 +301,7 @@ fn present(settings: &Settings, done: &[Done]) -> Presentation {
     };
     Presentation {
         summary: Table {
+            keys: 1,
             columns: columns.map(str::to_owned).to_vec(),
             rows: levels.iter().map(Level::row).collect(),
         },

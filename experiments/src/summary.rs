@@ -3,7 +3,8 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::datum::{Datum, datum};
-use super::plan::{Done, Table};
+use super::plan::Done;
+use super::table::Table;
 use pemdp_algorithms::Trajectory;
 
 /// Runs with the same columns, in the order of the plan.
@@ -81,6 +82,7 @@ pub(super) fn summary(groups: &[Group<'_>]) -> Table {
         "coverage",
         "kinks",
     ];
+    let keys = labels.len();
     let columns = labels.into_iter().chain(own.map(str::to_owned)).collect();
     let row = |group: &Group<'_>| {
         let last: Vec<f64> = group.runs.iter().map(|run| run.last_value()).collect();
@@ -104,16 +106,23 @@ pub(super) fn summary(groups: &[Group<'_>]) -> Table {
             datum(half_width),
             datum(best),
             datum(stops.join(", ")),
-            datum(of_last(&|last| last.iteration as f64)),
-            datum(of_last(&|last| last.cost.deployments as f64)),
-            datum(of_last(&|last| last.cost.samples as f64)),
+            count(of_last(&|last| last.iteration as f64)),
+            count(of_last(&|last| last.cost.deployments as f64)),
+            count(of_last(&|last| last.cost.samples as f64)),
             datum(of_last(&|last| last.gradient_norm)),
             datum(of_last(&|last| last.coverage.unwrap_or(f64::NAN))),
-            datum(group.mean(|run| run.iterates.iter().filter(|iterate| iterate.kinks > 0).count() as f64)),
+            count(group.mean(|run| run.iterates.iter().filter(|iterate| iterate.kinks > 0).count() as f64)),
         ];
         group.columns.iter().map(|(_, value)| value.clone()).chain(own).collect()
     };
-    Table { columns, rows: groups.iter().map(row).collect() }
+    Table { keys, columns, rows: groups.iter().map(row).collect() }
+}
+
+/// A mean of counts, which is one itself where it is whole.
+fn count(mean: f64) -> Datum {
+    // Whole doubles below this are u64.
+    const MOST: f64 = 9e15;
+    if (0.0..MOST).contains(&mean) && mean.fract() == 0.0 { datum(mean as u64) } else { datum(mean) }
 }
 
 /// How a run ended, a cycle with its period.
