@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tolerances::ILL_CONDITIONED;
 
+mod readme;
 mod verify;
 
 /// A run that should have ended by now.
