@@ -1,8 +1,9 @@
 """Rewrites or checks every generated file of this folder; run by `reference.py --regenerate` and `--check`.
 
-The problems are in problems.py, the mistakes in known_mistakes.py, the broken files in broken.py. Nothing is written
-that was not asserted on the way: the four gradient terms against the gradient, both against central differences of the
-reference's own values and against crosscheck.py, the stated closed forms, and the golden data.
+The problems are in problems.py, the mistakes in known_mistakes.py and more_mistakes.py, the problems that they are shown on in
+mistake_problems.py, the broken files in broken.py. Nothing is written that was not asserted on the way: the four gradient terms
+against the gradient, both against central differences of the reference's own values and against crosscheck.py, the stated closed
+forms, the golden data, and the wrong answers that were given.
 """
 import concurrent.futures
 import json
@@ -14,6 +15,8 @@ from fractions import Fraction
 import broken
 import crosscheck
 import known_mistakes
+import mistake_problems
+import more_mistakes
 import numpy_grids
 import optima
 import problems
@@ -205,51 +208,11 @@ def make_vector(v):
 
 # ----------------------------------------------------------------------------------------------------- mistakes
 
-def mistake_problems():
-    """The problems on which mistakes are shown: (mistake, suffix, problem, previous)."""
-    named = {v["name"]: v["problem"] for v in problems.VECTORS}
-    full, full_entropy, grid = named["family-softmax"], named["family-softmax-entropy"], named["gridworld-uniform"]
-    grid = grid | {"policy": problems.random_logits(5, 1)}
-    transient = {"format": "pemdp-problem/1"} | problems.problem(
-        "9/10", problems.weights([1, 2], [3, 1], [1, 1]),
-        problems.family([1, -1, 2], [[1, -2], [4, 0.5], [0, 0]], 0, None,
-                        base_weights=[[[1, 2, 1], [3, 1, 1]], [[1, 1, 1], [2, 5, 1]], [[0, 0, 1]] * 2]), ["3/4", "1/4", 0])
-    irreducible, t2a, t2b = named["family-irreducible-weights"], named["t2a"], named["t2b"]
-    affine, coin = named["affine-softmax"], named["coin-softmax-entropy"]
-    other = affine | {"policy": problems.softmax([-1.0, 0.5], [0.25, 0.0], [2.0, -1.0])}
-    full_other = full | {"policy": problems.softmax([-0.2, 0.4], [0.0, 0.3], [0.5, -1.1])}
-    grid_other = grid | {"policy": problems.random_logits(6, 1)}
-    plan = []
-    for mistake in ("no-transition-term", "advantage-weighted-transition-score", "transition-score-one-step-late"):
-        plan += [(mistake, "family", full, None), (mistake, "t2a", t2a, None), (mistake, "t2b", t2b, None)]
-    plan += [("no-transition-term", "gridworld", grid, None), ("no-transition-term", "affine", affine, None)]
-    plan += [("no-reward-term", "family", full, None), ("no-reward-term", "affine", affine, None), ("no-reward-term", "coin", coin, None)]
-    plan += [("no-performative-terms", "family", full, None), ("no-performative-terms", "gridworld", grid, None)]
-    plan += [("response-values-frozen", "gridworld", grid, None)]
-    for mistake in ("transition-term-undiscounted", "undiscounted-occupancy"):
-        plan += [(mistake, "irreducible", irreducible, None), (mistake, "transient", transient, None), (mistake, "loan", t2b, None),
-                 (mistake, "gridworld", grid, None)]
-    plan += [("transition-term-no-gamma", "family", full, None), ("transition-term-no-gamma", "irreducible", irreducible, None)]
-    plan += [("normalised-occupancy", "family", full, None), ("normalised-occupancy", "t2b", t2b, None)]
-    for mistake in ("entropy-in-reward-not-bootstrap", "entropy-in-bootstrap-not-reward", "entropy-sign"):
-        plan += [(mistake, "family", full_entropy, None), (mistake, "fixed", named["fixed-softmax-entropy"], None),
-                 (mistake, "gridworld", named["gridworld-random-entropy"], None)]
-    plan += [("reward-weighted-by-state", "family", full, None), ("reward-weighted-by-state", "affine", affine, None)]
-    plan += [("terminal-keeps-transitions", "gridworld", grid, None), ("terminal-keeps-rewards", "gridworld", grid, None)]
-    plan += [("stale-environment", "affine", affine, other), ("stale-environment", "family", full, full_other),
-             ("stale-environment", "uniform", irreducible, None), ("stale-environment", "gridworld", grid, grid_other)]
-    plan += [("descent", "family", full, None), ("descent", "gridworld", grid, None)]
-    plan += [("transposed-transitions", "fixed", {"format": "pemdp-problem/1"} | problems.problem(
-        0.5, problems.softmax(*problems.L3), problems.fixed(problems.T3, problems.R3), problems.RHO3), None),
-        ("transposed-transitions", "affine", affine | {"gamma": 0.5}, None)]
-    return plan
-
-
 TABLES = {}
 
 
 def table(problem, previous):
-    """The truth and every mistake on one problem."""
+    """The truth and every mistake of known_mistakes.py on one problem, with what they were computed from."""
     key = json.dumps([problem, previous])
     if key not in TABLES:
         before = Problem(json.dumps(previous)) if previous else None
@@ -258,32 +221,87 @@ def table(problem, previous):
         rows = {"truth": {"value": e.value, "gradient": [e.derivative(k, t) for k, t in enumerate(tangents)]}}
         for name, function in known_mistakes.MISTAKES.items():
             rows[name] = function(e, tangents, before)
-        TABLES[key] = {name: nearest(row) for name, row in rows.items()}
+        TABLES[key] = {name: nearest(row) for name, row in rows.items()}, (e, tangents, before)
     return TABLES[key]
 
 
-def same(x, y):
+def same(x, y, names=("value", "gradient")):
     """Whether two answers agree in every quantity that both have: within 1e-9 of the largest entry."""
-    for name in ("value", "gradient"):
-        p, q = ([z[name]] if name == "value" else z[name] for z in (x, y))
+    for name in names:
+        p, q = (numbers(z[name]) for z in (x, y))
         size = max(map(abs, p + q)) or 1
         if any(abs(a - b) > 1e-9 * size for a, b in zip(p, q)):
             return False
     return True
 
 
+def numbers(x):
+    return [z for y in x for z in numbers(y)] if isinstance(x, list) else [x]
+
+
+def distance(x, y):
+    """In units of the largest entry of y."""
+    return max(abs(a - b) for a, b in zip(numbers(x), numbers(y))) / max(map(abs, numbers(y)))
+
+
 def make_mistake(mistake, suffix, problem, previous):
-    rows = table(problem, previous)
+    rows, _ = table(problem, previous)
     wrong, truth = rows[mistake], rows["truth"]
     assert wrong is not None, (mistake, suffix)
-    distance = max(abs(a - b) for a, b in zip(wrong["gradient"], truth["gradient"])) / max(map(abs, truth["gradient"]))
-    assert distance > 1e-3, (mistake, suffix, distance)
+    off = distance(wrong["gradient"], truth["gradient"])
+    assert off > 1e-3, (mistake, suffix, off)
     also = [name for name, row in rows.items() if row is not None and name not in (mistake, "truth") and same(row, wrong)
             and not same(row, truth)]
     missing = [name for name, row in rows.items() if row is None]
-    comment = known_mistakes.READINGS[mistake] + f" On this problem the gradient is off by {distance:.2g} of its largest entry."
+    comment = known_mistakes.READINGS[mistake] + f" On this problem the gradient is off by {off:.2g} of its largest entry."
     return {"format": "pemdp-mistake/1", "mistake": mistake, "comment": comment, "coincides_with": also, "not_applicable": missing,
             "problem": problem, "previous": previous, "answer": wrong, "truth": truth}
+
+
+MORE_TABLES = {}
+# Wrong answers that implementations gave.
+GIVEN = {("response-applied-twice", "coin-one-step"): {"value": -0.20795305695795846,
+                                                       "gradient": [0.05542821832327726, -0.05542821832327726]},
+         ("entropy-stops-at-absorbing", "gridworld-uniform"): {"value": 6.304228658282671}}
+
+
+def more_table(problem, previous):
+    """All readings of all mistakes that have no number of sweeps: (mistake, answer), the answer None where it is not defined."""
+    key = json.dumps([problem, previous])
+    if key not in MORE_TABLES:
+        rows, given = table(problem, previous)
+        truth = nearest(more_mistakes.answer(given[0], rows["truth"]["gradient"]))
+        found = [(mistake, row and truth | row) for mistake, row in rows.items() if mistake != "truth"]
+        for mistake, readings in more_mistakes.MISTAKES.items():
+            if mistake not in more_mistakes.COUNTED:
+                found += [(mistake, nearest(function(*given))) for _, function in readings.values()]
+        MORE_TABLES[key] = truth, found
+    return MORE_TABLES[key]
+
+
+def make_more(mistake, suffix, reading, has, problem, previous, count):
+    truth, found = more_table(problem, previous)
+    (about, function), (_, given) = more_mistakes.MISTAKES[mistake][reading], table(problem, previous)
+    if count is None:
+        wrong = nearest(function(*given))
+    else:
+        number = more_mistakes.swept(given[0], reading == "in-place", count)[1]
+        wrong = nearest(function(*given, number))
+        about = about.format(n=number) + ("" if count == number else f" ({number}: a change below {count}.)")
+    assert wrong is not None, (mistake, suffix)
+    given_answer = GIVEN.get((mistake, suffix), {})
+    assert all(distance(wrong[name], x) < 1e-14 for name, x in given_answer.items()), (mistake, suffix)
+    off = {name: distance(wrong[name], truth[name]) for name in has if not same(wrong, truth, [name])}
+    assert max(off.values(), default=0) > 1e-3, (mistake, suffix, off)
+    also = [name for name, row in found if row and name != mistake and same(row, wrong, has) and not same(row, truth, has)]
+    defined = {name for name, row in found if row}
+    missing = [name for name, _ in found if name not in defined]
+    far = ", ".join(f"{name} by {x:.2g}" for name, x in off.items())
+    return {"format": "pemdp-mistake/1", "mistake": mistake,
+            "comment": f"{about} On this problem, in units of the largest entry, off are: {far}.",
+            "coincides_with": list(dict.fromkeys(also)), "not_applicable": list(dict.fromkeys(missing)),
+            "problem": problem, "previous": previous, "answer": {name: wrong[name] for name in has},
+            "truth": {name: truth[name] for name in has}}
 
 
 # ---------------------------------------------------------------------------------------------------------- run
@@ -293,14 +311,16 @@ def job(item):
     if kind == "vector":
         v = problems.VECTORS[number]
         return [(f"{v['name']}.json", dump(make_vector(v)) + "\n")]
-    return [(f"mistakes/{plan[0]}-{plan[1]}.json", dump(make_mistake(*plan)) + "\n") for plan in mistake_groups()[number]]
+    return [(f"mistakes/{plan[0]}-{plan[1]}.json", dump(make(*plan)) + "\n") for make, plan in mistake_groups()[number]]
 
 
 def mistake_groups():
-    """The plan by problem, so that each table of mistakes is made once."""
+    """The plans by problem, so that each table of mistakes is made once."""
     groups = {}
-    for plan in mistake_problems():
-        groups.setdefault(json.dumps(plan[2:]), []).append(plan)
+    for plan in mistake_problems.mistake_problems():
+        groups.setdefault(json.dumps(plan[2:]), []).append((make_mistake, plan))
+    for plan in mistake_problems.more_mistake_problems():
+        groups.setdefault(json.dumps(plan[4:6]), []).append((make_more, plan))
     return list(groups.values())
 
 
@@ -309,7 +329,7 @@ def files(report, only):
     jobs = [("vector", i) for i in range(len(problems.VECTORS))] + [("mistakes", i) for i in range(len(mistake_groups()))]
     if only:
         jobs = [x for x in jobs if x[0] == "vector" and problems.VECTORS[x[1]]["name"].startswith(only)
-                or x[0] == "mistakes" and any(p[0].startswith(only) for p in mistake_groups()[x[1]])]
+                or x[0] == "mistakes" and any(p[0].startswith(only) for _, p in mistake_groups()[x[1]])]
     slow = sorted(jobs, key=lambda x: x[0] == "vector" and not problems.VECTORS[x[1]]["name"].startswith(("gridworld", "family-l", "logits")))
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for i, result in enumerate(pool.map(job, slow)):

@@ -188,7 +188,8 @@ def normalised_occupancy(e, tangents, previous):
             "occupancy": [[g * x for x in row] for row in e.occupancy]}
 
 
-def undiscounted_occupancy(e, tangents, previous):
+def undiscounted_visits(e, tangents):
+    """Undiscounted visits where the states that contribute to any term are transient, or the chain is irreducible; or None."""
     if e.policy.__class__.__name__ == "Probabilities":
         return None                                          # the terms do not vanish where A does: left undefined here
     needed, small = set(), e.scale() * (Decimal(10) ** (60 - getcontext().prec) if not e.problem.rational else 0)
@@ -198,7 +199,11 @@ def undiscounted_occupancy(e, tangents, previous):
         for s in {s for s, _ in dpi}:
             if abs(sum(x * e.Q[s2][a] for (s2, a), x in dpi.items() if s2 == s)) > small:
                 needed.add(s)
-    n = visits(e, needed)
+    return visits(e, needed)
+
+
+def undiscounted_occupancy(e, tangents, previous):
+    n = undiscounted_visits(e, tangents)
     if n is None:
         return None
     occupancy = weighted(n, e.pi)
