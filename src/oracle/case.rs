@@ -1,12 +1,12 @@
 //! A problem in doubles, for known mistakes to start from: its environment and those that
 //! mistakes put in its place, values and visits in each.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
 
-use nalgebra::{DMatrix, DVector, Dyn, LU};
+use nalgebra::{DMatrix, Dyn, LU};
 
 use super::error::OracleError;
 use super::quantity::Entries;
@@ -120,11 +120,38 @@ impl<K: Hash + Eq, V> Memo<K, V> {
     }
 }
 
-/// `I - gamma P_pi` of one environment.
+/// `I - gamma P_pi` of one environment, factorised where it is asked for.
 struct System {
     chain: Rows<f64>,
-    lu: LU<f64, Dyn, Dyn>,
-    transposed: LU<f64, Dyn, Dyn>,
+    gamma: f64,
+    lu: OnceCell<LU<f64, Dyn, Dyn>>,
+    transposed: OnceCell<LU<f64, Dyn, Dyn>>,
+}
+
+impl System {
+    fn new(chain: Rows<f64>, gamma: f64) -> Self {
+        Self { chain, gamma, lu: OnceCell::new(), transposed: OnceCell::new() }
+    }
+
+    fn matrix(&self) -> DMatrix<f64> {
+        let mut matrix = DMatrix::identity(self.chain.len(), self.chain.len());
+        for s in 0..self.chain.len() {
+            for (t, p) in self.chain.row(s) {
+                matrix[(s, t)] -= self.gamma * p;
+            }
+        }
+        matrix
+    }
+
+    /// `(I - gamma P)^{-1} right`.
+    fn solve(&self, right: &[f64]) -> Option<Vec<f64>> {
+        solve(self.lu.get_or_init(|| self.matrix().lu()), right)
+    }
+
+    /// `(I - gamma P)^{-T} right`.
+    fn solve_transposed(&self, right: &[f64]) -> Option<Vec<f64>> {
+        solve(self.transposed.get_or_init(|| self.matrix().transpose().lu()), right)
+    }
 }
 
 /// A problem evaluated in doubles, for the mistakes to start from.
@@ -258,21 +285,16 @@ impl<'a> Case<'a> {
 
     fn system(&self, environment: Environment) -> Option<Rc<System>> {
         self.systems.of(environment, |_| {
-            let n = self.n_states();
             let kernel = &self.induced(environment)?.kernel;
             let chain = kernel.mixtures(self.n_actions(), |s, a| self.policy.probability(s, a));
-            let mut matrix = DMatrix::<f64>::identity(n, n);
-            for s in 0..n {
-                for (t, p) in chain.row(s) {
-                    matrix[(s, t)] -= self.gamma * p;
-                }
+            let system = System::new(chain, self.gamma);
+            if environment == Environment::Transposed {
+                // A nonnegative matrix M has spectral radius below 1 exactly where
+                // (I - M)^{-1} takes the vector of ones to a positive vector.
+                let positive = system.solve(&vec![1.0; self.n_states()])?;
+                return positive.iter().all(|x| *x > 0.0).then_some(system);
             }
-            let transposed = matrix.transpose().lu();
-            let lu = matrix.lu();
-            // A nonnegative matrix M has spectral radius below 1 exactly where
-            // (I - M)^{-1} takes the vector of ones to a positive vector.
-            let positive = lu.solve(&DVector::from_element(n, 1.0))?;
-            positive.iter().all(|x| *x > 0.0).then_some(System { chain, lu, transposed })
+            Some(system)
         })
     }
 
@@ -312,8 +334,8 @@ impl<'a> Case<'a> {
         let reward = |pair: usize| Some(induced.rewards[pair] + in_values(pair)?);
         let rewards: Vec<f64> = (0..n).map(|s| mean(s, &reward)).collect();
         let next = match how {
-            Values::Solved => solve(&system.lu, &rewards)?,
-            Values::Transposed => solve(&system.transposed, &rewards)?,
+            Values::Solved => system.solve(&rewards)?,
+            Values::Transposed => system.solve_transposed(&rewards)?,
             Values::Swept(sweeps) => self.swept(&system.chain, &rewards, sweeps, false)?,
             Values::SweptInPlace(sweeps) => self.swept(&system.chain, &rewards, sweeps, true)?,
         };
@@ -412,8 +434,8 @@ impl<'a> Case<'a> {
             };
             let system = self.system(environment)?;
             match which {
-                Visits::Discounted => solve(&system.transposed, &initial),
-                Visits::Transposed => solve(&system.lu, &initial),
+                Visits::Discounted => system.solve_transposed(&initial),
+                Visits::Transposed => system.solve(&initial),
                 Visits::Undiscounted => {
                     let matters = |s: usize| self.contributes(s);
                     undiscounted_visits(&system.chain, &initial, self.gamma, matters)
