@@ -81,8 +81,8 @@ impl<'a> Induced<'a> {
         Some(Self { kernel: Rows::sparse(n, rows).ok()?, ..self })
     }
 
-    /// Whether no action leaves a state.
-    fn is_absorbing(&self, state: usize, policy: &Policy<f64>) -> bool {
+    /// Whether no action that is taken leaves a state.
+    fn is_never_left(&self, state: usize, policy: &Policy<f64>) -> bool {
         let n_actions = policy.n_actions();
         let stays = |a: usize| {
             let mut targets = self.kernel.row(state * n_actions + a).filter(|(_, p)| **p != 0.0);
@@ -162,6 +162,8 @@ pub(super) struct Case<'a> {
     pub initial: &'a [f64],
     /// The truth.
     pub performance: Performance<'a, f64>,
+    /// Whether anything happens before a state that is never left.
+    has_end: bool,
     models: &'a Models,
     environments: Vec<(Environment, Induced<'a>)>,
     systems: Memo<Environment, System>,
@@ -205,11 +207,14 @@ impl<'a> Case<'a> {
             environments.push((Environment::Previous, deployed(stale)));
         }
         let mut ended = Induced::new(&performance.mdp, None);
-        let n_actions = policy.n_actions();
-        for s in (0..policy.n_states()).filter(|&s| ended.is_absorbing(s, policy)).collect::<Vec<_>>() {
-            ended.rewards[s * n_actions..(s + 1) * n_actions].fill(0.0);
+        let never_left: Vec<bool> = (0..policy.n_states()).map(|s| ended.is_never_left(s, policy)).collect();
+        let mut visits = performance.evaluation.state_occupancy.iter().zip(&never_left);
+        let has_end = visits.any(|(d, never_left)| *d > 0.0 && !never_left);
+        if has_end {
+            let rows = ended.rewards.chunks_mut(policy.n_actions()).zip(&never_left);
+            rows.filter(|(_, never_left)| **never_left).for_each(|(row, _)| row.fill(0.0));
+            environments.push((Environment::Ended, ended));
         }
-        environments.push((Environment::Ended, ended));
         let transposed = Induced::new(&performance.mdp, None).transposed();
         environments.extend(transposed.map(|induced| (Environment::Transposed, induced)));
         let (gamma, lambda, initial) = (models.own.gamma, models.own.entropy, &models.own.initial);
@@ -220,6 +225,7 @@ impl<'a> Case<'a> {
             lambda,
             initial,
             performance,
+            has_end,
             models,
             environments,
             systems,
@@ -261,9 +267,10 @@ impl<'a> Case<'a> {
         self.terms.of((term, recipe), |(_, recipe)| compute(recipe))
     }
 
-    /// Whether a state is never left.
+    /// Whether a state is never left, and others are.
     pub fn is_absorbing(&self, environment: Environment, state: usize) -> bool {
-        self.induced(environment).is_some_and(|induced| induced.is_absorbing(state, self.policy))
+        self.has_end
+            && self.induced(environment).is_some_and(|induced| induced.is_never_left(state, self.policy))
     }
 
     /// `x[s] pi(a|s)` at `s A + a`.
@@ -316,7 +323,7 @@ impl<'a> Case<'a> {
         let in_values = |pair: usize| match entropy {
             Entropy::Forgotten | Entropy::CurrentStep => Some(0.0),
             Entropy::Negated => self.bonus(pair).map(|bonus| -bonus),
-            Entropy::UntilAbsorbed if induced.is_absorbing(pair / n_actions, self.policy) => Some(0.0),
+            Entropy::UntilAbsorbed if self.is_absorbing(environment, pair / n_actions) => Some(0.0),
             Entropy::Whole | Entropy::LaterSteps | Entropy::UntilAbsorbed => self.bonus(pair),
         };
         let in_step = |pair: usize| match entropy {
@@ -496,13 +503,15 @@ impl<'a> Case<'a> {
         weights: &[f64],
     ) -> Option<PulledBack<f64>> {
         let induced = self.induced(environment)?;
-        let mut weights = weights.to_vec();
+        let (mut visits, mut weights) = (visits.to_vec(), weights.to_vec());
         if environment == Environment::Ended {
-            let n_actions = self.n_actions();
-            for s in (0..self.n_states()).filter(|&s| induced.is_absorbing(s, self.policy)) {
-                weights[s * n_actions..(s + 1) * n_actions].fill(0.0);
+            for pair in
+                (0..weights.len()).filter(|pair| self.is_absorbing(environment, pair / self.n_actions()))
+            {
+                (visits[pair], weights[pair]) = (0.0, 0.0);
             }
         }
+        let visits = &visits;
         let pullback = induced.pullback.as_ref().unwrap_or(&self.performance.pullback);
         let n_states = self.n_states();
         let transposed: (Vec<f64>, Vec<f64>);

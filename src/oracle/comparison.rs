@@ -425,9 +425,12 @@ impl<'a> Comparison<'a> {
             case.watch_sweeps(in_place, |sweeps, _, values| {
                 let now = start(values);
                 let change = (now - last).abs();
-                let value_fits = value.is_none_or(|value| (value - now).abs() <= CHANCE * change);
-                let fits =
-                    |((x, v), before): ((&f64, &f64), &f64)| (x - v).abs() <= CHANCE * (v - before).abs();
+                // A number that no longer changes is still rounded.
+                let near = |x: f64, v: f64, change: f64| {
+                    (x - v).abs() <= CHANCE * change + 4.0 * f64::EPSILON * v.abs()
+                };
+                let value_fits = value.is_none_or(|value| near(value, now, change));
+                let fits = |((x, v), before): ((&f64, &f64), &f64)| near(*x, *v, (v - before).abs());
                 let states_fit = states
                     .as_ref()
                     .is_none_or(|states| states.iter().zip(values).zip(&last_values).all(fits));

@@ -104,11 +104,13 @@ impl Recipe {
         let advantages = || advantages(case, &values.action_values);
         let weights: Entries = match self.weights {
             Weights::ActionValues => values.action_values.clone(),
-            Weights::Standardised => defined(&standardised(&advantages(), &case.by_action(&visits))?),
-            Weights::StandardisedUniformly => {
-                let advantages = advantages();
-                defined(&standardised(&advantages, &vec![1.0; advantages.len()])?)
+            Weights::Advantages => defined(&advantages()),
+            Weights::Standardised => {
+                let by_action = case.by_action(&visits);
+                defined(&standardised(&advantages(), &by_action, by_action.iter().sum())?)
             }
+            Weights::StandardisedUniformly => defined(&standardised_alike(&advantages(), 0.0)?),
+            Weights::StandardisedSample => defined(&standardised_alike(&advantages(), 1.0)?),
         };
         self.through_policy(case, &visits, &weights)
     }
@@ -179,8 +181,11 @@ impl Recipe {
         let pi = |i: usize| *policy.probability(i / n_actions, i % n_actions);
         match self.jacobian {
             Jacobian::Exact => policy_term(policy, visits, weights).ok(),
-            Jacobian::Diagonal if is_softmax => Some(defined(&policy.logit_pullback(times(&pi)?))),
-            Jacobian::Squared if is_softmax => Some(defined(&policy.pullback(&times(&pi)?).ok()?)),
+            Jacobian::Diagonal | Jacobian::DiagonalThroughout if is_softmax => {
+                Some(defined(&policy.logit_pullback(times(&pi)?)))
+            }
+            Jacobian::Squared if !is_softmax => Some(defined(&times(&pi)?)),
+            Jacobian::Squared => Some(defined(&policy.pullback(&times(&pi)?).ok()?)),
             Jacobian::Probabilities if is_softmax && policy.features().is_none() => {
                 Some(defined(&times(&|_| 1.0)?))
             }
@@ -191,6 +196,13 @@ impl Recipe {
     fn to_parameters(&self, case: &Case<'_>, cotangent: PolicyCotangent<f64>) -> Option<Entries> {
         Some(defined(&match (self.jacobian, cotangent) {
             (Jacobian::Probabilities, PolicyCotangent::Probabilities(cotangent)) => cotangent,
+            (Jacobian::DiagonalThroughout, PolicyCotangent::Probabilities(mut cotangent)) => {
+                let n_actions = case.n_actions();
+                for (i, x) in cotangent.iter_mut().enumerate() {
+                    *x *= case.policy.probability(i / n_actions, i % n_actions);
+                }
+                case.policy.logit_pullback(cotangent)
+            }
             (_, cotangent) => cotangent.to_parameters(case.policy).ok()?,
         }))
     }
@@ -250,13 +262,18 @@ fn advantages(case: &Case<'_>, action_values: &[Option<f64>]) -> Vec<f64> {
     action_values.chunks(n_actions).enumerate().flat_map(of_state).collect()
 }
 
-/// Numbers less their mean, over their standard deviation, with these weights.
-fn standardised(numbers: &[f64], weights: &[f64]) -> Option<Vec<f64>> {
+/// The same with equal weights, and so many fewer numbers in the denominator of the variance.
+fn standardised_alike(numbers: &[f64], fewer: f64) -> Option<Vec<f64>> {
+    standardised(numbers, &vec![1.0; numbers.len()], numbers.len() as f64 - fewer)
+}
+
+/// Numbers less their mean, over their standard deviation, with these weights and this
+/// denominator of the variance; none where they differ by rounding only.
+fn standardised(numbers: &[f64], weights: &[f64], denominator: f64) -> Option<Vec<f64>> {
     let total: f64 = weights.iter().sum();
-    let mean = |of: &dyn Fn(f64) -> f64| -> f64 {
-        numbers.iter().zip(weights).map(|(x, w)| w * of(*x)).sum::<f64>() / total
-    };
-    let centre = mean(&|x| x);
-    let deviation = mean(&|x| (x - centre) * (x - centre)).sqrt();
-    (deviation > 0.0).then(|| numbers.iter().map(|x| (x - centre) / deviation).collect())
+    let sum = |of: &dyn Fn(f64) -> f64| -> f64 { numbers.iter().zip(weights).map(|(x, w)| w * of(*x)).sum() };
+    let centre = sum(&|x| x) / total;
+    let deviation = (sum(&|x| (x - centre) * (x - centre)) / denominator).sqrt();
+    let largest = numbers.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    (deviation > 1e-9 * largest).then(|| numbers.iter().map(|x| (x - centre) / deviation).collect())
 }

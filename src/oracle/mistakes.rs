@@ -284,19 +284,26 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         readings: Readings::All(&[
             |r| r.weights = Weights::Standardised,
             |r| r.weights = Weights::StandardisedUniformly,
+            |r| r.weights = Weights::StandardisedSample,
         ]),
     },
     Mistake {
         id: "softmax-jacobian-diagonal",
         about: "the derivative of softmax without its part -pi pi'",
         touches: GRADIENT,
-        readings: Readings::All(&[|r| r.jacobian = Jacobian::Diagonal]),
+        readings: Readings::All(&[
+            |r| r.jacobian = Jacobian::Diagonal,
+            |r| r.jacobian = Jacobian::DiagonalThroughout,
+        ]),
     },
     Mistake {
         id: "pi-counted-twice",
         about: "a factor pi(a|s) more in the policy term",
         touches: GRADIENT,
-        readings: Readings::All(&[|r| r.jacobian = Jacobian::Squared]),
+        readings: Readings::All(&[
+            |r| r.jacobian = Jacobian::Squared,
+            |r| (r.jacobian, r.weights) = (Jacobian::Squared, Weights::Advantages),
+        ]),
     },
     Mistake {
         id: "gradient-of-probabilities",

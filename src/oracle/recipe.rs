@@ -140,14 +140,20 @@ pub(super) enum Weights {
     Standardised,
     /// The same over all pairs alike.
     StandardisedUniformly,
+    /// The same with one pair fewer in the denominator of the variance.
+    StandardisedSample,
+    /// `A[s,a]`.
+    Advantages,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Jacobian {
     #[default]
     Exact,
-    /// `dpi(a|s)/dtheta[s,b] = pi(a|s) 1[a=b]`.
+    /// `dpi(a|s)/dtheta[s,b] = pi(a|s) 1[a=b]` in the policy term.
     Diagonal,
+    /// The same wherever `pi` is differentiated.
+    DiagonalThroughout,
     /// With a factor `pi(a|s)` more.
     Squared,
     /// The gradient with respect to the probabilities.

@@ -214,10 +214,10 @@ impl Problem {
     }
 
     /// The same problem with a response that is applied twice; `None` where that has no
-    /// meaning, or is no problem.
+    /// meaning. It may be no kernel for some policies: only deploying one tells.
     pub(crate) fn responding_twice(&self) -> Option<Self> {
         let environment = self.environment().responding_twice()?;
-        Self::new(Parts { environment, ..self.parts.clone() }, Reading::Doubles).ok()
+        Some(Self { parts: Parts { environment, ..self.parts.clone() } })
     }
 
     /// The first thing that keeps the answer from being a fraction: its path, and what
