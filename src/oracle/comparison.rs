@@ -229,15 +229,14 @@ impl<'a> Comparison<'a> {
         let errors = got.iter().zip(&*truth).filter_map(|(a, b)| Some((*a)? - (*b)?));
         // Less its mean an entry may be twice as far.
         let times = if quantity == Quantity::Gradient && self.free_mean.is_some() { 2.0 } else { 1.0 };
-        let (bound, own) = (times * bound, times * self.answer.error_bounds.of(quantity));
         // That of the occupancy is for the 1-norm, all others for the largest entry.
         let error = if quantity == Quantity::Occupancy {
             errors.map(f64::abs).sum::<f64>()
         } else {
-            errors.fold(0.0, |m: f64, x| m.max(x.abs()))
+            errors.fold(0.0, |m: f64, x| m.max(x.abs())) / times
         };
         // The sum is rounded, too.
-        let tolerance = own * (1.0 + 1e-9);
+        let tolerance = self.answer.error_bounds.of(quantity) * (1.0 + 1e-9);
         (error - bound > tolerance).then(|| Difference {
             quantity: quantity.bound_name(),
             index: vec![],
