@@ -9,8 +9,7 @@ use pemdp::problem::Problem;
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
-pub use crate::table::table;
-use crate::table::{keyed_table, wrapped};
+use crate::table::{keyed_table, table, wrapped};
 
 /// Tables by state stop after so many states.
 const STATES_SHOWN: usize = 20;

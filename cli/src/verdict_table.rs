@@ -7,9 +7,9 @@ use pemdp::oracle::{
     Standing, Tolerance, Verdict,
 };
 
-use crate::answer_table::table;
 use crate::numbers::significant;
 use crate::output::heading;
+use crate::table::table;
 
 /// So many differences of a quantity are shown.
 const SHOWN: usize = 12;

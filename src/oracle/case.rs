@@ -1,6 +1,7 @@
 //! A problem in doubles, for known mistakes to start from: its environment and those that
 //! mistakes put in its place, values and visits in each.
 
+use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +15,7 @@ use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
 use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
 use crate::environments::Structure;
 use crate::environments::gridworld::Terminal;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, entropy_bonus};
 use crate::linear::Rows;
 use crate::mdp::Mdp;
 use crate::performative::{Deployment, Performance, PerformativeMdp};
@@ -55,21 +56,34 @@ impl Models {
 /// What a policy induces, or what is mistaken for it.
 pub(super) struct Induced<'a> {
     /// `P[s,a,t]`, row `s A + a`; after a mistake rows may have any sum.
-    pub kernel: Rows<f64>,
+    pub kernel: Rc<Rows<f64>>,
     /// `r[s,a]` at `s A + a`.
     pub rewards: Vec<f64>,
+    /// Whether no action that is taken leaves a state.
+    never_left: Vec<bool>,
+    /// Where it is not that of the truth.
     pullback: Option<Box<dyn Pullback<f64> + 'a>>,
 }
 
 impl<'a> Induced<'a> {
-    fn new(mdp: &Mdp<f64>, pullback: Option<Box<dyn Pullback<f64> + 'a>>) -> Self {
+    /// That of a policy in an MDP.
+    fn new(mdp: &Mdp<f64>, policy: &Policy<f64>, pullback: Option<Box<dyn Pullback<f64> + 'a>>) -> Self {
         let pairs = (0..mdp.n_states()).flat_map(|s| (0..mdp.n_actions()).map(move |a| (s, a)));
         let rewards = pairs.map(|(s, a)| *mdp.reward(s, a)).collect();
-        Self { kernel: mdp.kernel().rows().clone(), rewards, pullback }
+        let kernel = Rc::new(mdp.kernel().rows().clone());
+        Self { never_left: never_left(&kernel, policy), kernel, rewards, pullback }
+    }
+
+    /// The same where states that are never left pay nothing.
+    fn ended(&self) -> Self {
+        let mut rewards = self.rewards.clone();
+        let rows = rewards.chunks_mut(self.rewards.len() / self.never_left.len()).zip(&self.never_left);
+        rows.filter(|(_, never_left)| **never_left).for_each(|(row, _)| row.fill(0.0));
+        Self { kernel: Rc::clone(&self.kernel), rewards, never_left: self.never_left.clone(), pullback: None }
     }
 
     /// `P[t,a,s]` in place of `P[s,a,t]`.
-    fn transposed(self) -> Option<Self> {
+    fn transposed(&self, policy: &Policy<f64>) -> Option<Self> {
         let (n, n_pairs) = (self.kernel.width(), self.kernel.len());
         let n_actions = n_pairs / n;
         let mut rows = vec![Vec::new(); n_pairs];
@@ -78,18 +92,23 @@ impl<'a> Induced<'a> {
                 rows[s * n_actions + pair % n_actions].push((pair / n_actions, *p));
             }
         }
-        Some(Self { kernel: Rows::sparse(n, rows).ok()?, ..self })
+        let kernel = Rc::new(Rows::sparse(n, rows).ok()?);
+        let rewards = self.rewards.clone();
+        Some(Self { never_left: never_left(&kernel, policy), kernel, rewards, pullback: None })
     }
+}
 
-    /// Whether no action that is taken leaves a state.
-    fn is_never_left(&self, state: usize, policy: &Policy<f64>) -> bool {
-        let n_actions = policy.n_actions();
+/// Whether no action that is taken leaves a state, for each.
+fn never_left(kernel: &Rows<f64>, policy: &Policy<f64>) -> Vec<bool> {
+    let n_actions = policy.n_actions();
+    let is_never_left = |s: usize| {
         let stays = |a: usize| {
-            let mut targets = self.kernel.row(state * n_actions + a).filter(|(_, p)| **p != 0.0);
-            targets.all(|(t, _)| t == state)
+            let mut targets = kernel.row(s * n_actions + a).filter(|(_, p)| **p != 0.0);
+            targets.all(|(t, _)| t == s)
         };
-        (0..n_actions).filter(|&a| *policy.probability(state, a) > 0.0).all(stays)
-    }
+        (0..n_actions).filter(|&a| *policy.probability(s, a) > 0.0).all(stays)
+    };
+    (0..policy.n_states()).map(is_never_left).collect()
 }
 
 /// Values as they are computed.
@@ -159,7 +178,7 @@ pub(super) struct Case<'a> {
     pub policy: &'a Policy<f64>,
     pub gamma: f64,
     pub lambda: f64,
-    pub initial: &'a [f64],
+    initial: &'a [f64],
     /// The truth.
     pub performance: Performance<'a, f64>,
     /// Whether anything happens before a state that is never left.
@@ -193,10 +212,11 @@ impl<'a> Case<'a> {
         previous: Option<&'a Policy<f64>>,
     ) -> Result<Self, OracleError> {
         let performance = models.own.perform(policy)?;
-        let mut environments = vec![(Environment::Own, Induced::new(&performance.mdp, None))];
+        let own = Induced::new(&performance.mdp, policy, None);
+        let mut environments = Vec::new();
         let deployed = |deployment: Deployment<'a, f64>| {
             let Deployment { mdp, pullback, .. } = deployment;
-            Induced::new(&mdp, Some(pullback))
+            Induced::new(&mdp, policy, Some(pullback))
         };
         for (environment, model) in &models.others {
             environments.extend(model.deploy(policy).ok().map(|induced| (*environment, deployed(induced))));
@@ -206,17 +226,13 @@ impl<'a> Case<'a> {
         if let Some(stale) = previous.and_then(|previous| models.own.deploy(previous).ok()) {
             environments.push((Environment::Previous, deployed(stale)));
         }
-        let mut ended = Induced::new(&performance.mdp, None);
-        let never_left: Vec<bool> = (0..policy.n_states()).map(|s| ended.is_never_left(s, policy)).collect();
-        let mut visits = performance.evaluation.state_occupancy.iter().zip(&never_left);
+        let mut visits = performance.evaluation.state_occupancy.iter().zip(&own.never_left);
         let has_end = visits.any(|(d, never_left)| *d > 0.0 && !never_left);
         if has_end {
-            let rows = ended.rewards.chunks_mut(policy.n_actions()).zip(&never_left);
-            rows.filter(|(_, never_left)| **never_left).for_each(|(row, _)| row.fill(0.0));
-            environments.push((Environment::Ended, ended));
+            environments.push((Environment::Ended, own.ended()));
         }
-        let transposed = Induced::new(&performance.mdp, None).transposed();
-        environments.extend(transposed.map(|induced| (Environment::Transposed, induced)));
+        environments.extend(own.transposed(policy).map(|induced| (Environment::Transposed, induced)));
+        environments.push((Environment::Own, own));
         let (gamma, lambda, initial) = (models.own.gamma, models.own.entropy, &models.own.initial);
         let (systems, values, visits, terms) = (Memo::new(), Memo::new(), Memo::new(), Memo::new());
         Ok(Self {
@@ -269,8 +285,7 @@ impl<'a> Case<'a> {
 
     /// Whether a state is never left, and others are.
     pub fn is_absorbing(&self, environment: Environment, state: usize) -> bool {
-        self.has_end
-            && self.induced(environment).is_some_and(|induced| induced.is_never_left(state, self.policy))
+        self.has_end && self.induced(environment).is_some_and(|induced| induced.never_left[state])
     }
 
     /// `x[s] pi(a|s)` at `s A + a`.
@@ -281,13 +296,29 @@ impl<'a> Case<'a> {
         visits.iter().enumerate().flat_map(of_state).collect()
     }
 
+    /// The distribution of the first state.
+    pub fn initial(&self, start: Start) -> Cow<'_, [f64]> {
+        match start {
+            Start::Given => self.initial.into(),
+            Start::Uniform => vec![1.0 / self.n_states() as f64; self.n_states()].into(),
+        }
+    }
+
     /// `-lambda log pi(a|s)`, none where it is infinite.
     fn bonus(&self, pair: usize) -> Option<f64> {
-        if self.lambda == 0.0 {
-            return Some(0.0);
-        }
-        let (s, a) = (pair / self.n_actions(), pair % self.n_actions());
-        self.policy.logarithm(s, a).map(|log| -self.lambda * log)
+        entropy_bonus(self.policy, &self.lambda, pair / self.n_actions(), pair % self.n_actions())
+    }
+
+    /// `sum_a pi(a|s) x[s,a]` for each state; what is infinite counts nothing.
+    fn means(&self, of: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
+        let mean = |s: usize| -> f64 {
+            let weighted = |a: usize| {
+                let pi = *self.policy.probability(s, a);
+                if pi == 0.0 { 0.0 } else { of(s * self.n_actions() + a).map_or(0.0, |x| pi * x) }
+            };
+            (0..self.n_actions()).map(weighted).sum()
+        };
+        (0..self.n_states()).map(mean).collect()
     }
 
     fn system(&self, environment: Environment) -> Option<Rc<System>> {
@@ -331,15 +362,7 @@ impl<'a> Case<'a> {
             Entropy::LaterSteps => Some(0.0),
             _ => in_values(pair),
         };
-        let mean = |s: usize, of: &dyn Fn(usize) -> Option<f64>| -> f64 {
-            let weighted = |a: usize| {
-                let pi = *self.policy.probability(s, a);
-                if pi == 0.0 { 0.0 } else { of(s * n_actions + a).map_or(0.0, |x| pi * x) }
-            };
-            (0..n_actions).map(weighted).sum()
-        };
-        let reward = |pair: usize| Some(induced.rewards[pair] + in_values(pair)?);
-        let rewards: Vec<f64> = (0..n).map(|s| mean(s, &reward)).collect();
+        let rewards = self.means(|pair| Some(induced.rewards[pair] + in_values(pair)?));
         let next = match how {
             Values::Solved => system.solve(&rewards)?,
             Values::Transposed => system.solve_transposed(&rewards)?,
@@ -352,7 +375,7 @@ impl<'a> Case<'a> {
         };
         let action_values: Vec<Option<f64>> = (0..n * n_actions).map(action_value).collect();
         let state_values = match entropy {
-            Entropy::CurrentStep => (0..n).map(|s| mean(s, &|pair| action_values[pair])).collect(),
+            Entropy::CurrentStep => self.means(|pair| action_values[pair]),
             _ => next.clone(),
         };
         Some(Valued { state_values, next, action_values })
@@ -391,16 +414,7 @@ impl<'a> Case<'a> {
         mut watch: impl FnMut(usize, f64, &[f64]) -> bool,
     ) -> Option<()> {
         let (system, induced) = (self.system(Environment::Own)?, self.induced(Environment::Own)?);
-        let n_actions = self.n_actions();
-        let reward = |s: usize| {
-            let weighted = |a: usize| {
-                let pi = *self.policy.probability(s, a);
-                let pair = s * n_actions + a;
-                if pi == 0.0 { 0.0 } else { pi * (induced.rewards[pair] + self.bonus(pair).unwrap_or(0.0)) }
-            };
-            (0..n_actions).map(weighted).sum::<f64>()
-        };
-        let rewards: Vec<f64> = (0..self.n_states()).map(reward).collect();
+        let rewards = self.means(|pair| Some(induced.rewards[pair] + self.bonus(pair)?));
         let mut values = vec![0.0; rewards.len()];
         for sweeps in 1..=WORK / 10 / system.chain.n_stored().max(1) {
             let change = self.sweep(&system.chain, &rewards, &mut values, in_place);
@@ -434,11 +448,7 @@ impl<'a> Case<'a> {
             if (environment, which, start) == (Environment::Own, Visits::Discounted, Start::Given) {
                 return Some(self.evaluation().state_occupancy.clone());
             }
-            let n = self.n_states();
-            let initial = match start {
-                Start::Given => self.initial.to_vec(),
-                Start::Uniform => vec![1.0 / n as f64; n],
-            };
+            let initial = self.initial(start);
             let system = self.system(environment)?;
             match which {
                 Visits::Discounted => system.solve_transposed(&initial),
@@ -458,7 +468,7 @@ impl<'a> Case<'a> {
                     let counted = |(s, d): (usize, f64)| if is_left(s) { d } else { 0.0 };
                     Some(visits.into_iter().enumerate().map(counted).collect())
                 }
-                Visits::Truncated(steps) => self.truncated_visits(&system.chain, initial, steps),
+                Visits::Truncated(steps) => self.truncated_visits(&system.chain, initial.to_vec(), steps),
             }
         })
     }

@@ -10,7 +10,7 @@ use super::case::Case;
 use super::claimed::Claimed;
 use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Start};
 use super::sampling::{Sampling, StandardErrors};
 use crate::problem::Problem;
 
@@ -286,14 +286,12 @@ impl<'a> Comparison<'a> {
     pub(super) fn explains(&self, touches: &[Quantity], prediction: &Prediction, claimed: &Claimed) -> bool {
         let mut told_apart = false;
         for quantity in Quantity::MAIN {
-            let (Some(got), Some(predicted)) = (&claimed.quantities[quantity], &prediction[quantity]) else {
-                continue;
-            };
-            let truth = &self.truth[quantity];
+            let Some(got) = &claimed.quantities[quantity] else { continue };
+            let (predicted, truth) = (&prediction[quantity], &self.truth[quantity]);
             // What differs from the truth by no more than doubles round is no mistake.
-            let rounded = self.rounded.as_ref().and_then(|rounded| rounded[quantity].as_ref());
+            let rounded = self.rounded.as_ref();
             let is_mistaken = !self.agrees(quantity, predicted, truth)
-                && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, rounded));
+                && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, &rounded[quantity]));
             let as_predicted = self.agrees(quantity, got, predicted);
             let is_right = self.agrees(quantity, got, truth);
             if !as_predicted && (touches.contains(&quantity) || !is_right) {
@@ -302,10 +300,8 @@ impl<'a> Comparison<'a> {
             told_apart |= as_predicted && !is_right && is_mistaken;
         }
         let is_right = |term: Quantity| {
-            let predicted = prediction[term].as_ref();
             claimed.quantities[term].as_ref().is_none_or(|got| {
-                self.agrees(term, got, &self.truth[term])
-                    || predicted.is_some_and(|predicted| self.agrees(term, got, predicted))
+                self.agrees(term, got, &self.truth[term]) || self.agrees(term, got, &prediction[term])
             })
         };
         let adds_up = || {
@@ -314,29 +310,21 @@ impl<'a> Comparison<'a> {
             let sum = |terms: Vec<&Entries>| -> Entries {
                 (0..self.problem.n_parameters()).map(|k| terms.iter().map(|term| term[k]).sum()).collect()
             };
-            let gradient = prediction[Quantity::Gradient].as_ref();
-            terms
-                .zip(gradient)
-                .is_some_and(|(terms, gradient)| self.agrees(Quantity::Gradient, &sum(terms), gradient))
+            let gradient = &prediction[Quantity::Gradient];
+            terms.is_some_and(|terms| self.agrees(Quantity::Gradient, &sum(terms), gradient))
         };
         told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())
     }
 
     /// Whether two predictions coincide in every quantity that is given.
     pub(super) fn coincide_where_given(&self, a: &Prediction, b: &Prediction, claimed: &Claimed) -> bool {
-        let given = Quantity::MAIN.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
-        given.into_iter().all(|quantity| match (&a[quantity], &b[quantity]) {
-            (Some(a), Some(b)) => self.agrees(quantity, a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        })
+        let mut given = Quantity::MAIN.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
+        given.all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
     /// Whether two predictions coincide in every quantity.
     pub(super) fn coincide(&self, a: &Prediction, b: &Prediction) -> bool {
-        Quantity::MAIN.into_iter().all(|quantity| match (&a[quantity], &b[quantity]) {
-            (Some(a), Some(b)) => self.agrees(quantity, a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        })
+        Quantity::MAIN.into_iter().all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
     /// How what is sampled was judged.
@@ -399,9 +387,7 @@ impl<'a> Comparison<'a> {
         let (mut residual, mut error) = (0.0_f64, 0.0_f64);
         for quantity in Quantity::MAIN {
             let of_truth = distance(quantity, &self.truth[quantity]);
-            let of_prediction =
-                prediction[quantity].as_ref().map_or(f64::INFINITY, |to| distance(quantity, to));
-            residual = residual.max(of_prediction.min(of_truth));
+            residual = residual.max(distance(quantity, &prediction[quantity]).min(of_truth));
             error = error.max(of_truth);
         }
         Evidence { residual, error, count: recipe.count() }
@@ -417,7 +403,8 @@ impl<'a> Comparison<'a> {
         if value.is_none() && states.is_none() {
             return case.sweeps_to(&[1e-2, 1e-3, 1e-4, 1e-5, 1e-6]);
         }
-        let start = |values: &[f64]| -> f64 { case.initial.iter().zip(values).map(|(rho, v)| rho * v).sum() };
+        let initial = case.initial(Start::Given);
+        let start = |values: &[f64]| -> f64 { initial.iter().zip(values).map(|(rho, v)| rho * v).sum() };
         let mut counts = Vec::new();
         for in_place in [false, true] {
             let (mut last, mut last_values) = (0.0, vec![0.0; case.n_states()]);

@@ -11,9 +11,8 @@ use super::recipe::{
 use crate::gradient::{entropy_term, policy_term};
 use crate::response::PolicyCotangent;
 
-/// The entries of an answer: the truth, or what a mistake makes of it; none of a
-/// quantity that is not predicted.
-pub(super) type Prediction = Quantities<Option<Entries>>;
+/// The entries of an answer: the truth, or what a mistake makes of it.
+pub(super) type Prediction = Quantities<Entries>;
 
 impl Recipe {
     /// The answer; none where a choice is not defined on this problem.
@@ -23,11 +22,8 @@ impl Recipe {
         let visits = case.visits(self.environment, self.visits, self.start)?;
         let by_action = case.by_action(&visits);
 
-        let initial = match self.start {
-            Start::Given => case.initial.to_vec(),
-            Start::Uniform => vec![1.0 / n as f64; n],
-        };
-        let value = initial.iter().zip(&values.state_values).map(|(rho, v)| rho * v).sum::<f64>();
+        let value =
+            case.initial(self.start).iter().zip(&values.state_values).map(|(rho, v)| rho * v).sum::<f64>();
         let mut occupancy = match self.printed {
             Printed::Exact => case.evaluation().occupancy.clone(),
             Printed::Own | Printed::WithoutAbsorbing => by_action.clone(),
@@ -54,18 +50,16 @@ impl Recipe {
         let scale = self.all_values.number(case)?;
         let scaled = |entries: &[f64]| -> Entries { entries.iter().map(|x| Some(scale * x)).collect() };
         let of_occupancy = self.occupancy.number(case)?;
-        let answer = Quantities::from_fn(|quantity| {
-            Some(match quantity {
-                Quantity::Value => scaled(&[value]),
-                Quantity::StateValues => scaled(&values.state_values),
-                Quantity::ActionValues => values.action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
-                Quantity::Occupancy => occupancy.iter().map(|d| Some(of_occupancy * d)).collect(),
-                Quantity::Gradient => gradient.clone(),
-                Quantity::PolicyTerm => terms[0].clone(),
-                Quantity::TransitionTerm => terms[1].clone(),
-                Quantity::RewardTerm => terms[2].clone(),
-                Quantity::EntropyTerm => terms[3].clone(),
-            })
+        let answer = Quantities::from_fn(|quantity| match quantity {
+            Quantity::Value => scaled(&[value]),
+            Quantity::StateValues => scaled(&values.state_values),
+            Quantity::ActionValues => values.action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
+            Quantity::Occupancy => occupancy.iter().map(|d| Some(of_occupancy * d)).collect(),
+            Quantity::Gradient => gradient.clone(),
+            Quantity::PolicyTerm => terms[0].clone(),
+            Quantity::TransitionTerm => terms[1].clone(),
+            Quantity::RewardTerm => terms[2].clone(),
+            Quantity::EntropyTerm => terms[3].clone(),
         });
         self.ordered(case, answer)
     }
@@ -220,9 +214,9 @@ impl Recipe {
             (0..n_actions).flat_map(|a| (0..n).map(move |s| entries[s * n_actions + a])).collect()
         };
         Some(Quantities::from_fn(|quantity| {
-            let entries = answer[quantity].as_ref()?;
+            let entries = &answer[quantity];
             let is_table = !matches!(quantity, Quantity::Value | Quantity::StateValues);
-            Some(if is_table { transposed(entries) } else { entries.clone() })
+            if is_table { transposed(entries) } else { entries.clone() }
         }))
     }
 }

@@ -352,9 +352,9 @@ pub(super) struct Reading {
 
 impl Mistake {
     /// A recipe with this mistake, in every reading.
-    pub(super) fn recipes(&self, from: &Recipe, counts: &[usize]) -> Vec<Recipe> {
+    fn recipes(&self, counts: &[usize]) -> Vec<Recipe> {
         let changed = |change: &dyn Fn(&mut Recipe)| {
-            let mut recipe = from.clone();
+            let mut recipe = Recipe::default();
             change(&mut recipe);
             recipe
         };
@@ -379,7 +379,7 @@ impl Mistake {
             let answer = recipe.answer(case)?;
             Some(Reading { mistake: self, recipe, answer })
         };
-        self.recipes(&Recipe::default(), counts).into_iter().filter_map(answered).collect()
+        self.recipes(counts).into_iter().filter_map(answered).collect()
     }
 }
 
@@ -415,8 +415,8 @@ pub fn mistaken_answers(problem: &Problem) -> Result<Vec<Mistaken>, OracleError>
     let counts = case.sweeps_to(&[1e-3]);
     let mistaken = |mistake: &'static Mistake| {
         let reading = |mut reading: Reading| {
-            let value = reading.answer[Quantity::Value].as_ref()?.first().copied().flatten()?;
-            Some((value, reading.answer[Quantity::Gradient].take()?))
+            let value = reading.answer[Quantity::Value].first().copied().flatten()?;
+            Some((value, std::mem::take(&mut reading.answer[Quantity::Gradient])))
         };
         let readings = mistake.answers(&case, &counts).into_iter().filter_map(reading).collect();
         Mistaken { id: mistake.id, readings }

@@ -67,8 +67,7 @@ impl Comparison<'_> {
             _ => {
                 let terms =
                     Quantity::TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
-                let gradient = rounded[Quantity::Gradient].as_deref().unwrap_or_default();
-                let rounded = self.normal_form(Quantity::Gradient, gradient);
+                let rounded = self.normal_form(Quantity::Gradient, &rounded[Quantity::Gradient]);
                 let truth = self.normal_form(Quantity::Gradient, &self.truth[Quantity::Gradient]);
                 let errors: Vec<f64> = (rounded.iter().zip(&*truth))
                     .map(|(x, y)| x.zip(*y).map_or(0.0, |(x, y)| (x - y).abs()))

@@ -136,11 +136,12 @@ fn explain_by_pairs(
     readings: &[Reading],
 ) {
     // Of readings that coincide the first stands for all; what changes nothing is none.
-    let truth = Recipe::default().answer(case);
     let mut candidates: Vec<&Reading> = Vec::new();
     for reading in readings {
         let is_like = |answer: &Prediction| comparison.coincide_where_given(answer, &reading.answer, claimed);
-        if !truth.as_ref().is_some_and(is_like) && !candidates.iter().any(|known| is_like(&known.answer)) {
+        if !comparison.rounded.as_ref().is_some_and(is_like)
+            && !candidates.iter().any(|known| is_like(&known.answer))
+        {
             candidates.push(reading);
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn solve(lu: &LU<f64, Dyn, Dyn>, right: &[f64]) -> Option<Vec<f64>> {
 /// `mu/(1 - gamma)` with `mu P = mu`, where every state can be reached from every other.
 pub(super) fn stationary(chain: &Rows<f64>, gamma: f64) -> Option<Vec<f64>> {
     let n = chain.len();
-    if (0..n).any(|s| reachable(vec![s], chain).iter().any(|reached| !reached)) {
+    if !is_irreducible(chain) {
         return None;
     }
     // mu^T (I - P) = 0 with the last equation replaced by the sum.
@@ -49,8 +49,13 @@ pub(super) fn transient_visits(
     matters: impl Fn(usize) -> bool,
 ) -> Option<Vec<f64>> {
     let n = chain.len();
-    let reach: Vec<Vec<bool>> = (0..n).map(|s| reachable(vec![s], chain)).collect();
-    let reached = reachable((0..n).filter(|&s| initial[s] > 0.0).collect(), chain);
+    let successors = successors(chain);
+    let reached = reachable((0..n).filter(|&s| initial[s] > 0.0).collect(), &successors);
+    // Then every state is recurrent, and no search from each is needed to tell.
+    if is_irreducible(chain) {
+        return (!(0..n).any(|s| reached[s] && matters(s))).then(|| vec![0.0; n]);
+    }
+    let reach: Vec<Vec<bool>> = (0..n).map(|s| reachable(vec![s], &successors)).collect();
     let is_recurrent = |s: usize| (0..n).all(|t| !reach[s][t] || reach[t][s]);
     if (0..n).any(|s| reached[s] && matters(s) && is_recurrent(s)) {
         return None;
@@ -79,14 +84,31 @@ pub(super) fn transient_visits(
     Some(visits)
 }
 
+/// The states that each state may be left for.
+fn successors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
+    let of_state = |s: usize| chain.row(s).filter(|(_, p)| **p > 0.0).map(|(t, _)| t).collect();
+    (0..chain.len()).map(of_state).collect()
+}
+
+/// Whether every state can be reached from every other: from one of them, and it from all.
+fn is_irreducible(chain: &Rows<f64>) -> bool {
+    let successors = successors(chain);
+    let mut predecessors = vec![Vec::new(); chain.len()];
+    for (s, targets) in successors.iter().enumerate() {
+        targets.iter().for_each(|&t| predecessors[t].push(s));
+    }
+    let reaches_all = |edges: &[Vec<usize>]| reachable(vec![0], edges).into_iter().all(|reached| reached);
+    reaches_all(&successors) && reaches_all(&predecessors)
+}
+
 /// The states that can be reached from `open`, itself included.
-fn reachable(mut open: Vec<usize>, chain: &Rows<f64>) -> Vec<bool> {
-    let mut seen = vec![false; chain.len()];
+fn reachable(mut open: Vec<usize>, successors: &[Vec<usize>]) -> Vec<bool> {
+    let mut seen = vec![false; successors.len()];
     for &s in &open {
         seen[s] = true;
     }
     while let Some(s) = open.pop() {
-        for (t, _) in chain.row(s).filter(|(_, p)| **p > 0.0) {
+        for &t in &successors[s] {
             if !std::mem::replace(&mut seen[t], true) {
                 open.push(t);
             }
