@@ -3,18 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
-use pemdp::oracle::{Claimed, Entry, Rearrangement, Tolerance, Verdict, mistaken_answers, verify};
+#[path = "common/verdicts.rs"]
+mod verdicts;
+
+use pemdp::oracle::{Entry, Rearrangement, mistaken_answers};
 use pemdp::problem::{Problem, Reading};
 use serde_json::{Value, json};
+use verdicts::{held, swept};
 
 fn read(value: Value) -> Problem {
     Problem::from_json(&value.to_string(), Reading::Doubles).unwrap()
-}
-
-fn held(problem: &Problem, mut claim: Value) -> Verdict {
-    claim["format"] = json!("pemdp-answer/1");
-    let claimed = Claimed::from_json(&claim.to_string(), problem).unwrap();
-    verify(problem, &claimed, None, Tolerance::default()).unwrap()
 }
 
 /// A problem with such a policy where nothing responds.
@@ -415,23 +413,7 @@ fn few_entries_are_no_combination() {
 #[test]
 fn sweeps_are_counted_from_the_values_of_states() {
     let problem = problem();
-    let model = problem.model::<f64>().unwrap();
-    let policy = problem.deployed_policy::<f64>().unwrap();
-    let deployment = model.deploy(&policy).unwrap();
-    let (mdp, n) = (&deployment.mdp, problem.n_states());
-    let mut values = vec![0.0; n];
-    for _ in 0..7 {
-        let backup = |s: usize| -> f64 {
-            let of_action = |a: usize| {
-                let next: f64 = mdp.kernel().row(s, a).map(|(t, p)| p * values[t]).sum();
-                let bonus =
-                    if model.entropy == 0.0 { 0.0 } else { -model.entropy * policy.logarithm(s, a).unwrap() };
-                policy.probability(s, a) * (mdp.reward(s, a) + bonus + mdp.gamma() * next)
-            };
-            (0..problem.n_actions()).map(of_action).sum()
-        };
-        values = (0..n).map(backup).collect();
-    }
+    let values = swept(&problem, 7);
     let verdict = held(&problem, json!({"state_values": values}));
     assert!(verdict.mistakes.concat().contains(&"sweeps-stopped-early"), "{:?}", verdict.mistakes);
     assert_eq!(verdict.evidence[0].count, Some(7));

@@ -5,29 +5,22 @@
 
 mod common;
 
+#[path = "common/verdicts.rs"]
+mod verdicts;
+
 use common::{rational_problem, read, smooth_policy};
 use pemdp::oracle::{
-    Answer, Claimed, KNOWN_MISTAKES, Precision, Rearrangement, Tolerance, Verdict, examples,
-    mistaken_answers, verify,
+    Answer, Claimed, KNOWN_MISTAKES, Precision, Rearrangement, Tolerance, examples, mistaken_answers,
 };
 use pemdp::problem::Problem;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use verdicts::{held, held_to, swept};
 
 /// A problem with all kinds of terms.
 fn problem() -> Problem {
     read(&examples::example("exponential-family").unwrap().to_json())
-}
-
-fn held(problem: &Problem, claim: Value) -> Verdict {
-    held_to(problem, claim, Tolerance::default())
-}
-
-fn held_to(problem: &Problem, mut claim: Value, tolerance: Tolerance) -> Verdict {
-    claim["format"] = json!("pemdp-answer/1");
-    let claimed = Claimed::from_json(&claim.to_string(), problem).unwrap();
-    verify(problem, &claimed, None, tolerance).unwrap()
 }
 
 fn numbers(entries: &[Option<f64>]) -> Vec<f64> {
@@ -212,25 +205,8 @@ fn multiples_and_rearrangements_are_found() {
 #[test]
 fn sweeps_are_counted() {
     let problem = problem();
-    // V after seven sweeps from 0, by hand.
-    let model = problem.model::<f64>().unwrap();
-    let policy = problem.deployed_policy::<f64>().unwrap();
-    let deployment = model.deploy(&policy).unwrap();
-    let (mdp, n) = (&deployment.mdp, problem.n_states());
-    let mut values = vec![0.0; n];
-    for _ in 0..7 {
-        let backup = |s: usize| -> f64 {
-            let of_action = |a: usize| {
-                let next: f64 = mdp.kernel().row(s, a).map(|(t, p)| p * values[t]).sum();
-                let bonus =
-                    if model.entropy == 0.0 { 0.0 } else { -model.entropy * policy.logarithm(s, a).unwrap() };
-                policy.probability(s, a) * (mdp.reward(s, a) + bonus + mdp.gamma() * next)
-            };
-            (0..problem.n_actions()).map(of_action).sum()
-        };
-        values = (0..n).map(backup).collect();
-    }
-    let value: f64 = mdp.initial().iter().zip(&values).map(|(rho, v)| rho * v).sum();
+    let (values, initial) = (swept(&problem, 7), problem.model::<f64>().unwrap().initial);
+    let value: f64 = initial.iter().zip(&values).map(|(rho, v)| rho * v).sum();
     let verdict = held(&problem, json!({"value": value}));
     assert!(
         verdict.mistakes.iter().flatten().any(|id| *id == "sweeps-stopped-early"),
