@@ -1,4 +1,6 @@
 """Runs the program under test, many problems at a time, and gathers what an attack finds."""
+import concurrent.futures
+import contextlib
 import json
 import multiprocessing
 import os
@@ -32,9 +34,6 @@ class Outcome:
         return self.status is not None and (self.status == 101 or self.status < 0) or "internal error" in self.errors + self.output
 
 
-RUNNING = []                                  # the program that this process waits for
-
-
 def run(command, text="", seconds=SECONDS, processor=None):
     """Runs a command on a standard input, for some seconds by the clock and, if asked, of the processor's time at most."""
     def limit():
@@ -43,8 +42,7 @@ def run(command, text="", seconds=SECONDS, processor=None):
 
     start = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True, preexec_fn=limit)    # Ctrl-C is not for the program under test
-    RUNNING[:] = [process]
+                               preexec_fn=limit)
     try:
         output, errors = process.communicate(text, timeout=seconds)
         status = None if process.returncode == -signal.SIGXCPU else process.returncode
@@ -52,7 +50,6 @@ def run(command, text="", seconds=SECONDS, processor=None):
         process.kill()
         output, errors = process.communicate()
         status = None
-    RUNNING.clear()
     return Outcome(status, output, errors, time.monotonic() - start)
 
 
@@ -214,31 +211,28 @@ def markdown(summary):
 
 # ------------------------------------------------------------------------------------------------- the crowd
 
-def quiet():
-    """Workers leave Ctrl-C to the one who started them, and end what they run when they are ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, end)
-
-
-def end(*_):
-    for process in RUNNING:
-        process.kill()
-    os._exit(1)
+def apart():
+    """Makes a worker and the programs that it runs a group of their own: Ctrl-C is for the one who started them."""
+    os.setpgid(0, 0)
 
 
 def drive(attack, tasks, work, options):
     """Runs work(task) for all tasks on several processes; work returns results. A summary is printed and written, also
-    after Ctrl-C. Returns the exit status: 1 if anything failed."""
+    after Ctrl-C. Returns the exit status: 1 if anything failed. A worker that is killed raises BrokenProcessPool."""
     findings, interrupted = Findings(attack, options.out), False
-    with multiprocessing.Pool(options.jobs, quiet) as pool:
-        try:
-            for done, results in enumerate(pool.imap_unordered(work, tasks), 1):
-                for one in results:
-                    findings.add(one)
-                progress(f"{attack}: {done}/{len(tasks)} batches, {findings.failed()} failures")
-        except KeyboardInterrupt:
-            interrupted = True
-            pool.terminate()
+    pool = concurrent.futures.ProcessPoolExecutor(options.jobs, initializer=apart)
+    try:
+        finished = concurrent.futures.as_completed([pool.submit(work, task) for task in tasks])
+        for done, future in enumerate(finished, 1):
+            for one in future.result():
+                findings.add(one)
+            progress(f"{attack}: {done}/{len(tasks)} batches, {findings.failed()} failures")
+    except KeyboardInterrupt:
+        interrupted = True
+        for worker in multiprocessing.active_children():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+    pool.shutdown(cancel_futures=True)
     progress("")
     summary = findings.summary(interrupted)
     write(Path(options.out) / f"{attack}.json", json.dumps(summary, indent=1))

@@ -6,12 +6,15 @@
 import json
 import os
 import random
+import signal
 import stat
 import sys
 import tempfile
 import unittest
+from concurrent.futures.process import BrokenProcessPool
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
@@ -434,6 +437,16 @@ class PlantedErrors(unittest.TestCase):
         summary = findings.summary(True)
         self.assertTrue(summary["interrupted"] and summary["failures"])
         self.assertIn("interrupted", harness.markdown(summary))
+
+
+    def test_killed_worker(self):
+        """A worker that is killed, by want of memory say, ends the run instead of being waited for."""
+        with self.assertRaises(BrokenProcessPool):
+            harness.drive("eval", [0, 1], killed, SimpleNamespace(out=tempfile.mkdtemp(), jobs=2))
+
+
+def killed(task):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Families(unittest.TestCase):
