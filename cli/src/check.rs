@@ -51,7 +51,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Status> {
     let report = run_suite(&claims, &settings, began, interrupts.flag());
     progress.end();
     let as_table = wants_table(arguments.style);
-    print(&if as_table { summary(&report, settings.mutants) } else { laid_out(&report.to_json()?)? })?;
+    print(&if as_table { summary(&report, settings.mutants) } else { laid_out(&report)? })?;
     // After printing: what was found is not lost with a file that cannot be written.
     if let Some(directory) = &arguments.out {
         write_report(directory, &report).with_context(|| directory.display().to_string())?;
@@ -150,13 +150,11 @@ fn complaint(entry: &Entry) -> String {
 
 /// The page, the report as JSON, pictures and certificates.
 fn write_report(directory: &Path, report: &Report) -> anyhow::Result<()> {
-    let mut files = vec![
-        ("report.html".to_owned(), report.to_html()?),
-        ("report.json".to_owned(), laid_out(&report.to_json()?)?),
-    ];
+    let mut files =
+        vec![("report.html".to_owned(), report.to_html()?), ("report.json".to_owned(), laid_out(&report)?)];
     files.extend(report.pictures()?);
     for certificate in report.entries.iter().flat_map(|entry| &entry.finding.certificates) {
-        files.push((format!("{}.json", certificate.name), laid_out(&certificate.document)?));
+        files.push((format!("{}.json", certificate.name), laid_out(certificate)?));
     }
     for (name, text) in files {
         write_whole(&directory.join(&name), text.as_bytes()).with_context(|| name)?;

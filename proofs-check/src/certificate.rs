@@ -2,6 +2,7 @@
 
 use num_bigint::BigInt;
 use pemdp::arithmetic::Rational;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::case::Case;
@@ -14,8 +15,14 @@ use crate::family::Family;
 pub struct ClaimCertificate {
     /// File name: the claim's id, with a number where it has several.
     pub name: String,
-    /// The document, `"format": "pemdp-certificate/1"`.
-    pub document: Value,
+    pub(crate) document: Value,
+}
+
+/// The document, `"format": "pemdp-certificate/1"`.
+impl Serialize for ClaimCertificate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.document.serialize(serializer)
+    }
 }
 
 /// The `"format"` of a certificate.
@@ -65,7 +72,7 @@ fn digest(document: &Value) -> String {
 }
 
 /// The gradient of a problem and what a formula gives for it.
-pub fn gradient(
+pub(crate) fn gradient(
     name: &str,
     claim: &str,
     problem: &Value,
@@ -78,7 +85,7 @@ pub fn gradient(
 
 /// The same with entropy: coefficients of 1 and of the logarithms of a coprime
 /// basis, one gradient after the other.
-pub fn regularised_gradient(
+pub(crate) fn regularised_gradient(
     name: &str,
     claim: &str,
     problem: &Value,
@@ -100,7 +107,12 @@ pub fn regularised_gradient(
 /// A constant `L` such that `L I + H` and `L I - H` are positive semidefinite,
 /// `H` the Hessian of `J` at an instance without entropy, by the pivots of
 /// `L D L^T`. `None` where they are not.
-pub fn curvature(name: &str, claim: &str, family: &Family, constant: &Rational) -> Option<ClaimCertificate> {
+pub(crate) fn curvature(
+    name: &str,
+    claim: &str,
+    family: &Family,
+    constant: &Rational,
+) -> Option<ClaimCertificate> {
     let n = family.n_parameters();
     let hessian = family.hessian::<Rational>(Family::hessian_product).ok()?;
     let mut both = Vec::new();
@@ -120,7 +132,7 @@ pub fn curvature(name: &str, claim: &str, family: &Family, constant: &Rational) 
 /// problem's policy against a better policy of the same kind (a problem's
 /// `policy`), its coverage `max d^{pi*}_{pi}[s,a] / d^pi_pi[s,a]`, and
 /// `||grad J||^2`.
-pub fn bound_fails(
+pub(crate) fn bound_fails(
     name: &str,
     problem: &Value,
     comparator: &Value,
@@ -139,7 +151,7 @@ pub fn bound_fails(
 }
 
 /// Both sides of the performance difference lemma for two policies.
-pub fn performance_difference(
+pub(crate) fn performance_difference(
     name: &str,
     problem: &Value,
     other: &Value,
@@ -154,7 +166,7 @@ pub fn performance_difference(
 /// Two policies of one state with entropy alone, that of the problem and
 /// `other[a]`, whose values differ by at least `difference`, more than the root
 /// of `squared_bound` that a Lipschitz statement gives.
-pub fn lipschitz(
+pub(crate) fn lipschitz(
     name: &str,
     problem: &Value,
     other: &[Rational],
@@ -172,7 +184,7 @@ pub fn lipschitz(
 
 /// A bandit with rewards that respond to the policy, and two probabilities of
 /// its first action, each the regularised best response to the other.
-pub fn cycle(
+pub(crate) fn cycle(
     name: &str,
     gamma: &Rational,
     entropy: &Rational,
@@ -192,7 +204,7 @@ pub fn cycle(
 /// What ascent cannot leave, and what is better: see "How to check a trap" in
 /// `docs/theory/convergence.md`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trap {
+pub(crate) struct Trap {
     /// The problem at the start.
     pub problem: Value,
     /// The parameter that moves, as state and action.
@@ -214,7 +226,7 @@ pub struct Trap {
 }
 
 /// A start from which ascent with small steps stays below a better policy.
-pub fn trap(name: &str, claim: &str, trap: &Trap) -> ClaimCertificate {
+pub(crate) fn trap(name: &str, claim: &str, trap: &Trap) -> ClaimCertificate {
     let rest = json!({
         "problem": trap.problem,
         "state": trap.parameter.0,
@@ -233,7 +245,7 @@ pub fn trap(name: &str, claim: &str, trap: &Trap) -> ClaimCertificate {
 
 /// A stable policy and a better one: their problems, values `J`, and `Q[s,a]` at
 /// the stable one, row by row.
-pub fn stable_point(
+pub(crate) fn stable_point(
     name: &str,
     problems: [&Value; 2],
     values: [&Rational; 2],
@@ -247,4 +259,46 @@ pub fn stable_point(
         "action_values": action_values.iter().map(|row| strings(row)).collect::<Vec<_>>(),
     });
     certificate(name, "PS", "stable-point", rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use pemdp::arithmetic::ratio;
+
+    use super::*;
+
+    /// Two states, two actions, a responding reward.
+    fn responding() -> Family {
+        let integers = |entries: &[i64]| entries.iter().map(|&n| ratio(n, 1)).collect::<Vec<_>>();
+        let base = integers(&[1, 2, 3, 1, 1, 1, 2, 5]);
+        let weights = integers(&[1, 2, 3, 1]);
+        let rewards = integers(&[1, -1, 0, 2]);
+        let mut family =
+            Family::new(ratio(1, 2), vec![ratio(1, 3), ratio(2, 3)], weights, vec![0, 1], base, rewards);
+        family.amplitudes = integers(&[1, -2, 3, 1]);
+        family
+    }
+
+    #[test]
+    fn a_constant_that_does_not_hold_has_no_certificate() {
+        assert_eq!(curvature("x", "L5x", &responding(), &ratio(1, 10)), None);
+    }
+
+    #[test]
+    fn decimals_become_fractions_and_nothing_changes_unnoticed() {
+        let write = |x: Value| {
+            let problem = json!({"x": x});
+            performance_difference("x", &problem, &problem, &ratio(1, 2), &ratio(1, 2)).document
+        };
+        let written = write(json!([0.75, "0.44", -1.5, 2, "-0.5", "3/4", "word", null]));
+        assert_eq!(written["problem"]["x"], json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]));
+        assert_eq!(
+            written["digest"],
+            write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "word", null]))["digest"]
+        );
+        assert_ne!(
+            written["digest"],
+            write(json!(["3/4", "11/25", "-3/2", 2, "-1/2", "3/4", "Word", null]))["digest"]
+        );
+    }
 }

@@ -4,7 +4,6 @@ pub use pemdp_report::{Picture, Series, Style};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::certificate::ClaimCertificate;
 
@@ -101,7 +100,7 @@ pub struct Effort {
 
 impl Effort {
     /// The random numbers of one piece of work, the same whatever else is done.
-    pub fn random(&self, work: &str, index: u64) -> ChaCha8Rng {
+    pub(crate) fn random(&self, work: &str, index: u64) -> ChaCha8Rng {
         // FNV-1a over the name: stable across platforms and versions.
         let hash = work.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -188,6 +187,6 @@ pub struct Caught {
     pub margin: f64,
     /// The arithmetic that decided it.
     pub evidence: Evidence,
-    /// The instance, shrunk.
-    pub instance: Value,
+    /// The instance, shrunk, as JSON.
+    pub instance: String,
 }

@@ -484,6 +484,9 @@ impl Case for Family {
 }
 
 #[cfg(test)]
+mod landscapes;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::claim::Effort;

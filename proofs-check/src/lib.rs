@@ -6,25 +6,25 @@
 //! versions of it that the suite must refute. [`survey`](mod@survey) holds
 //! statements against instances; [`suite`] runs them all.
 
-pub mod affine_case;
-pub mod box_bound;
-pub mod case;
+mod affine_case;
+mod box_bound;
+mod case;
 pub mod certificate;
 pub mod claim;
 pub mod claims;
-pub mod curvature;
+mod curvature;
 pub mod documentation;
 mod evolution;
-pub mod exact;
-pub mod family;
-pub mod logarithms;
-pub mod optimum;
+mod exact;
+mod family;
+mod logarithms;
+mod optimum;
 mod page;
-pub mod pair;
+mod pair;
 mod parallel;
-pub mod spectral;
+mod spectral;
 pub mod suite;
-pub mod survey;
+mod survey;
 #[cfg(test)]
 #[path = "../../tests/common/tolerances.rs"]
 mod tolerances;

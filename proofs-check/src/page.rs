@@ -148,7 +148,7 @@ impl Report {
                         escaped(&caught.by),
                         short(caught.margin),
                         caught.evidence.word(),
-                        escaped(&caught.instance.to_string()),
+                        escaped(&caught.instance),
                     ),
                 };
             }

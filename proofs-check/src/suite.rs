@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use pemdp::interrupt::Interrupt;
-use serde::Serialize;
-use serde_json::Value;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::claim::{Caught, Claim, Effort, Finding, Verdict};
 use crate::parallel;
@@ -82,24 +83,24 @@ impl Report {
     pub fn is_as_expected(&self) -> bool {
         !self.interrupted && self.entries.iter().all(Entry::is_as_expected)
     }
+}
 
-    /// The report as JSON, `"format": "pemdp-report/1"`.
-    ///
-    /// # Errors
-    /// None for a report of the suite.
-    pub fn to_json(&self) -> Result<Value, serde_json::Error> {
+/// `"format": "pemdp-report/1"`.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Nothing is said of mutants that were not run.
         let row = |entry| {
             let row = Row::from(entry);
             Row { mutants: row.mutants.filter(|_| self.mutants), ..row }
         };
-        serde_json::to_value(Document {
+        let document = Document {
             format: REPORT_FORMAT,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.seed,
             interrupted: self.interrupted,
             claims: self.entries.iter().map(row).collect(),
-        })
+        };
+        serde_json::to_value(document).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -144,7 +145,7 @@ struct MutantRow<'a> {
     refuted: bool,
     by: Option<&'a str>,
     margin: Option<f64>,
-    instance: Option<&'a Value>,
+    instance: Option<&'a RawValue>,
 }
 
 impl<'a> From<&'a Entry> for Row<'a> {
@@ -157,7 +158,7 @@ impl<'a> From<&'a Entry> for Row<'a> {
             refuted: m.caught.is_some(),
             by: m.caught.as_ref().map(|caught| caught.by.as_str()),
             margin: m.caught.as_ref().map(|caught| caught.margin),
-            instance: m.caught.as_ref().map(|caught| &caught.instance),
+            instance: m.caught.as_ref().and_then(|caught| serde_json::from_str(&caught.instance).ok()),
         };
         Self {
             id: claim.id,

@@ -205,7 +205,7 @@ pub fn refute<C: Case>(
     let caught = |case: C, by: String| {
         let Outcome::Decided(margin) = test(&case) else { return None };
         let (case, margin) = shrunk(case, margin, &test);
-        Some(Caught { by, margin, evidence, instance: case.to_json() })
+        Some(Caught { by, margin, evidence, instance: case.to_json().to_string() })
     };
     for (i, case) in C::corners().into_iter().enumerate() {
         if test(&case).is_violation() {

@@ -84,7 +84,7 @@ fn distance(problem: &Problem, id: &str) -> Option<f64> {
 fn told_apart(id: &'static str, effort: &Effort) -> Option<Caught> {
     let caught = |by: String, problem: &Problem, instance: Value| {
         let distance = distance(problem, id).filter(|distance| *distance > TOLD_APART)?;
-        Some(Caught { by, margin: -distance, evidence: Evidence::Float, instance })
+        Some(Caught { by, margin: -distance, evidence: Evidence::Float, instance: instance.to_string() })
     };
     // A ready problem is the most readable instance, the gridworld the largest.
     for example in EXAMPLES.iter().rev() {

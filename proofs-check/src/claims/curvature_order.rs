@@ -283,7 +283,7 @@ fn mutants() -> Vec<Mutant> {
                     by: format!("gambler's ruin, T = {horizon}"),
                     margin,
                     evidence: Evidence::Enclosed,
-                    instance: describe(&walk),
+                    instance: describe(&walk).to_string(),
                 })
             })
         })

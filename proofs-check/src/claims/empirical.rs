@@ -197,7 +197,12 @@ fn ablation_mutants() -> Vec<Mutant> {
 }
 
 fn caught(margin: f64, instance: Value) -> Caught {
-    Caught { by: "the benchmark".to_owned(), margin, evidence: Evidence::Float, instance }
+    Caught {
+        by: "the benchmark".to_owned(),
+        margin,
+        evidence: Evidence::Float,
+        instance: instance.to_string(),
+    }
 }
 
 /// Retraining in its forms, with the names for notes.

@@ -299,7 +299,7 @@ fn mutant_l3(name: &'static str, version: fn() -> Version) -> Mutant {
             if let Outcome::Decided(margin) = test_l3(pair, &version)
                 && margin < 0.0
             {
-                let (by, instance) = (format!("sharp example {i}"), pair.to_json());
+                let (by, instance) = (format!("sharp example {i}"), pair.to_json().to_string());
                 return Some(crate::claim::Caught { by, margin, evidence: Evidence::Exact, instance });
             }
         }

@@ -530,7 +530,7 @@ fn mutants_l5x() -> Vec<Mutant> {
                     by: format!("branch and bound, theta = {point:?}"),
                     margin,
                     evidence: Evidence::Enclosed,
-                    instance: family.to_json(),
+                    instance: family.to_json().to_string(),
                 }),
                 _ => None,
             }

@@ -1,11 +1,6 @@
 //! Landscapes along one coordinate, against direct evaluation and the exact
 //! gradient.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
-
-#[path = "../../tests/common/tolerances.rs"]
-mod tolerances;
-
 use std::cmp::Ordering;
 
 use num_traits::Zero;
@@ -15,10 +10,11 @@ use pemdp::policy::Policy;
 use pemdp::policy::{Probabilities, Weights};
 use pemdp::problem::{PolicySpec, Problem, Reading};
 use pemdp_optimum::{End, Extremum, Landscape, LandscapeError, Polynomial};
-use proofs_check::case::Case;
-use proofs_check::claim::Effort;
-use proofs_check::family::{Family, corners};
-use tolerances::{BALLS_SOLVED, ILL_CONDITIONED, THREE_DIGITS, ULPS};
+
+use super::{Family, corners};
+use crate::case::Case;
+use crate::claim::Effort;
+use crate::tolerances::{BALLS_SOLVED, ILL_CONDITIONED, THREE_DIGITS, ULPS};
 
 fn example(name: &str) -> Problem {
     Problem::from_json(&examples::example(name).unwrap().to_json(), Reading::Exact).unwrap()
