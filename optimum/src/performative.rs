@@ -114,8 +114,7 @@ pub fn performative_optimum_with(
     let limit = settings.budget.or(settings.patience);
     let halt = Halt { interrupt, start: Instant::now(), budget: limit };
     // Rewards of size 1: all that is said of absolute sizes below is about these.
-    let scale = Scale::of(problem, settings);
-    let scaled = scale.apply(problem);
+    let (scale, scaled) = Scale::applied(problem, settings);
     let inner = OptimumSettings { gap: scale.gap(settings), ..settings.clone() };
     let mut shown = |known: Progress| progress(scale.undone_progress(known));
     let (mut found, domain) = match scaled.structure() {

@@ -19,16 +19,16 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The scale of a problem's rewards; that of the coin and of the gridworld is 1.
-    pub fn of(problem: &Problem, settings: &OptimumSettings) -> Self {
+    /// The scale of a problem's rewards, and the problem with rewards over `2^twos`. The
+    /// scale of environments that cannot be scaled is 1.
+    pub fn applied(problem: &Problem, settings: &OptimumSettings) -> (Self, Problem) {
         let gap = Interval::from_rational(&(Rational::one() - problem.gamma().exact()));
+        let horizon = div_down(1.0, gap.upper());
         let twos = largest_reward(problem, settings.bound).map_or(0, |largest| top(&largest));
-        Self { twos, horizon: div_down(1.0, gap.upper()) }
-    }
-
-    /// The problem with rewards over `2^twos`.
-    pub fn apply(&self, problem: &Problem) -> Problem {
-        if self.twos == 0 { problem.clone() } else { problem.with_rewards_times(&power_of_two(-self.twos)) }
+        match problem.with_rewards_times(&power_of_two(-twos)) {
+            Some(scaled) if twos != 0 => (Self { twos, horizon }, scaled),
+            _ => (Self { twos: 0, horizon }, problem.clone()),
+        }
     }
 
     /// The gap that is enough, of the scaled problem.
@@ -138,19 +138,19 @@ mod tests {
     fn rewards_are_scaled_to_1_and_back() {
         for gain in ["1e200", "3", "5e-324", "1", "\"1/3\""] {
             let problem = loan(gain);
-            let scale = Scale::of(&problem, &OptimumSettings::default());
+            let (scale, scaled) = Scale::applied(&problem, &OptimumSettings::default());
             let gain_of = |problem: &Problem| {
                 let EnvironmentSpec::Loan(loan) = problem.environment() else { panic!() };
                 loan.gain.exact()
             };
-            let scaled = gain_of(&scale.apply(&problem));
+            let scaled = gain_of(&scaled);
             assert!(scaled <= Rational::one() && scaled > Rational::from_ratio(1, 8), "{scaled}");
             let back = scaled.approximate();
             let original = gain_of(&problem);
             assert!(Rational::from_f64(scale.undone_down(back)) <= original);
             assert!(Rational::from_f64(scale.undone_up(back.next_up())) >= original);
         }
-        assert_eq!(Scale::of(&loan("0"), &OptimumSettings::default()).twos, 0);
+        assert_eq!(Scale::applied(&loan("0"), &OptimumSettings::default()).0.twos, 0);
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         );
         assert_eq!(largest(&family(3, "2"), None), Some(2.0));
         assert_eq!([0.25, 8.0].map(|bound| largest(&family(3, "2"), Some(bound))), [Some(1.75), Some(2.0)]);
-        let scale = Scale::of(&fixed, &OptimumSettings::default());
+        let (scale, _) = Scale::applied(&fixed, &OptimumSettings::default());
         assert_eq!((scale.twos, scale.horizon), (3, 4.0));
     }
 

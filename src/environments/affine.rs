@@ -226,9 +226,11 @@ impl Specification for AffineSpec {
         Structure::Affine(self)
     }
 
-    fn scale_rewards(&mut self, factor: &Rational) {
-        let slopes = self.reward_slopes.iter_mut().map(|(_, x)| x);
-        self.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        let mut scaled = self.clone();
+        let slopes = scaled.reward_slopes.iter_mut().map(|(_, x)| x);
+        scaled.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
+        Some(scaled)
     }
 
     fn responding_twice(&self) -> Option<Self> {

@@ -502,9 +502,11 @@ impl Specification for ExponentialFamilySpec {
         Structure::LocalFamily(Cow::Borrowed(self))
     }
 
-    fn scale_rewards(&mut self, factor: &Rational) {
-        let rest = [&mut self.slope].into_iter().chain(&mut self.clip);
-        self.reward_base.iter_mut().chain(rest).for_each(|r| *r = r.times(factor));
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        let mut scaled = self.clone();
+        let rest = [&mut scaled.slope].into_iter().chain(&mut scaled.clip);
+        scaled.reward_base.iter_mut().chain(rest).for_each(|r| *r = r.times(factor));
+        Some(scaled)
     }
 
     fn responding_twice(&self) -> Option<Self> {

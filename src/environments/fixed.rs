@@ -75,8 +75,10 @@ impl Specification for FixedSpec {
         Structure::Fixed(Cow::Borrowed(self))
     }
 
-    fn scale_rewards(&mut self, factor: &Rational) {
-        self.rewards.iter_mut().for_each(|r| *r = r.times(factor));
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        let mut scaled = self.clone();
+        scaled.rewards.iter_mut().for_each(|r| *r = r.times(factor));
+        Some(scaled)
     }
 }
 

@@ -171,8 +171,8 @@ impl Specification for LoanSpec {
         Structure::Affine(self)
     }
 
-    fn scale_rewards(&mut self, factor: &Rational) {
-        [&mut self.gain, &mut self.loss].into_iter().for_each(|r| *r = r.times(factor));
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        Some(Self { gain: self.gain.times(factor), loss: self.loss.times(factor), ..self.clone() })
     }
 
     fn responding_twice(&self) -> Option<Self> {

@@ -125,9 +125,11 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
         Structure::Opaque
     }
 
-    /// Multiplies all rewards, where they are data.
-    fn scale_rewards(&mut self, factor: &Rational) {
+    /// The same with all rewards multiplied; `None` where that is not an environment of
+    /// this kind.
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
         let _ = factor;
+        None
     }
 
     /// The same with a response that is applied twice: whatever depends on the policy moves
@@ -245,8 +247,10 @@ macro_rules! environments {
                 match self { $(Self::$variant(environment) => environment.structure(given),)+ }
             }
 
-            pub(crate) fn scale_rewards(&mut self, factor: &Rational) {
-                match self { $(Self::$variant(environment) => environment.scale_rewards(factor),)+ }
+            pub(crate) fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+                match self {
+                    $(Self::$variant(environment) => Some(environment.with_rewards_times(factor)?.into()),)+
+                }
             }
 
             pub(crate) fn responding_twice(&self) -> Option<Self> {

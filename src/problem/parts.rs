@@ -204,13 +204,11 @@ impl Problem {
         Ok(Self { parts: Parts { policy, ..self.parts.clone() } })
     }
 
-    /// The same problem with all rewards multiplied, exactly, but for environments whose
-    /// rewards are their own.
-    #[must_use]
-    pub fn with_rewards_times(&self, factor: &Rational) -> Self {
-        let mut parts = self.parts.clone();
-        parts.environment.scale_rewards(factor);
-        Self { parts }
+    /// The same problem with all rewards multiplied, exactly; `None` where that is not an
+    /// environment of its kind.
+    pub fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        let environment = self.environment().with_rewards_times(factor)?;
+        Some(Self { parts: Parts { environment, ..self.parts.clone() } })
     }
 
     /// The same problem with a response that is applied twice; `None` where that has no
