@@ -1,16 +1,8 @@
 //! Policies `pi(a|s)` and their parameters `theta`; a kind of them is a file.
 
 mod kinds;
-mod log_linear;
-mod probabilities;
-mod softmax;
-mod weights;
 
-pub use kinds::{Parametrisation, PolicySpec};
-pub use log_linear::LogLinear;
-pub use probabilities::Probabilities;
-pub use softmax::Softmax;
-pub use weights::Weights;
+pub use kinds::*;
 
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::distribution::ModelError;

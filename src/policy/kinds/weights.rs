@@ -2,10 +2,10 @@
 
 use num_traits::Zero;
 
-use super::kinds::{Kind, Parametrised};
-use super::{Policy, check_shape};
+use super::{Kind, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
+use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

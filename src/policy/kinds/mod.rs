@@ -4,7 +4,17 @@
 //! A new kind is a file here that implements [`Kind`] and [`Parametrised`], and a line
 //! in the list below.
 
-use super::{LogLinear, Policy, Probabilities, Softmax, Weights};
+mod log_linear;
+mod probabilities;
+mod softmax;
+mod weights;
+
+pub use log_linear::LogLinear;
+pub use probabilities::Probabilities;
+pub use softmax::Softmax;
+pub use weights::Weights;
+
+use super::Policy;
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker, PolicyShape};

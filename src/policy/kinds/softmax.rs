@@ -1,9 +1,9 @@
 //! Softmax policies.
 
-use super::kinds::{Kind, Parametrised};
-use super::{Policy, check_shape, shifted_exponentials};
+use super::{Kind, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
+use crate::policy::{Policy, check_shape, shifted_exponentials};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;

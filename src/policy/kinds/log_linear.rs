@@ -1,10 +1,10 @@
 //! Log-linear policies.
 
-use super::kinds::{Kind, Parametrised};
 use super::softmax::softmax;
-use super::{Policy, check_shape};
+use super::{Kind, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::distribution::ModelError;
+use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]

@@ -1,9 +1,9 @@
 //! Policies whose probabilities are themselves the parameters.
 
-use super::kinds::{Kind, Parametrised};
-use super::{Policy, check_shape};
+use super::{Kind, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::distribution::{ModelError, check_distributions};
+use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
