@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use pemdp::oracle::{
-    Combination, Diagnosis, Difference, Direction, Entry, Evidence, KNOWN_MISTAKES, Rearrangement, Sampling,
-    Standing, Tolerance, Verdict,
+    Combination, Diagnosis, Difference, Direction, Doubt, Entry, Evidence, KNOWN_MISTAKES, Rearrangement,
+    Sampling, Standing, Tolerance, TooNear, Undecided, Verdict,
 };
 
 use crate::numbers::significant;
@@ -21,18 +21,56 @@ fn about(id: &str) -> &'static str {
 
 /// The report of a verdict.
 pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
-    let sampled = verdict.sampling.as_ref().map(sampling);
+    let mut sections = Vec::new();
     if verdict.ok {
         let Tolerance { rtol, atol, .. } = tolerance;
-        let right =
-            format!("right: every number given is within its tolerance (rtol {rtol:e}, atol {atol:e})\n");
-        return right + &sampled.unwrap_or_default();
+        sections.push(format!(
+            "right: every number given is within its tolerance (rtol {rtol:e}, atol {atol:e})\n"
+        ));
+    } else if verdict.differences.is_empty() {
+        sections.push("cannot tell: the standard errors are too large for what they are of\n".to_owned());
+    } else {
+        sections.extend(verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(quantity));
+        sections.push(explanation(verdict));
     }
-    let mut sections: Vec<String> =
-        verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(quantity).collect();
-    sections.push(explanation(verdict));
-    sections.extend(sampled);
+    let by_reason = verdict.undecided.chunk_by(|a, b| (a.quantity, a.why) == (b.quantity, b.why));
+    sections.extend(by_reason.map(undecided));
+    sections.extend(verdict.sampling.as_ref().map(sampling));
     sections.join("\n")
+}
+
+/// Entries of one quantity of which nothing is told, for one reason.
+fn undecided(entries: &[Undecided]) -> String {
+    let Some(Undecided { quantity, why, .. }) = entries.first() else { return String::new() };
+    let n = entries.len();
+    let title = match why {
+        Doubt::Sampling => {
+            format!("{quantity}: {n} of its entries may be off by more than there is to tell from 0")
+        }
+        Doubt::Rounding => format!("{quantity}: {n} of its entries cannot be told from 0 in doubles here"),
+    };
+    let index = |entry: &Undecided| entry.index.iter().map(|i| format!("[{i}]")).collect::<String>();
+    let row = |entry: &Undecided| {
+        let row = vec![index(entry), significant(entry.size, 3), significant(entry.tolerance, 3)];
+        match (entry.why, entry.needed, entry.times) {
+            (Doubt::Rounding, ..) => row,
+            (_, Some(needed), _) => [row, vec![needed.to_string()]].concat(),
+            (_, None, Some(times)) => {
+                [row, vec![format!("{} times as large", significant(times, 3))]].concat()
+            }
+            (_, None, None) => [row, vec!["none".to_owned()]].concat(),
+        }
+    };
+    let rows = entries.iter().take(SHOWN).map(row).collect();
+    let (headings, advice): (&[&str], _) = match why {
+        Doubt::Sampling => (&["index", "size", "may be off by", "n that would tell"], ""),
+        Doubt::Rounding => (
+            &["index", "size", "may be off by"],
+            "Whatever is that near passes; fractions or decimals as text are compared without rounding.\n",
+        ),
+    };
+    let rest = if n > SHOWN { format!("({} more; --json prints all)\n", n - SHOWN) } else { String::new() };
+    format!("{}\n{}{rest}{advice}", heading(&title), table(headings, rows, 1))
 }
 
 /// The differences of one quantity, largest first.
@@ -175,14 +213,34 @@ fn combined(combination: &Combination) -> String {
 
 /// How a sampled answer was judged.
 fn sampling(sampling: &Sampling) -> String {
-    let Sampling { level, entries, threshold, largest_z, mean_square_z, needed, power, visible_bias } =
-        sampling;
+    let Sampling {
+        level,
+        entries,
+        threshold,
+        largest_z,
+        mean_square_z,
+        needed,
+        power,
+        visible_bias,
+        too_near,
+    } = sampling;
     let seen = visible_bias.map_or(String::new(), |bias| {
         format!("With this n a bias of {} standard deviations shows likewise.\n", significant(bias, 3))
     });
+    let near = too_near.as_ref().map_or(String::new(), |near| {
+        let TooNear { probability, mean_square_z_of_deviations } = near;
+        let of_deviations = mean_square_z_of_deviations.map_or(String::new(), |x| {
+            format!(" Divided by the root of n they have the mean square {}.", significant(x, 3))
+        });
+        format!(
+            "The errors are much smaller than the standard errors given: unbiased estimates are so near with probability \
+             {} at most. Are these standard deviations (a factor sqrt(n))?{of_deviations}\n",
+            significant(*probability, 2)
+        )
+    });
     format!(
         "{}\n{entries} sampled entries, at most {} standard errors off at level {level}; the largest distance is {}, \
-         the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}",
+         the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}{near}",
         heading("Sampled entries"),
         significant(*threshold, 4),
         significant(*largest_z, 4),

@@ -9,6 +9,9 @@ use crate::problem::{InputError, Problem, Reading};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Claimed {
     pub(super) quantities: Quantities<Option<Entries>>,
+    /// Whether every number of a quantity is written as text: a fraction or a decimal, not
+    /// a double.
+    pub(super) exact: Quantities<bool>,
     pub(super) bounds: Quantities<Option<f64>>,
     /// The standard errors of sampled entries; 0 where the entry is not sampled.
     pub(super) standard_errors: Quantities<Option<Vec<f64>>>,
@@ -46,16 +49,23 @@ fn shape(node: &Node<'_>, quantity: Quantity, problem: &Problem) -> Result<Vec<u
     Ok(quantity.shape(problem))
 }
 
-/// The entries of a quantity, if the object has them.
-fn read(fields: &Fields<'_>, quantity: Quantity, problem: &Problem) -> Result<Option<Entries>, InputError> {
-    let Some(node) = fields.optional(quantity.key()) else { return Ok(None) };
-    let mut entries = Vec::new();
-    let entry = if quantity.may_be_infinite() { optional_number } else { number };
-    read_entries(&node, &shape(&node, quantity, problem)?, entry, &mut entries)?;
-    Ok(Some(entries))
+/// Whether there is no number outside of text in a value.
+fn is_text(node: &Node<'_>) -> bool {
+    node.is_string() || node.array().is_ok_and(|mut entries| entries.all(|entry| is_text(&entry)))
 }
 
 impl Claimed {
+    /// Reads a quantity, if the object has it.
+    fn read(&mut self, fields: &Fields<'_>, quantity: Quantity, problem: &Problem) -> Result<(), InputError> {
+        let Some(node) = fields.optional(quantity.key()) else { return Ok(()) };
+        let mut entries = Vec::new();
+        let entry = if quantity.may_be_infinite() { optional_number } else { number };
+        read_entries(&node, &shape(&node, quantity, problem)?, entry, &mut entries)?;
+        self.quantities[quantity] = Some(entries);
+        self.exact[quantity] = is_text(&node);
+        Ok(())
+    }
+
     /// Reads an answer with any of the quantities, shaped like those of
     /// `problem`.
     ///
@@ -68,7 +78,7 @@ impl Claimed {
         fields.required("format")?.choice(&[FORMAT])?;
         let mut claimed = Self::default();
         for quantity in Quantity::MAIN {
-            claimed.quantities[quantity] = read(&fields, quantity, problem)?;
+            claimed.read(&fields, quantity, problem)?;
         }
         if Quantity::MAIN.into_iter().all(|quantity| claimed.quantities[quantity].is_none()) {
             let names = Quantity::MAIN.map(Quantity::name).join(", ");
@@ -78,7 +88,7 @@ impl Claimed {
             let terms = node.fields()?;
             terms.only(&Quantity::TERMS.map(Quantity::key))?;
             for quantity in Quantity::TERMS {
-                claimed.quantities[quantity] = read(&terms, quantity, problem)?;
+                claimed.read(&terms, quantity, problem)?;
             }
         }
         if let Some(node) = fields.optional("error_bounds") {

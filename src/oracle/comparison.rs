@@ -11,6 +11,7 @@ use super::claimed::Claimed;
 use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity};
 use super::recipe::{Recipe, Start};
+use super::rounding::of_probabilities;
 use super::sampling::{Sampling, StandardErrors};
 use crate::problem::Problem;
 
@@ -121,7 +122,11 @@ pub(super) struct Comparison<'a> {
     pub(super) rounded: Option<Prediction>,
     /// The entries of each quantity.
     pub(super) truth: Quantities<Entries>,
-    pub(super) precision: Precision,
+    tolerance: Tolerance,
+    /// What doubles round of each parameter where probabilities are small.
+    pub(super) of_probabilities: Vec<f64>,
+    /// Quantities given as text, which need not be rounded.
+    exact: Quantities<bool>,
     /// Of what is sampled.
     standard_errors: Option<StandardErrors>,
     tolerances: Quantities<Vec<f64>>,
@@ -133,28 +138,66 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(
         problem: &'a Problem,
         answer: &'a Answer,
-        rounded: Option<Prediction>,
+        case: Option<&Case<'_>>,
         tolerance: Tolerance,
         claimed: &Claimed,
     ) -> Self {
+        let rounded = case.and_then(|case| Recipe::default().answer(case));
+        let of_probabilities = case.map_or_else(Vec::new, |case| of_probabilities(problem, case));
         let truth = Quantities::from_fn(|quantity| answer.entries(quantity));
         let free_mean = problem.policy().is_unconstrained().then(|| problem.n_actions());
         let standard_errors = StandardErrors::of(claimed, free_mean);
-        let (precision, tolerances) = (tolerance.precision, Quantities::default());
-        let mut comparison =
-            Self { problem, answer, rounded, truth, precision, standard_errors, tolerances, free_mean };
+        let mut comparison = Self {
+            problem,
+            answer,
+            rounded,
+            truth,
+            tolerance,
+            of_probabilities,
+            exact: claimed.exact.clone(),
+            standard_errors,
+            tolerances: Quantities::default(),
+            free_mean,
+        };
         comparison.tolerances = Quantities::from_fn(|quantity| {
-            let entries = comparison.normal_form(quantity, &comparison.truth[quantity]);
-            let asked = tolerance.atol + tolerance.rtol * largest(&entries);
-            let own = *answer.error_bounds.of(quantity);
-            let rounding = comparison.rounding(quantity).into_iter();
             let sampling = |i: usize| {
                 comparison.standard_errors.as_ref().map_or(0.0, |errors| errors.tolerance(quantity, i))
             };
-            let all = rounding.enumerate();
-            all.map(|(i, rounding)| asked.max(own).max(rounding).max(sampling(i))).collect()
+            let computed = comparison.without_sampling(quantity).into_iter().enumerate();
+            computed.map(|(i, computed)| computed.max(sampling(i))).collect()
         });
         comparison
+    }
+
+    /// The tolerance that is asked for.
+    pub(super) fn asked(&self, quantity: Quantity) -> f64 {
+        self.tolerance.atol + self.tolerance.rtol * largest(&self.truth(quantity))
+    }
+
+    /// The tolerance of each entry if it is not sampled.
+    pub(super) fn without_sampling(&self, quantity: Quantity) -> Vec<f64> {
+        let least = self.asked(quantity).max(*self.answer.error_bounds.of(quantity));
+        if self.exact[quantity] {
+            return vec![least; self.truth[quantity].len()];
+        }
+        self.rounding(quantity).into_iter().map(|rounding| least.max(rounding)).collect()
+    }
+
+    /// The tolerance of an entry.
+    pub(super) fn tolerance(&self, quantity: Quantity, i: usize) -> f64 {
+        self.tolerances[quantity][i]
+    }
+
+    /// Of a sampled entry: how many standard errors it reaches, the standard error, and
+    /// the number of samples.
+    pub(super) fn sampled(&self, quantity: Quantity, i: usize) -> Option<(f64, f64, Option<usize>)> {
+        let errors = self.standard_errors.as_ref()?;
+        let error = errors.of_quantity(quantity)?[i];
+        (error > 0.0).then(|| (errors.reach(), error, errors.n()))
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.tolerance.precision
     }
 
     /// The gradient without what is not identified: where the parameters are the

@@ -17,6 +17,7 @@ mod quantity;
 mod recipe;
 mod rounding;
 mod sampling;
+mod undecided;
 mod verify;
 mod visits;
 
@@ -27,5 +28,6 @@ pub use diagnosis::{Combination, Diagnosis, Direction, Rearrangement, Standing};
 pub use error::OracleError;
 pub use mistakes::{KNOWN_MISTAKES, Mistake, Mistaken, mistaken_answers};
 pub use quantity::Quantity;
-pub use sampling::Sampling;
+pub use sampling::{Sampling, TooNear};
+pub use undecided::{Doubt, Undecided};
 pub use verify::{Verdict, verify};

@@ -1,10 +1,13 @@
 //! What an evaluation in floating-point numbers may round.
 
+use super::case::Case;
 use super::comparison::{Comparison, Precision, largest};
 use super::quantity::Quantity;
+use super::recipe::Environment;
 use crate::environments::Structure;
 use crate::linear::Size;
-use crate::problem::Numeral;
+use crate::problem::{Numeral, Problem};
+use crate::response::PolicyCotangent;
 
 /// The unit of single precision over that of double precision.
 const SINGLE: f64 = (1u64 << 29) as f64;
@@ -18,7 +21,94 @@ fn policy(occupancy: &[Vec<f64>]) -> Vec<f64> {
     occupancy.iter().flat_map(of_state).collect()
 }
 
+/// The units of rounding in what an evaluation multiplies and subtracts.
+const UNITS: f64 = 16.0;
+
+/// What doubles round of each parameter of a normalised policy, however small its
+/// probabilities make the gradient: that of `sum_{s,a} dpi(a|s) g[s,a]`, where `g` is the
+/// derivative of the value by `pi(a|s)`. A few units of it in each of `pi`, `g` and the
+/// values that `g` is made of are a few times `2^-53 u_k`,
+///
+/// `u_k = sum_{s,a} pi(a|s) |f_k(s,a)| (h[s,a] + sum_b pi(b|s) h[s,b])`,
+/// `h[s,a] = d[s] (|Q[s,a]| + max |V|) + |what the response adds to g|`,
+///
+/// `f_k(s,a)` the feature: of softmax 1 for its own entry and 0 for others. But no more
+/// than a ten-thousandth of the largest `|f_k|` times the largest range of `g` in a state.
+pub(super) fn of_probabilities(problem: &Problem, case: &Case<'_>) -> Vec<f64> {
+    let (given, n_actions) = (problem.policy(), problem.n_actions());
+    let n_parameters = problem.n_parameters();
+    if given.is_unconstrained() {
+        return vec![0.0; n_parameters];
+    }
+    let evaluation = case.evaluation();
+    let pi = case.by_action(&vec![1.0; case.n_states()]);
+    let largest_value = evaluation.state_values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    let next: Vec<f64> = evaluation.state_values.iter().map(|v| case.gamma * v).collect();
+    let occupancy = &evaluation.occupancy;
+    let pulled = case.pull(Environment::Own, false, (occupancy, &next), occupancy);
+    let of_response = |cotangent: &PolicyCotangent<f64>, i: usize| match cotangent {
+        PolicyCotangent::Probabilities(entries) => entries[i],
+        PolicyCotangent::Parameters(_) | PolicyCotangent::None => 0.0,
+    };
+    // `g` and `h`.
+    let of_pair = |i: usize| {
+        let (d, q) = (evaluation.state_occupancy[i / n_actions], evaluation.action_values[i].unwrap_or(0.0));
+        let parts = pulled
+            .as_ref()
+            .map_or([0.0; 2], |pulled| [of_response(&pulled.transition, i), of_response(&pulled.reward, i)]);
+        let size = d.abs() * (q.abs() + largest_value) + parts[0].abs() + parts[1].abs();
+        (d * q + parts[0] + parts[1], size)
+    };
+    let pairs: Vec<(f64, f64)> = (0..pi.len()).map(of_pair).collect();
+    let range = |row: &[(f64, f64)]| {
+        let ends = row.iter().fold((f64::MAX, f64::MIN), |(l, h), (g, _)| (l.min(*g), h.max(*g)));
+        ends.1 - ends.0
+    };
+    let limit = 1e-4 * pairs.chunks(n_actions).map(range).fold(0.0, f64::max);
+    let features: Option<Vec<f64>> =
+        given.features().map(|features| features.iter().map(Numeral::approximate).collect());
+    // The sums, and the largest features.
+    let mut sums = vec![(0.0, 0.0_f64); n_parameters];
+    for (s, (pi, pairs)) in pi.chunks(n_actions).zip(pairs.chunks(n_actions)).enumerate() {
+        let mean: f64 = pi.iter().zip(pairs).map(|(p, (_, size))| p * size).sum();
+        for a in 0..n_actions {
+            let share = 0.5 * f64::EPSILON * pi[a] * (pairs[a].1 + mean);
+            match &features {
+                None => sums[s * n_actions + a] = (share, 1.0),
+                Some(features) => {
+                    let row = &features[(s * n_actions + a) * n_parameters..][..n_parameters];
+                    for ((sum, largest), f) in sums.iter_mut().zip(row) {
+                        *sum += share * f.abs();
+                        *largest = largest.max(f.abs());
+                    }
+                }
+            }
+        }
+    }
+    // Nothing where doubles do not hold it.
+    let of_parameter = |(sum, largest): (f64, f64)| {
+        let rounding = (UNITS * sum).min(limit * largest);
+        if sum.is_finite() && rounding.is_finite() { rounding } else { 0.0 }
+    };
+    sums.into_iter().map(of_parameter).collect()
+}
+
 impl Comparison<'_> {
+    /// The size of what a quantity is made of: discounted steps, the largest value, the
+    /// largest entry of a term.
+    pub(super) fn scale(&self, quantity: Quantity) -> f64 {
+        match quantity {
+            Quantity::Occupancy => self.answer.occupancy.iter().flatten().map(|d| d.abs()).sum(),
+            Quantity::Value | Quantity::StateValues | Quantity::ActionValues => {
+                [Quantity::StateValues, Quantity::ActionValues]
+                    .map(|quantity| largest(&self.truth[quantity]))
+                    .into_iter()
+                    .fold(0.0, f64::max)
+            }
+            _ => Quantity::TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max),
+        }
+    }
+
     /// What an evaluation in doubles may round, with `c = 1/(1-gamma)`.
     ///
     /// Values and occupancies: a share `1e-15 c` of their scale, at most a billionth. The
@@ -30,7 +120,7 @@ impl Comparison<'_> {
     /// than a ten-thousandth of the largest entry of a term, or a thousand times the
     /// largest error of an evaluation in doubles where that is larger than the terms
     /// themselves; and a hundred times what doubles do round of this entry, at most a
-    /// ten-thousandth of the largest entry of a term.
+    /// ten-thousandth of the largest entry of a term; and [`of_probabilities`].
     ///
     /// With single precision all of it as many times as its unit is larger, and up to a
     /// thousandth of values and occupancies, a hundredth of the largest entry of a term.
@@ -54,7 +144,7 @@ impl Comparison<'_> {
             let visits = occupancy.iter().map(|row| row.iter().sum::<f64>().min(1.0));
             sizes.iter().zip(visits).map(|(size, visits)| size * visits).fold(0.0, f64::max)
         };
-        let (unit, most, most_of_terms) = match self.precision {
+        let (unit, most, most_of_terms) = match self.precision() {
             Precision::Double => (1.0, 1e-9, 1e-4),
             Precision::Single => (SINGLE, 1e-3, 1e-2),
         };
@@ -65,8 +155,7 @@ impl Comparison<'_> {
             Quantity::ActionValues => largest_value.max(largest(&self.truth[Quantity::ActionValues])),
             Quantity::Occupancy => horizon,
             _ => {
-                let terms =
-                    Quantity::TERMS.map(|term| largest(&self.truth[term])).into_iter().fold(0.0, f64::max);
+                let terms = self.scale(quantity);
                 let rounded = self.normal_form(Quantity::Gradient, &rounded[Quantity::Gradient]);
                 let truth = self.normal_form(Quantity::Gradient, &self.truth[Quantity::Gradient]);
                 let errors: Vec<f64> = (rounded.iter().zip(&*truth))
@@ -78,11 +167,13 @@ impl Comparison<'_> {
                 let limit =
                     if largest_error < terms { most_of_terms * terms } else { 1000.0 * largest_error };
                 let limit = if terms > 0.0 { limit } else { f64::MAX };
-                let of_entry = |(w, error): (f64, f64)| {
+                let of_entry = |((w, error), small): ((f64, f64), &f64)| {
                     let measured = (100.0 * unit * error).min(most_of_terms * terms);
-                    (1e-14 * unit * w * values).min(limit).max(share * terms).max(measured).min(f64::MAX)
+                    let bounded = (1e-14 * unit * w * values).min(limit);
+                    bounded.max(share * terms).max(measured).max(unit * small).min(f64::MAX)
                 };
-                return self.sensitivities().into_iter().zip(errors).map(of_entry).collect();
+                let entries = self.sensitivities().into_iter().zip(errors).zip(&self.of_probabilities);
+                return entries.map(of_entry).collect();
             }
         };
         vec![(share * scale).min(f64::MAX); entries]

@@ -17,6 +17,8 @@ const POWER_QUANTILE: f64 = 1.281_551_565_544_600_4;
 const POWER: f64 = 0.9;
 /// The bias, in standard deviations of one sample, that is asked about.
 const BIAS: f64 = 0.1;
+/// Errors that are as small as this with at most this probability are told.
+const SUSPICIOUS: f64 = 0.05;
 
 /// How a sampled answer was judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,6 +42,30 @@ pub struct Sampling {
     /// standard deviations of one sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visible_bias: Option<f64>,
+    /// Present where the errors are far smaller than the standard errors given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub too_near: Option<TooNear>,
+}
+
+/// Estimates that are nearer to the truth than their standard errors let them be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TooNear {
+    /// Unbiased estimates with these standard errors are so near with at most this
+    /// probability.
+    pub probability: f64,
+    /// The mean square of the distances in standard errors if what was given are standard
+    /// deviations of one sample: times `n`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_square_z_of_deviations: Option<f64>,
+}
+
+/// A bound of the probability that the mean square of normal numbers, each of variance 1
+/// and whatever their dependence, is at most `mean_square`.
+///
+/// With a mean square of at most `t` the mean of `max(0, 1 - z^2/(3 t))` is at least 2/3,
+/// and its expectation is at most `4/3 sqrt(3 t) phi(0)`.
+fn probability_of_less(mean_square: f64) -> f64 {
+    (2.0 * (3.0 * mean_square).sqrt() / (2.0 * std::f64::consts::PI).sqrt()).min(1.0)
 }
 
 /// The standard errors of what is compared, and how many of them an entry may be off.
@@ -74,6 +100,22 @@ impl StandardErrors {
         self.errors[quantity].as_ref().map_or(0.0, |errors| self.threshold * errors[i])
     }
 
+    /// The standard error of an entry times this is to be below what it shall be told from
+    /// with the stated power.
+    pub fn reach(&self) -> f64 {
+        self.threshold + POWER_QUANTILE
+    }
+
+    /// The standard errors of a quantity.
+    pub fn of_quantity(&self, quantity: Quantity) -> Option<&[f64]> {
+        self.errors[quantity].as_deref()
+    }
+
+    /// How many samples there are.
+    pub fn n(&self) -> Option<usize> {
+        self.n
+    }
+
     /// How an answer was judged, in the form in which entries are compared.
     pub fn report(
         &self,
@@ -89,16 +131,21 @@ impl StandardErrors {
                 }
             }
         }
-        let reach = self.threshold + POWER_QUANTILE;
+        let reach = self.reach();
+        let mean_square_z = scores.iter().map(|z| z * z).sum::<f64>() / scores.len().max(1) as f64;
+        let probability = probability_of_less(mean_square_z);
+        let mean_square_z_of_deviations = self.n.map(|n| n as f64 * mean_square_z);
+        let is_suspicious = !scores.is_empty() && probability <= SUSPICIOUS;
         Sampling {
             level: LEVEL,
             entries: self.entries,
             threshold: self.threshold,
             largest_z: scores.iter().copied().fold(0.0, f64::max),
-            mean_square_z: scores.iter().map(|z| z * z).sum::<f64>() / scores.len().max(1) as f64,
+            mean_square_z,
             needed: (reach / BIAS).powi(2).ceil() as u64,
             power: POWER,
             visible_bias: self.n.map(|n| reach / (n as f64).sqrt()),
+            too_near: is_suspicious.then_some(TooNear { probability, mean_square_z_of_deviations }),
         }
     }
 }
@@ -122,6 +169,22 @@ mod tests {
     use statrs::distribution::{ContinuousCDF, Normal};
 
     use super::*;
+
+    /// Of numbers that are all the same, which are the nearest to 0 together, and of
+    /// independent ones.
+    #[test]
+    fn small_mean_squares_are_as_rare_as_is_said() {
+        use statrs::distribution::ChiSquared;
+        let normal = Normal::standard();
+        for t in [1e-6_f64, 1e-4, 1e-3, 0.01, 0.1] {
+            let same = 1.0 - 2.0 * normal.sf(t.sqrt());
+            assert!(same <= probability_of_less(t) && same > 0.5 * probability_of_less(t), "{t}: {same}");
+            for m in [2.0, 10.0] {
+                let independent = ChiSquared::new(m).unwrap().cdf(m * t);
+                assert!(independent <= probability_of_less(t), "{t}: {independent}");
+            }
+        }
+    }
 
     #[test]
     fn the_threshold_keeps_the_level_and_is_not_much_larger() {

@@ -10,8 +10,8 @@ use super::diagnosis::Diagnosis;
 use super::error::OracleError;
 use super::mistakes::{KNOWN_MISTAKES, Reading, uniform};
 use super::quantity::Quantity;
-use super::recipe::Recipe;
 use super::sampling::Sampling;
+use super::undecided::{Doubt, Undecided};
 use crate::policy::Policy;
 use crate::problem::Problem;
 
@@ -20,10 +20,14 @@ use crate::problem::Problem;
 pub struct Verdict {
     /// Always `pemdp-verdict/1`.
     pub format: &'static str,
-    /// Whether every number is within its tolerance, and all else as it is.
+    /// Whether every number is within its tolerance, and all else as it is, and no
+    /// sampled entry is undecided.
     pub ok: bool,
-    /// Everything that is not.
+    /// Everything that is not within its tolerance, or not as it is.
     pub differences: Vec<Difference>,
+    /// Entries that cannot be told from 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<Undecided>,
     /// The known mistakes that explain all differences, those that coincide on
     /// this problem in one group.
     pub mistakes: Vec<Vec<&'static str>>,
@@ -69,14 +73,16 @@ pub fn verify(
     let case = parts
         .as_ref()
         .and_then(|(models, policy)| Case::new(problem, models, policy, previous.as_ref()).ok());
-    let rounded = case.as_ref().and_then(|case| Recipe::default().answer(case));
-    let comparison = Comparison::new(problem, &answer, rounded, tolerance, claimed);
+    let comparison = Comparison::new(problem, &answer, case.as_ref(), tolerance, claimed);
     let differences = comparison.differences(claimed);
-    let ok = differences.is_empty();
+    let undecided = comparison.undecided(claimed);
+    let is_right = differences.is_empty();
+    let ok = is_right && undecided.iter().all(|entry| entry.why != Doubt::Sampling);
     let mut verdict = Verdict {
         format: "pemdp-verdict/1",
         ok,
         differences,
+        undecided,
         mistakes: Vec::new(),
         pairs: Vec::new(),
         evidence: Vec::new(),
@@ -86,11 +92,11 @@ pub fn verify(
     };
     let Some(case) = &case else {
         verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
-        verdict.diagnosis = (!ok).then(|| Diagnosis::new(problem, &comparison, claimed));
+        verdict.diagnosis = (!is_right).then(|| Diagnosis::new(problem, &comparison, claimed));
         return Ok(verdict);
     };
     // A right answer is never accused.
-    let counts = if ok { Vec::new() } else { comparison.counts(case, claimed) };
+    let counts = if is_right { Vec::new() } else { comparison.counts(case, claimed) };
     let mut readings = Vec::new();
     for mistake in KNOWN_MISTAKES {
         let answers = mistake.answers(case, &counts);
@@ -99,7 +105,7 @@ pub fn verify(
         }
         readings.extend(answers);
     }
-    if ok {
+    if is_right {
         return Ok(verdict);
     }
     let explains =
