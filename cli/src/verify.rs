@@ -55,6 +55,5 @@ fn previous(path: &Path, problem: &Problem) -> anyhow::Result<Problem> {
 fn claimed(path: &Path, problem: &Problem) -> anyhow::Result<Claimed> {
     let input = Input::named(path);
     let bytes = input.read()?;
-    let text = std::str::from_utf8(&bytes).with_context(|| input.name())?;
-    Claimed::from_json(text, problem).with_context(|| input.name())
+    Claimed::from_bytes(&bytes, problem).with_context(|| input.name())
 }

@@ -23,6 +23,8 @@ pub struct Claimed {
     pub(super) kinks: Option<Vec<String>>,
 }
 
+/// The format name of problems.
+const PROBLEM: &str = "pemdp-problem/1";
 /// The keys of an answer.
 const KEYS: [&str; 12] = [
     "format",
@@ -39,14 +41,29 @@ const KEYS: [&str; 12] = [
     "n",
 ];
 
-/// The lengths of the axes of a quantity; a gradient may have a row for each state where
-/// it has a parameter for each state and action.
-fn shape(node: &Node<'_>, quantity: Quantity, problem: &Problem) -> Result<Vec<usize>, InputError> {
-    let has_table = quantity.is_of_gradient() && problem.policy().features().is_none();
-    if has_table && node.array()?.next().is_some_and(|first| first.array().is_ok()) {
-        return Ok(vec![problem.n_states(), problem.n_actions()]);
+/// The lengths of the axes of a quantity, and what they are called.
+struct Shape {
+    lengths: Vec<usize>,
+    form: String,
+}
+
+impl Shape {
+    /// A gradient may have a row for each state where it has a parameter for each state and
+    /// action.
+    fn of(node: &Node<'_>, quantity: Quantity, problem: &Problem) -> Result<Self, InputError> {
+        let (n, n_actions) = (problem.n_states(), problem.n_actions());
+        let has_table = quantity.is_of_gradient() && problem.policy().features().is_none();
+        let is_table =
+            has_table && node.is_array() && node.array()?.next().is_some_and(|first| first.is_array());
+        let lengths = if is_table { vec![n, n_actions] } else { quantity.shape(problem) };
+        let axes = match lengths.len() {
+            0 => "one number".to_owned(),
+            2 => format!("[s][a], {n} states with {n_actions} actions each"),
+            _ if quantity.is_of_gradient() => format!("[k], {} parameters", lengths[0]),
+            _ => format!("[s], {n} states"),
+        };
+        Ok(Self { lengths, form: format!("{} is {axes}", quantity.name()) })
     }
-    Ok(quantity.shape(problem))
 }
 
 /// Whether there is no number outside of text in a value.
@@ -60,7 +77,7 @@ impl Claimed {
         let Some(node) = fields.optional(quantity.key()) else { return Ok(()) };
         let mut entries = Vec::new();
         let entry = if quantity.may_be_infinite() { optional_number } else { number };
-        read_entries(&node, &shape(&node, quantity, problem)?, entry, &mut entries)?;
+        read_entries(&node, &Shape::of(&node, quantity, problem)?, entry, &mut entries)?;
         self.quantities[quantity] = Some(entries);
         self.exact[quantity] = is_text(&node);
         Ok(())
@@ -72,10 +89,29 @@ impl Claimed {
     /// # Errors
     /// [`InputError`] with the place, what was seen and what was expected.
     pub fn from_json(text: &str, problem: &Problem) -> Result<Self, InputError> {
-        let root = Node::parse(text)?;
+        Self::new(&Node::parse(text)?, problem)
+    }
+
+    /// Reads an answer from the bytes of a file.
+    ///
+    /// # Errors
+    /// [`InputError`] as [`Claimed::from_json`], and for bytes that are not UTF-8.
+    pub fn from_bytes(bytes: &[u8], problem: &Problem) -> Result<Self, InputError> {
+        Self::new(&Node::from_bytes(bytes)?, problem)
+    }
+
+    fn new(root: &Node<'_>, problem: &Problem) -> Result<Self, InputError> {
         let fields = root.fields()?;
+        let format = fields.optional("format").ok_or_else(|| {
+            root.error(format!("has no key \"format\", expected \"format\": \"{FORMAT}\" in an answer"))
+        })?;
+        if format.is_string() && format.string()? == PROBLEM {
+            return Err(
+                format.unexpected(format!("\"{FORMAT}\": this is a problem, where the answer to it belongs"))
+            );
+        }
+        format.choice(&[FORMAT])?;
         fields.only(&KEYS)?;
-        fields.required("format")?.choice(&[FORMAT])?;
         let mut claimed = Self::default();
         for quantity in Quantity::MAIN {
             claimed.read(&fields, quantity, problem)?;
@@ -119,7 +155,7 @@ impl Claimed {
                 return Err(node.error(format!("has no {} that it is of, expected both", quantity.name())));
             }
             let mut entries = Vec::new();
-            read_entries(&node, &shape(&node, quantity, problem)?, standard_error, &mut entries)?;
+            read_entries(&node, &Shape::of(&node, quantity, problem)?, standard_error, &mut entries)?;
             self.standard_errors[quantity] = entries.into_iter().collect();
         }
         Ok(())
@@ -180,17 +216,33 @@ fn optional_number(node: &Node<'_>) -> Result<Option<f64>, InputError> {
 /// Reads nested arrays of the given lengths into flat entries.
 fn read_entries(
     node: &Node<'_>,
-    shape: &[usize],
+    shape: &Shape,
     read: fn(&Node<'_>) -> Result<Option<f64>, InputError>,
     entries: &mut Entries,
 ) -> Result<(), InputError> {
-    let Some((&expected, inner)) = shape.split_first() else {
+    read_axes(node, &shape.lengths, shape, read, entries)
+}
+
+fn read_axes(
+    node: &Node<'_>,
+    lengths: &[usize],
+    shape: &Shape,
+    read: fn(&Node<'_>) -> Result<Option<f64>, InputError>,
+    entries: &mut Entries,
+) -> Result<(), InputError> {
+    let Some((&expected, inner)) = lengths.split_first() else {
+        if node.is_array() {
+            return Err(node.unexpected(format!("a number: {}", shape.form)));
+        }
         entries.push(read(node)?);
         return Ok(());
     };
+    if !node.is_array() {
+        return Err(node.unexpected(format!("an array: {}", shape.form)));
+    }
     let seen = node.array()?.count();
     if seen != expected {
-        return Err(node.error(format!("has {seen} entries, expected {expected}")));
+        return Err(node.error(format!("has {seen} entries, expected {expected}: {}", shape.form)));
     }
-    node.array()?.try_for_each(|node| read_entries(&node, inner, read, entries))
+    node.array()?.try_for_each(|node| read_axes(&node, inner, shape, read, entries))
 }

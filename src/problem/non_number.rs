@@ -1,8 +1,9 @@
-//! NaN and infinities, which many programs write and JSON has not.
+//! NaN and infinities and the spellings of Python, which many programs write and JSON has not.
 
+use super::excerpt::excerpt;
 use super::input_error::InputError;
 
-/// The first NaN or infinity in a document, at its place; none where there is none.
+/// The first of these in a document, at its place; none where there is none.
 pub(super) fn first(text: &str) -> Option<InputError> {
     let mut places = vec![Place::Root];
     let mut rest = text;
@@ -28,21 +29,38 @@ pub(super) fn first(text: &str) -> Option<InputError> {
                 Place::Root => {}
             },
             b'-' | b'a'..=b'z' | b'A'..=b'Z' => {
-                let end = rest.find(|c: char| !(c.is_ascii_alphabetic() || c == '-')).unwrap_or(rest.len());
+                let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                let end = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
                 let word = &rest[..end];
                 let name = word.trim_start_matches('-').to_ascii_lowercase();
-                if matches!(name.as_str(), "nan" | "inf" | "infinity") {
-                    let path: String = places.iter().map(Place::spelled).collect();
-                    let path = path.trim_start_matches('.');
-                    return Some(InputError::new(path, format!("is {word}, expected a finite number")));
+                let expected = match name.as_str() {
+                    "nan" | "inf" | "infinity" => Some("a finite number"),
+                    "none" => Some("null"),
+                    _ if matches!(word, "True" | "False") => Some("true or false"),
+                    _ if rest[end..].starts_with('(') => Some("a plain number or array: as JSON writes them"),
+                    _ => None,
+                };
+                if let Some(expected) = expected {
+                    let call = if rest[end..].starts_with('(') { "(...)" } else { "" };
+                    let problem = format!("is {}{call}, expected {expected}", excerpt(word));
+                    return Some(InputError::new(spelled(&places), problem));
                 }
                 length = end.max(1);
+            }
+            b'\'' => {
+                let problem = "is in single quotes, expected JSON, whose text is in double quotes";
+                return Some(InputError::new(spelled(&places), problem));
             }
             _ => length = rest.chars().next().map_or(1, char::len_utf8),
         }
         rest = rest.get(length..)?;
     }
     None
+}
+
+fn spelled(places: &[Place<'_>]) -> String {
+    let path: String = places.iter().map(Place::spelled).collect();
+    path.trim_start_matches('.').to_owned()
 }
 
 /// Where a value stands in the array or object around it.
@@ -57,7 +75,7 @@ impl Place<'_> {
         match self {
             Self::Root | Self::Key(None) => String::new(),
             Self::Index(index) => format!("[{index}]"),
-            Self::Key(Some(key)) => format!(".{key}"),
+            Self::Key(Some(key)) => format!(".{}", excerpt(key)),
         }
     }
 }
@@ -91,6 +109,18 @@ mod tests {
         );
         assert_eq!(at(r#"{"NaN": "NaN", "x": [null, true, -1e5], "y": inf"#), expected("y", "inf"));
         assert_eq!(at(r#"[1, 2], "NaN"#), None);
+        let at_value = |problem: &str| Some(format!("value: {problem}"));
+        assert_eq!(
+            at(r#"{"value": np.float64(1.0)}"#),
+            at_value("is np.float64(...), expected a plain number or array: as JSON writes them")
+        );
+        assert_eq!(at(r#"{"value": None}"#), at_value("is None, expected null"));
+        assert_eq!(at(r#"{"value": True}"#), at_value("is True, expected true or false"));
+        assert_eq!(
+            at("{'value': 1}").as_deref(),
+            Some("is in single quotes, expected JSON, whose text is in double quotes")
+        );
+        assert_eq!(at(r#"{"value": -1e5, "x": 1.5e-3, "y": [truth]}"#), None);
         assert_eq!(at("\"é\\"), None);
         assert_eq!(at("é[nul]"), None);
     }
