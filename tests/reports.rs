@@ -375,7 +375,13 @@ fn wrong_answers_are_described() {
     };
     let rearranged =
         |order| standing(json!({"action_values": table(order), "gradient": answer.gradient})).rearranged;
-    assert_eq!(rearranged([0, 2, 4, 1, 3, 5]), Some(Rearrangement::ActionMajor));
+    // Beside a right gradient this is a mistake in a part; beside a wrong one it is none.
+    let action_major = table([0, 2, 4, 1, 3, 5]);
+    let verdict = held(&problem, json!({"action_values": action_major, "gradient": answer.gradient}));
+    assert_eq!(verdict.mistakes, [["action-major-order"]]);
+    assert_eq!(verdict.evidence[0].only, ["action_values"]);
+    let beside_wrong = standing(json!({"action_values": action_major, "gradient": [1, 2, 3, 4, 5, 7]}));
+    assert_eq!(beside_wrong.rearranged, Some(Rearrangement::ActionMajor));
     assert_eq!(rearranged([1, 0, 3, 2, 5, 4]), Some(Rearrangement::Actions(vec![1, 0])));
     assert_eq!(rearranged([2, 3, 4, 5, 0, 1]), Some(Rearrangement::States(vec![1, 2, 0])));
     assert_eq!(rearranged([3, 0, 1, 2, 5, 4]), Some(Rearrangement::Entries(vec![3, 0, 1, 2, 5, 4])));

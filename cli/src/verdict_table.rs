@@ -142,9 +142,14 @@ fn explanation(verdict: &Verdict) -> String {
 
 /// How well an explanation fits, in a line.
 fn fit(evidence: &Evidence) -> String {
+    let only = if evidence.only.is_empty() {
+        String::new()
+    } else {
+        format!("in {} only, ", evidence.only.join(" and "))
+    };
     let steps = evidence.count.map_or(String::new(), |count| format!("with {count} sweeps or steps, "));
     format!(
-        "{steps}off by {} tolerances (from the truth by {})\n",
+        "{only}{steps}off by {} tolerances (from the truth by {})\n",
         significant(evidence.residual, 2),
         significant(evidence.error, 2)
     )
@@ -153,6 +158,7 @@ fn fit(evidence: &Evidence) -> String {
 /// What is known of an answer that nothing explains.
 fn findings(diagnosis: &Diagnosis) -> String {
     let mut lines = vec![heading("What is known of it")];
+    lines.extend(diagnosis.remarks.iter().cloned());
     for standing in &diagnosis.quantities {
         let Standing { quantity, entries, wrong, first, ratio, rearranged } = standing;
         let mut line = match (wrong, first) {

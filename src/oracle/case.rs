@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use crate::response::{Cotangent, Pullback, PulledBack, TransitionCotangent};
 
 /// Sweeps and steps take at most so many products.
-const WORK: usize = 100_000_000;
+pub(super) const WORK: usize = 100_000_000;
 
 /// The performative MDPs of a problem, and of what is mistaken for it.
 pub(super) struct Models {
@@ -140,8 +140,9 @@ impl<K: Hash + Eq, V> Memo<K, V> {
 }
 
 /// `I - gamma P_pi` of one environment, factorised where it is asked for.
-struct System {
-    chain: Rows<f64>,
+pub(super) struct System {
+    /// `P_pi`.
+    pub chain: Rows<f64>,
     gamma: f64,
     lu: OnceCell<LU<f64, Dyn, Dyn>>,
     transposed: OnceCell<LU<f64, Dyn, Dyn>>,
@@ -270,6 +271,7 @@ impl<'a> Case<'a> {
     }
 
     pub fn induced(&self, environment: Environment) -> Option<&Induced<'a>> {
+        let environment = environment.of_solves();
         self.environments.iter().find(|(known, _)| *known == environment).map(|(_, induced)| induced)
     }
 
@@ -305,12 +307,12 @@ impl<'a> Case<'a> {
     }
 
     /// `-lambda log pi(a|s)`, none where it is infinite.
-    fn bonus(&self, pair: usize) -> Option<f64> {
+    pub fn bonus(&self, pair: usize) -> Option<f64> {
         entropy_bonus(self.policy, &self.lambda, pair / self.n_actions(), pair % self.n_actions())
     }
 
     /// `sum_a pi(a|s) x[s,a]` for each state; what is infinite counts nothing.
-    fn means(&self, of: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
+    pub fn means(&self, of: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
         let mean = |s: usize| -> f64 {
             let weighted = |a: usize| {
                 let pi = *self.policy.probability(s, a);
@@ -321,7 +323,8 @@ impl<'a> Case<'a> {
         (0..self.n_states()).map(mean).collect()
     }
 
-    fn system(&self, environment: Environment) -> Option<Rc<System>> {
+    pub fn system(&self, environment: Environment) -> Option<Rc<System>> {
+        let environment = environment.of_solves();
         self.systems.of(environment, |_| {
             let kernel = &self.induced(environment)?.kernel;
             let chain = kernel.mixtures(self.n_actions(), |s, a| self.policy.probability(s, a));
@@ -338,6 +341,7 @@ impl<'a> Case<'a> {
 
     /// Values in an environment; none where they are not bounded or take too long.
     pub fn values(&self, environment: Environment, entropy: Entropy, how: Values) -> Option<Rc<Valued>> {
+        let environment = environment.of_solves();
         self.values.of((environment, entropy, how), |_| {
             let own = self.evaluation();
             if (environment, how) == (Environment::Own, Values::Solved) && entropy == Entropy::Whole {
@@ -394,7 +398,7 @@ impl<'a> Case<'a> {
     }
 
     /// One sweep; the largest change.
-    fn sweep(&self, chain: &Rows<f64>, rewards: &[f64], values: &mut [f64], in_place: bool) -> f64 {
+    pub fn sweep(&self, chain: &Rows<f64>, rewards: &[f64], values: &mut [f64], in_place: bool) -> f64 {
         let mut change = 0.0_f64;
         let old = if in_place { Vec::new() } else { values.to_vec() };
         for s in 0..rewards.len() {
@@ -444,6 +448,7 @@ impl<'a> Case<'a> {
 
     /// What stands for `d[s]` in an environment.
     pub fn visits(&self, environment: Environment, which: Visits, start: Start) -> Option<Rc<Vec<f64>>> {
+        let environment = environment.of_solves();
         self.visits.of((environment, which, start), |_| {
             if (environment, which, start) == (Environment::Own, Visits::Discounted, Start::Given) {
                 return Some(self.evaluation().state_occupancy.clone());
@@ -480,16 +485,28 @@ impl<'a> Case<'a> {
         }
         let (mut weights, mut visits) = (initial, vec![0.0; chain.len()]);
         for _ in 0..steps {
-            let mut later = vec![0.0; chain.len()];
-            for (s, weight) in weights.iter().enumerate() {
-                visits[s] += weight;
-                for (t, p) in chain.row(s) {
-                    later[t] += self.gamma * weight * p;
-                }
-            }
-            weights = later;
+            visits.iter_mut().zip(&weights).for_each(|(sum, weight)| *sum += weight);
+            weights = self.stepped(chain, &weights);
         }
         Some(visits)
+    }
+
+    /// What the cotangent of the transitions gives.
+    pub fn pull_stored(&self, environment: Environment, rows: &Rows<f64>) -> Option<PulledBack<f64>> {
+        let pullback = self.induced(environment)?.pullback.as_ref().unwrap_or(&self.performance.pullback);
+        let reward = vec![0.0; rows.len()];
+        Some(pullback.pull(&Cotangent { transition: TransitionCotangent::Stored(rows), reward: &reward }))
+    }
+
+    /// `gamma x P`.
+    pub fn stepped(&self, chain: &Rows<f64>, weights: &[f64]) -> Vec<f64> {
+        let mut later = vec![0.0; chain.len()];
+        for (s, weight) in weights.iter().enumerate() {
+            for (t, p) in chain.row(s) {
+                later[t] += self.gamma * weight * p;
+            }
+        }
+        later
     }
 
     /// Whether visits of a state count in any term of the gradient.

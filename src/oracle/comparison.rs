@@ -10,7 +10,7 @@ use super::case::Case;
 use super::claimed::Claimed;
 use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity};
-use super::recipe::{Recipe, Start};
+use super::recipe::Recipe;
 use super::rounding::of_probabilities;
 use super::sampling::{Sampling, StandardErrors};
 use crate::problem::Problem;
@@ -79,9 +79,22 @@ pub struct Evidence {
     pub residual: f64,
     /// The same to the truth.
     pub error: f64,
+    /// Where what the mistake touches is right but for this: the quantities that are as it
+    /// makes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<&'static str>,
     /// The number of sweeps or steps, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
+}
+
+/// Whether a mistake explains all that it touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Explains {
+    /// All of it is as predicted.
+    Wholly,
+    /// Some of it is right.
+    InPart,
 }
 
 /// An entry of an answer.
@@ -111,8 +124,6 @@ pub(super) fn largest(entries: &[Option<f64>]) -> f64 {
 
 /// Rearrangements of more groups are not looked for.
 const GROUPS: usize = 2000;
-/// A share of a sweep's change that no other number comes as close by chance.
-const CHANCE: f64 = 1e-4;
 
 /// The exact answer and how to compare with it.
 pub(super) struct Comparison<'a> {
@@ -248,7 +259,7 @@ impl<'a> Comparison<'a> {
                         index: quantity.index(i, self.problem.n_actions()),
                         expected: expected.map(Entry::Number),
                         got: got.map(Entry::Number),
-                        error: expected.zip(got).map(|(expected, got)| (expected - got).abs()),
+                        error: expected.zip(got).map(|(expected, got)| (expected - got).abs().min(f64::MAX)),
                         tolerance,
                     });
                 }
@@ -322,12 +333,18 @@ impl<'a> Comparison<'a> {
         found
     }
 
-    /// Whether a prediction explains every difference: each quantity that the mistake
-    /// touches is as predicted, each other one as predicted or right, and it
-    /// predicts something else than the truth for one that is wrong. Terms that are
-    /// wrong have to be as predicted, or to add up to the gradient that is predicted.
-    pub(super) fn explains(&self, touches: &[Quantity], prediction: &Prediction, claimed: &Claimed) -> bool {
-        let mut told_apart = false;
+    /// Whether a prediction explains every difference: each quantity is as predicted or
+    /// right, and it predicts something else than the truth for one that is wrong. Terms
+    /// that are wrong have to be as predicted, or to add up to the gradient that is
+    /// predicted. It is the whole explanation if each quantity that the mistake touches is
+    /// as predicted, and one in part if some of them are right.
+    pub(super) fn explains(
+        &self,
+        touches: &[Quantity],
+        prediction: &Prediction,
+        claimed: &Claimed,
+    ) -> Option<Explains> {
+        let (mut told_apart, mut how) = (false, Explains::Wholly);
         for quantity in Quantity::MAIN {
             let Some(got) = &claimed.quantities[quantity] else { continue };
             let (predicted, truth) = (&prediction[quantity], &self.truth[quantity]);
@@ -337,8 +354,11 @@ impl<'a> Comparison<'a> {
                 && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, &rounded[quantity]));
             let as_predicted = self.agrees(quantity, got, predicted);
             let is_right = self.agrees(quantity, got, truth);
-            if !as_predicted && (touches.contains(&quantity) || !is_right) {
-                return false;
+            if !as_predicted && !is_right {
+                return None;
+            }
+            if !as_predicted && touches.contains(&quantity) {
+                how = Explains::InPart;
             }
             told_apart |= as_predicted && !is_right && is_mistaken;
         }
@@ -356,7 +376,7 @@ impl<'a> Comparison<'a> {
             let gradient = &prediction[Quantity::Gradient];
             terms.is_some_and(|terms| self.agrees(Quantity::Gradient, &sum(terms), gradient))
         };
-        told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())
+        (told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())).then_some(how)
     }
 
     /// Whether two predictions coincide in every quantity that is given.
@@ -365,9 +385,18 @@ impl<'a> Comparison<'a> {
         given.all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
-    /// Whether two predictions coincide in every quantity.
-    pub(super) fn coincide(&self, a: &Prediction, b: &Prediction) -> bool {
-        Quantity::MAIN.into_iter().all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
+    /// The quantities of which entries are wrong.
+    pub(super) fn wrong_quantities(&self, claimed: &Claimed) -> Vec<Quantity> {
+        let is_wrong = |quantity: &Quantity| {
+            claimed.quantities[*quantity].as_ref().is_some_and(|got| !self.wrong(*quantity, got).is_empty())
+        };
+        Quantity::MAIN.into_iter().filter(is_wrong).collect()
+    }
+
+    /// Whether two predictions coincide in every quantity that is wrong.
+    pub(super) fn coincide(&self, a: &Prediction, b: &Prediction, claimed: &Claimed) -> bool {
+        let mut wrong = self.wrong_quantities(claimed).into_iter();
+        wrong.all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
     /// How what is sampled was judged.
@@ -417,12 +446,17 @@ impl<'a> Comparison<'a> {
     }
 
     /// How well a prediction fits.
-    pub(super) fn evidence(&self, recipe: &Recipe, prediction: &Prediction, claimed: &Claimed) -> Evidence {
+    pub(super) fn evidence(
+        &self,
+        (recipe, prediction): (&Recipe, &Prediction),
+        how: Explains,
+        claimed: &Claimed,
+    ) -> Evidence {
         let distance = |quantity: Quantity, to: &Entries| -> f64 {
             let Some(got) = &claimed.quantities[quantity] else { return 0.0 };
             let (got, to) = (self.normal_form(quantity, got), self.normal_form(quantity, to));
             let of_entry = |((a, b), tolerance): ((&Option<f64>, &Option<f64>), &f64)| match (a, b) {
-                (Some(a), Some(b)) if a != b => (a - b).abs() / tolerance,
+                (Some(a), Some(b)) if a != b => ((a - b).abs() / tolerance).min(f64::MAX),
                 _ => 0.0,
             };
             got.iter().zip(&*to).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
@@ -433,45 +467,10 @@ impl<'a> Comparison<'a> {
             residual = residual.max(distance(quantity, &prediction[quantity]).min(of_truth));
             error = error.max(of_truth);
         }
-        Evidence { residual, error, count: recipe.count() }
-    }
-
-    /// How many sweeps from 0 give the values that are claimed: where the distance is a
-    /// small share of a sweep's change, which chance does not bring about. Without values,
-    /// as many as come to changes of powers of ten.
-    pub(super) fn counts(&self, case: &Case<'_>, claimed: &Claimed) -> Vec<usize> {
-        let value = claimed.quantities[Quantity::Value].as_ref().and_then(|value| value[0]);
-        let states = claimed.quantities[Quantity::StateValues].as_ref();
-        let states: Option<Vec<f64>> = states.and_then(|states| states.iter().copied().collect());
-        if value.is_none() && states.is_none() {
-            return case.sweeps_to(&[1e-2, 1e-3, 1e-4, 1e-5, 1e-6]);
-        }
-        let initial = case.initial(Start::Given);
-        let start = |values: &[f64]| -> f64 { initial.iter().zip(values).map(|(rho, v)| rho * v).sum() };
-        let mut counts = Vec::new();
-        for in_place in [false, true] {
-            let (mut last, mut last_values) = (0.0, vec![0.0; case.n_states()]);
-            case.watch_sweeps(in_place, |sweeps, _, values| {
-                let now = start(values);
-                let change = (now - last).abs();
-                // A number that no longer changes is still rounded.
-                let near = |x: f64, v: f64, change: f64| {
-                    (x - v).abs() <= CHANCE * change + 4.0 * f64::EPSILON * v.abs()
-                };
-                let value_fits = value.is_none_or(|value| near(value, now, change));
-                let fits = |((x, v), before): ((&f64, &f64), &f64)| near(*x, *v, (v - before).abs());
-                let states_fit = states
-                    .as_ref()
-                    .is_none_or(|states| states.iter().zip(values).zip(&last_values).all(fits));
-                if value_fits && states_fit {
-                    counts.push(sweeps);
-                }
-                last = now;
-                last_values.copy_from_slice(values);
-                counts.len() < 4
-            });
-        }
-        counts.dedup();
-        counts
+        let only = match how {
+            Explains::Wholly => Vec::new(),
+            Explains::InPart => self.wrong_quantities(claimed).into_iter().map(Quantity::name).collect(),
+        };
+        Evidence { residual, error, only, count: recipe.count() }
     }
 }

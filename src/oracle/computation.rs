@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::case::{Case, Term};
 use super::quantity::{Entries, Quantities, Quantity, defined};
 use super::recipe::{
-    Entropy, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights, Start, Visits,
-    Weights,
+    Entropy, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights, Start, Values,
+    Visits, Weights,
 };
 use crate::gradient::{entropy_term, policy_term};
 use crate::response::PolicyCotangent;
@@ -72,14 +72,15 @@ impl Recipe {
             start: self.start,
             visits: self.visits,
             jacobian: self.jacobian,
+            steps_left: self.steps_left,
             frozen: self.frozen,
             ..Self::default()
         };
         let valued = || Self { entropy: self.entropy, values: self.values, ..common() };
         let policy = Self { weights: self.weights, frozen: false, ..valued() };
         let transition = Self { transition_visits: self.transition_visits, next: self.next, ..valued() };
-        let reward = Self { reward_weights: self.reward_weights, ..common() };
-        let entropy = Self { entropy: self.entropy, frozen: false, ..common() };
+        let reward = Self { reward_weights: self.reward_weights, steps_left: false, ..common() };
+        let entropy = Self { entropy: self.entropy, frozen: false, steps_left: false, ..common() };
         Some([
             case.term(Term::Policy, policy, |recipe| recipe.policy_term(case))?,
             case.term(Term::Transition, transition, |recipe| recipe.transition_term(case))?,
@@ -93,6 +94,10 @@ impl Recipe {
     }
 
     fn policy_term(&self, case: &Case<'_>) -> Option<Entries> {
+        if let Some(steps) = self.steps_left()? {
+            let (weights, _) = case.of_steps_left(self.environment, self.start, steps)?;
+            return self.through_policy(case, &vec![1.0; case.n_states()], &defined(&weights));
+        }
         let values = case.values(self.environment, self.entropy, self.values)?;
         let visits = self.visits(case)?;
         let advantages = || advantages(case, &values.action_values);
@@ -109,7 +114,27 @@ impl Recipe {
         self.through_policy(case, &visits, &weights)
     }
 
+    /// The number of steps where each has the values of those that are left, if it is one
+    /// number, and nothing else is changed that would change these values.
+    fn steps_left(&self) -> Option<Option<usize>> {
+        if !self.steps_left {
+            return Some(None);
+        }
+        let plain = (self.entropy, self.weights) == (Entropy::Whole, Weights::ActionValues)
+            && (self.next, self.transition_visits) == (Next::Discounted, None)
+            && !self.frozen
+            && !matches!(self.environment, Environment::Transposed | Environment::Ended);
+        match (self.values, self.visits) {
+            (Values::Swept(n), Visits::Truncated(steps)) if plain && n == steps => Some(Some(steps)),
+            _ => None,
+        }
+    }
+
     fn transition_term(&self, case: &Case<'_>) -> Option<Entries> {
+        if let Some(steps) = self.steps_left()? {
+            let (_, rows) = case.of_steps_left(self.environment, self.start, steps)?;
+            return self.to_parameters(case, case.pull_stored(self.environment, &rows)?.transition);
+        }
         let (n, n_actions) = (case.n_states(), case.n_actions());
         let values = case.values(self.environment, self.entropy, self.values)?;
         let which = self.transition_visits.unwrap_or(self.visits);

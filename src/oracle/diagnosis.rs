@@ -11,6 +11,9 @@ use crate::problem::Problem;
 /// Where a wrong answer goes wrong, and what its numbers are made of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnosis {
+    /// What the answer is, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Each quantity that is given, in the order in which one is computed from the other.
     pub quantities: Vec<Standing>,
     /// The gradient against the exact one and its terms.
@@ -89,7 +92,7 @@ impl Diagnosis {
             .into_iter()
             .filter_map(|quantity| Some(standing(problem, comparison, quantity, given(quantity)?)));
         let gradient = given(Quantity::Gradient).and_then(|got| direction(comparison, got));
-        Self { quantities: standings.collect(), gradient }
+        Self { remarks: Vec::new(), quantities: standings.collect(), gradient }
     }
 }
 
@@ -205,7 +208,11 @@ fn combination(
         sum += &terms[i] * coefficient;
     }
     let entries: Entries = sum.iter().copied().map(Some).collect();
-    let left = (got - &sum).unscale(scale).norm() / got.unscale(scale).norm();
+    // In units of the gradient: sums of large numbers are no doubles.
+    let left = (got.unscale(scale) - sum.unscale(scale)).norm() / got.unscale(scale).norm();
+    if !left.is_finite() || coefficients.iter().flatten().any(|c| !c.is_finite()) {
+        return None;
+    }
     let [policy, transition, reward, entropy] = coefficients;
     let explains = comparison.agrees(Quantity::Gradient, form, &entries);
     Some(Combination { policy, transition, reward, entropy, residual: left, explains })

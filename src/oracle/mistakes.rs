@@ -45,6 +45,7 @@ const VALUE_AND_GRADIENT: &[Quantity] = &[Quantity::Value, Quantity::Gradient];
 const POLICY: usize = 0;
 const TRANSITION: usize = 1;
 const REWARD: usize = 2;
+const ENTROPY: usize = 3;
 
 /// Every known mistake.
 pub const KNOWN_MISTAKES: &[Mistake] = &[
@@ -79,6 +80,12 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         readings: Readings::All(&[|r| {
             (r.factors[TRANSITION], r.factors[REWARD]) = (Factor::Zero, Factor::Zero)
         }]),
+    },
+    Mistake {
+        id: "descent",
+        about: "the gradient of -J: the sign is reversed",
+        touches: GRADIENT,
+        readings: Readings::All(&[|r| r.gradient = Factor::Minus]),
     },
     Mistake {
         id: "sign-of-one-term",
@@ -172,6 +179,14 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         readings: Readings::All(&[|r| r.gradient = Factor::OverSteps]),
     },
     Mistake {
+        id: "discount-one-step-late",
+        about: "gamma^(t+1) in place of gamma^t: the value, the occupancy and the gradient times gamma",
+        touches: GRADIENT,
+        readings: Readings::All(&[|r| {
+            (r.all_values, r.occupancy, r.gradient) = (Factor::Gamma, Factor::Gamma, Factor::Gamma)
+        }]),
+    },
+    Mistake {
         id: "value-off-by-gamma",
         about: "values times gamma, or over gamma",
         touches: VALUE,
@@ -199,6 +214,8 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         readings: Readings::Counted(&[
             |r, n| (r.values, r.visits) = (Values::Swept(n), Visits::Truncated(n)),
             |r, n| (r.values, r.visits, r.printed) = (Values::Swept(n), Visits::Truncated(n), Printed::Exact),
+            |r, n| (r.values, r.visits, r.steps_left) = (Values::Swept(n), Visits::Truncated(n), true),
+            |r, n| r.visits = Visits::Truncated(n),
         ]),
     },
     Mistake {
@@ -309,7 +326,10 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         id: "gradient-of-probabilities",
         about: "the gradient with respect to pi in place of theta",
         touches: GRADIENT,
-        readings: Readings::All(&[|r| r.jacobian = Jacobian::Probabilities]),
+        readings: Readings::All(&[
+            |r| r.jacobian = Jacobian::Probabilities,
+            |r| (r.jacobian, r.factors[ENTROPY]) = (Jacobian::Probabilities, Factor::Zero),
+        ]),
     },
     Mistake {
         id: "action-major-order",
@@ -318,16 +338,13 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         readings: Readings::All(&[|r| r.order = Order::ActionMajor]),
     },
     Mistake {
-        id: "descent",
-        about: "the gradient of -J: the sign is reversed",
-        touches: GRADIENT,
-        readings: Readings::All(&[|r| r.gradient = Factor::Minus]),
-    },
-    Mistake {
         id: "transposed-transitions",
         about: "P[s,a,t] read as P[t,a,s]",
         touches: VALUE_AND_GRADIENT,
-        readings: Readings::All(&[|r| r.environment = Environment::Transposed]),
+        readings: Readings::All(&[
+            |r| r.environment = Environment::Transposed,
+            |r| r.environment = Environment::TransposedSolves,
+        ]),
     },
     Mistake {
         id: "transposed-system",

@@ -22,6 +22,8 @@ pub(super) struct Recipe {
     pub next: Next,
     /// What multiplies the slopes of `r[s,a]`.
     pub reward_weights: RewardWeights,
+    /// Whether each step has the values of the steps that are left.
+    pub steps_left: bool,
     /// Whether followers' values stay fixed when their response is differentiated.
     pub frozen: bool,
     /// What multiplies the slopes of `pi(a|s)` after the visits.
@@ -52,6 +54,8 @@ pub(super) enum Environment {
     Twice,
     /// `P[t,a,s]` in place of `P[s,a,t]`.
     Transposed,
+    /// The same in what is solved for, not in the derivative.
+    TransposedSolves,
     /// States that are never left pay nothing.
     Ended,
 }
@@ -99,7 +103,7 @@ pub(super) enum Visits {
     Undiscounted,
     /// The same where only states with a response of transitions have to be transient.
     UndiscountedResponding,
-    /// The stationary distribution over `1 - gamma`.
+    /// The stationary distribution over `1 - gamma`, of one class of several states.
     Stationary,
     /// `sum_k Pr(s_k = s)` of the states that are left at some time; 0 of others.
     BeforeAbsorption,
@@ -180,6 +184,13 @@ pub(super) enum Order {
     ActionMajor,
 }
 
+impl Environment {
+    /// The one whose values and visits these are.
+    pub fn of_solves(self) -> Self {
+        if self == Self::TransposedSolves { Self::Transposed } else { self }
+    }
+}
+
 /// A factor that is named, so that two of them can be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Factor {
@@ -229,6 +240,7 @@ impl Recipe {
             transition_visits,
             next,
             reward_weights,
+            steps_left,
             frozen,
             weights,
             jacobian,

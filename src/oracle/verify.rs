@@ -4,12 +4,14 @@ use serde::Serialize;
 
 use super::case::{Case, Models};
 use super::claimed::Claimed;
-use super::comparison::{Comparison, Difference, Evidence, Tolerance};
+use super::comparison::{Comparison, Difference, Evidence, Explains, Tolerance};
 use super::computation::Prediction;
+use super::counts::counts;
 use super::diagnosis::Diagnosis;
 use super::error::OracleError;
 use super::mistakes::{KNOWN_MISTAKES, Reading, uniform};
 use super::quantity::Quantity;
+use super::remarks::remarks;
 use super::sampling::Sampling;
 use super::undecided::{Doubt, Undecided};
 use crate::policy::Policy;
@@ -28,8 +30,8 @@ pub struct Verdict {
     /// Entries that cannot be told from 0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<Undecided>,
-    /// The known mistakes that explain all differences, those that coincide on
-    /// this problem in one group.
+    /// The known mistakes that explain all differences, those that coincide in what
+    /// is wrong in one group.
     pub mistakes: Vec<Vec<&'static str>>,
     /// The pairs of known mistakes that explain them together, where no single one
     /// does, grouped likewise.
@@ -92,11 +94,16 @@ pub fn verify(
     };
     let Some(case) = &case else {
         verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
-        verdict.diagnosis = (!is_right).then(|| Diagnosis::new(problem, &comparison, claimed));
+        let remarks = remarks(&comparison, None, claimed, &verdict.differences);
+        verdict.diagnosis =
+            (!is_right).then(|| Diagnosis { remarks, ..Diagnosis::new(problem, &comparison, claimed) });
         return Ok(verdict);
     };
     // A right answer is never accused.
-    let counts = if is_right { Vec::new() } else { comparison.counts(case, claimed) };
+    let wrong = comparison.wrong_quantities(claimed);
+    let are_values_right =
+        ![Quantity::Value, Quantity::StateValues].iter().any(|value| wrong.contains(value));
+    let counts = if is_right { Vec::new() } else { counts(case, claimed, are_values_right) };
     let mut readings = Vec::new();
     for mistake in KNOWN_MISTAKES {
         let answers = mistake.answers(case, &counts);
@@ -108,25 +115,35 @@ pub fn verify(
     if is_right {
         return Ok(verdict);
     }
-    let explains =
-        |reading: &&Reading| comparison.explains(reading.mistake.touches, &reading.answer, claimed);
+    let explained: Vec<Option<Explains>> = readings
+        .iter()
+        .map(|reading| comparison.explains(reading.mistake.touches, &reading.answer, claimed))
+        .collect();
+    // What explains all that it touches comes before what explains a part of it.
+    let how = if explained.contains(&Some(Explains::Wholly)) { Explains::Wholly } else { Explains::InPart };
     let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
-    for reading in readings.iter().filter(explains) {
-        match groups.iter_mut().find(|(first, _)| comparison.coincide(first, &reading.answer)) {
+    for (reading, _) in readings.iter().zip(&explained).filter(|(_, explains)| **explains == Some(how)) {
+        let is_like = |first: &Prediction| comparison.coincide(first, &reading.answer, claimed);
+        match groups.iter_mut().find(|(first, _)| is_like(first)) {
             Some((_, group)) if group.contains(&reading.mistake.id) => {}
             Some((_, group)) => group.push(reading.mistake.id),
             None => {
                 groups.push((&reading.answer, vec![reading.mistake.id]));
-                verdict.evidence.push(comparison.evidence(&reading.recipe, &reading.answer, claimed));
+                let predicted = (&reading.recipe, &reading.answer);
+                verdict.evidence.push(comparison.evidence(predicted, how, claimed));
             }
         }
     }
     verdict.mistakes = groups.into_iter().map(|(_, group)| group).collect();
-    if verdict.mistakes.is_empty() {
+    if !verdict.mistakes.is_empty() {
+        return Ok(verdict);
+    }
+    let remarks = remarks(&comparison, Some(case), claimed, &verdict.differences);
+    if remarks.is_empty() {
         explain_by_pairs(&mut verdict, case, &comparison, claimed, &readings);
     }
-    if verdict.mistakes.is_empty() && verdict.pairs.is_empty() {
-        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed));
+    if verdict.pairs.is_empty() {
+        verdict.diagnosis = Some(Diagnosis { remarks, ..Diagnosis::new(problem, &comparison, claimed) });
     }
     Ok(verdict)
 }
@@ -160,14 +177,15 @@ fn explain_by_pairs(
             };
             let Some(answer) = recipe.answer(case) else { continue };
             let touches: Vec<Quantity> = [first.mistake.touches, second.mistake.touches].concat();
-            if !comparison.explains(&touches, &answer, claimed) {
+            if comparison.explains(&touches, &answer, claimed) != Some(Explains::Wholly) {
                 continue;
             }
-            match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer)) {
+            match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer, claimed)) {
                 Some((_, group)) if group.contains(&pair) => {}
                 Some((_, group)) => group.push(pair),
                 None => {
-                    verdict.evidence.push(comparison.evidence(&recipe, &answer, claimed));
+                    let predicted = (&recipe, &answer);
+                    verdict.evidence.push(comparison.evidence(predicted, Explains::Wholly, claimed));
                     groups.push((answer, vec![pair]));
                 }
             }

@@ -9,10 +9,12 @@ pub(super) fn solve(lu: &LU<f64, Dyn, Dyn>, right: &[f64]) -> Option<Vec<f64>> {
     Some(lu.solve(&DVector::from_column_slice(right))?.as_slice().to_vec())
 }
 
-/// `mu/(1 - gamma)` with `mu P = mu`, where every state can be reached from every other.
+/// `mu/(1 - gamma)` with `mu P = mu`, where there is one class of states that is not left,
+/// of several states if there are others.
 pub(super) fn stationary(chain: &Rows<f64>, gamma: f64) -> Option<Vec<f64>> {
     let n = chain.len();
-    if !is_irreducible(chain) {
+    let class = last_class(chain)?;
+    if class.iter().filter(|is_of_it| **is_of_it).count() < n.min(2) {
         return None;
     }
     // mu^T (I - P) = 0 with the last equation replaced by the sum.
@@ -39,7 +41,8 @@ pub(super) fn undiscounted_visits(
     gamma: f64,
     matters: impl Fn(usize) -> bool,
 ) -> Option<Vec<f64>> {
-    transient_visits(chain, initial, matters).or_else(|| stationary(chain, gamma))
+    let recurrent = || is_irreducible(chain).then(|| stationary(chain, gamma))?;
+    transient_visits(chain, initial, matters).or_else(recurrent)
 }
 
 /// The same where every state that matters is transient or never reached.
@@ -90,13 +93,36 @@ fn successors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
     (0..chain.len()).map(of_state).collect()
 }
 
-/// Whether every state can be reached from every other: from one of them, and it from all.
-fn is_irreducible(chain: &Rows<f64>) -> bool {
-    let successors = successors(chain);
+/// Whether a state is of the class that is not left, where there is one only: then some
+/// state is reached from all, and the class is what it reaches. Of the searches backwards
+/// from states that earlier ones did not find, the last begins at such a state if there is
+/// one: the search that finds it finds all that are left.
+fn last_class(chain: &Rows<f64>) -> Option<Vec<bool>> {
+    let (successors, predecessors) = (successors(chain), predecessors(chain));
+    let (mut seen, mut last) = (vec![false; chain.len()], 0);
+    for s in 0..chain.len() {
+        if !seen[s] {
+            let found = reachable(vec![s], &predecessors);
+            seen.iter_mut().zip(found).for_each(|(seen, found)| *seen |= found);
+            last = s;
+        }
+    }
+    let is_reached_from_all = reachable(vec![last], &predecessors).into_iter().all(|reaches| reaches);
+    is_reached_from_all.then(|| reachable(vec![last], &successors))
+}
+
+/// The states that each state may be entered from.
+fn predecessors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
     let mut predecessors = vec![Vec::new(); chain.len()];
-    for (s, targets) in successors.iter().enumerate() {
+    for (s, targets) in successors(chain).iter().enumerate() {
         targets.iter().for_each(|&t| predecessors[t].push(s));
     }
+    predecessors
+}
+
+/// Whether every state can be reached from every other: from one of them, and it from all.
+fn is_irreducible(chain: &Rows<f64>) -> bool {
+    let (successors, predecessors) = (successors(chain), predecessors(chain));
     let reaches_all = |edges: &[Vec<usize>]| reachable(vec![0], edges).into_iter().all(|reached| reached);
     reaches_all(&successors) && reaches_all(&predecessors)
 }

@@ -1,7 +1,7 @@
 """Rewrites or checks every generated file of this folder; run by `reference.py --regenerate` and `--check`.
 
-The problems are in problems.py, the mistakes in known_mistakes.py and more_mistakes.py, the problems that they are shown on in
-mistake_problems.py, the broken files in broken.py. Nothing is written that was not asserted on the way: the four gradient terms
+The problems are in problems.py, the mistakes in known_mistakes.py, more_mistakes.py and mistakes_in_part.py, the problems that they are
+shown on in mistake_problems.py, the broken files in broken.py. Nothing is written that was not asserted on the way: the four gradient terms
 against the gradient, both against central differences of the reference's own values and against crosscheck.py, the stated closed
 forms, the golden data, and the wrong answers that were given.
 """
@@ -16,6 +16,7 @@ import broken
 import crosscheck
 import known_mistakes
 import mistake_problems
+import mistakes_in_part
 import more_mistakes
 import numpy_grids
 import optima

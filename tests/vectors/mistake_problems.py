@@ -29,6 +29,10 @@ def shown():
                           problems.loan("mdp", "3/4", "1/4"), None, 0.1),
         "loan-weak-bandit": made(0.5, problems.weights([1, 2]), problems.loan("bandit", "9/10", "3/10", "1/2", 2)),
         "coin-one-step": made(0, problems.softmax([0.4, -0.3]), problems.coin(0.125, 0.25), [1]),
+        "affine-half": affine | {"gamma": 0.5},
+        "one-class": made("4/5", problems.weights([1, 2], [3, 1], [1, 3]), problems.fixed(
+            [[["1/4", "1/2", "1/4"], [0, "1/3", "2/3"]], [[0, "1/2", "1/2"], [0, "1/4", "3/4"]], [[0, 1, 0], [0, "1/5", "4/5"]]],
+            [[1, 0], [2, -1], ["1/2", 3]]), ["1/2", "1/4", "1/4"]),
         "ends": ends, "ends-entropy": ends | {"entropy": 0.3},
         "family-ends-entropy": named["family-unreachable-absorbing"] | {"entropy": 0.2},
     }
@@ -184,6 +188,25 @@ terminal-keeps-transitions   gridworld-everybody           everybody          vg
 terminal-keeps-rewards       gridworld-everybody           everybody          vg    grid
 terminal-keeps-rewards       gridworld-moves               moves              vdg   grid
 terminal-keeps-rewards       gridworld-moves-everybody     moves-everybody    vg    grid
+discount-one-step-late       family                        all                vg    family-softmax
+discount-one-step-late       gridworld                     all                g     grid
+discount-one-step-late       six-states                    all                vVQdg fixed-six-states
+discount-one-step-late       entropy                       all                dg    family-softmax-entropy
+normalised-occupancy         family-occupancy              occupancy-only     vdg   family-softmax
+normalised-occupancy         six-states-occupancy          occupancy-only     dg    fixed-six-states
+start-ignored                family-value                  value-only         vVg   family-softmax
+entropy-forgotten            family-values                 value-only         vVQg  family-softmax-entropy
+entropy-forgotten            affine-gradient               gradient-only      vg    affine-softmax-entropy
+entropy-in-bootstrap-not-reward family-action-values       action-values-only vVQdg family-softmax-entropy
+truncated-at-horizon         family-visits                 visits             vVdg  family-softmax               -            12
+truncated-at-horizon         affine-visits                 visits             dg    affine-softmax               -            20
+truncated-at-horizon         family-derivative             derivative         vg    family-softmax               -            12
+truncated-at-horizon         entropy-derivative            derivative         vVQdg family-softmax-entropy       -            9
+truncated-at-horizon         affine-derivative             derivative         vg    affine-softmax               -            20
+transposed-transitions       affine-solves                 solves-only        vg    affine-half
+gradient-of-probabilities    family-without-entropy-term   without-entropy-term g   family-softmax-entropy
+gradient-of-probabilities    fixed-without-entropy-term    without-entropy-term vg  fixed-softmax-entropy
+stationary-distribution      one-class                     one-class          vdg   one-class
 """
 
 

@@ -130,6 +130,14 @@ def scaled_values(mistake, name, about, factor):
                                              action_values=[[x if x is None else c * x for x in row] for row in e.Q])
 
 
+@reading("discount-one-step-late", "all", "gamma^(t+1) in place of gamma^t: all values, the occupancy and the gradient times gamma.")
+def discount_one_step_late(e, tangents, previous):
+    def times(x):
+        return [times(y) for y in x] if isinstance(x, list) else x if x is None else e.problem.gamma * x
+
+    return {name: times(x) for name, x in answer(e, gradient(e, tangents)).items()}
+
+
 scaled_values("value-off-by-gamma", "times", "all values times gamma; occupancy and gradient right.", lambda g: g)
 scaled_values("value-off-by-gamma", "over", "all values over gamma; occupancy and gradient right.", lambda g: 1 / g if g else None)
 scaled_values("value-off-by-horizon", "times", "all values times 1 - gamma; occupancy and gradient right.", lambda g: 1 - g)
@@ -335,6 +343,23 @@ def undiscounted_occupancy(e, tangents, previous):
     return n and visited(e, tangents, n)
 
 
+@reading("stationary-distribution", "one-class", MU + " and in the occupancy, where other states lead to the one class of several states "
+         "that is never left. Not defined elsewhere.")
+def stationary_of_one_class(e, tangents, previous):
+    matrix, reach = chain(e), [{s} for s in range(e.S)]
+    for _ in range(e.S):
+        reach = [x | {u for t in x for u in range(e.S) if matrix[t][u]} for x in reach]
+    last = {s for s in range(e.S) if all(s in x for x in reach)}
+    if not 1 < len(last) < e.S:
+        return None
+    states, one = sorted(last), zero(e) + 1
+    inside = [[matrix[t][s] - (s == t) for t in states] for s in states[1:]] + [[one] * len(states)]
+    d = [zero(e)] * e.S
+    for s, row in zip(states, inverse(inside)):
+        d[s] = row[-1] / (1 - e.problem.gamma)
+    return visited(e, tangents, d)
+
+
 @reading("absorbing-rows-missing", "all", "the occupancy with 0 in the rows of absorbing states; everything else right.")
 def absorbing_rows_missing(e, tangents, previous):
     ends = absorbing(e)
@@ -390,6 +415,55 @@ def cut(name, about, printed):
 
 cut("printed", "the occupancy too.", True)
 cut("exact-occupancy", "but the occupancy, which is right.", False)
+
+
+@reading("truncated-at-horizon", "visits", "d = sum over k < {n} of gamma^k rho P_pi^k, in the occupancy and in all terms of the gradient; "
+         "the right values.")
+def visits_cut(e, tangents, previous, count):
+    matrix, now, d = chain(e), list(e.problem.initial), [zero(e)] * e.S
+    for _ in range(count):
+        d = [x + y for x, y in zip(d, now)]
+        now = [e.problem.gamma * sum(now[s] * matrix[s][t] for s in range(e.S)) for t in range(e.S)]
+    return visited(e, tangents, d)
+
+
+@reading("truncated-at-horizon", "derivative", "V = sum over k < {n} of gamma^k P_pi^k r_pi, and the gradient as the exact derivative of "
+         "sum_s rho[s] V[s], by forward differentiation of its sweeps.")
+def return_cut(e, tangents, previous, count):
+    matrix, r, gamma = chain(e), mean_rewards(e), e.problem.gamma
+    values = [[zero(e)] * e.S]
+    for _ in range(count):
+        values.append([r[s] + gamma * dot(matrix[s], values[-1]) for s in range(e.S)])
+
+    def forward(dpi, dP, dr):
+        moved = [[zero(e)] * e.S for _ in range(e.S)]               # d P_pi
+        gained = [zero(e)] * e.S                                    # d r_pi
+        for (s, a), x in dpi.items():
+            gained[s] += x * (e.soft[s][a] - e.problem.entropy)
+            for t, p in e.P[s][a].items():
+                moved[s][t] += x * p
+        for (s, a), x in dr.items():
+            gained[s] += e.pi[s][a] * x
+        for (s, a), row in dP.items():
+            for t, x in row.items():
+                moved[s][t] += e.pi[s][a] * x
+        dV = [zero(e)] * e.S
+        for V in values[:-1]:
+            dV = [gained[s] + gamma * (dot(moved[s], V) + dot(matrix[s], dV)) for s in range(e.S)]
+        return dot(e.problem.initial, dV)
+
+    return answer(valued(e, values[-1]), [forward(*tangent) for tangent in tangents])
+
+
+@reading("transposed-transitions", "solves-only", "P'[s,a,t] = P[t,a,s]; value, Q, d and all terms with these, and the derivative of the "
+         "right P.")
+def transposed_solves(e, tangents, previous):
+    flipped = known_mistakes.transposed_transitions(e, tangents, previous)
+    if flipped is None:
+        return None
+    P = [[{t: e.P[t][a][s] for t in range(e.S) if s in e.P[t][a]} for a in range(e.A)] for s in range(e.S)]
+    other = with_environment(e, Stub(P, e.r))
+    return answer(other, gradient(other, tangents))
 
 
 def transposed(name, about, values, occupancy):
@@ -507,7 +581,17 @@ def pi_counted_twice(e, tangents, previous):
          "policy: the policy term d[s] Q[s,a], the entropy term -lambda d[s]; a response to the parameters themselves keeps its "
          "derivative with respect to these. Not defined for log-linear policies.")
 def gradient_of_probabilities(e, tangents, previous):
+    return by_probabilities(e)
+
+
+@reading("gradient-of-probabilities", "without-entropy-term", "the same without its entropy term -lambda d[s].")
+def gradient_of_probabilities_without_entropy_term(e, tangents, previous):
+    return by_probabilities(e, entropy=0)
+
+
+def by_probabilities(e, **factors):
     if not is_normalised(e) or type(e.policy).__name__ == "LogLinear":
         return None
     units = [{divmod(k, e.A): 1 + zero(e)} for k in range(e.S * e.A)]
-    return answer(e, gradient(e, [(dpi, *e.problem.environment.tangent(e.policy, k, dpi)) for k, dpi in enumerate(units)]))
+    return answer(e, gradient(e, [(dpi, *e.problem.environment.tangent(e.policy, k, dpi)) for k, dpi in enumerate(units)],
+                              **factors))

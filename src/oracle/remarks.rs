@@ -1,0 +1,114 @@
+//! What can be said of a wrong answer in a sentence: that its numbers are right and what
+//! stands beside them is not, that they are those of single precision, that they are rounded.
+
+use super::case::Case;
+use super::claimed::Claimed;
+use super::comparison::{Comparison, Difference, Entry, Precision, Tolerance, largest};
+use super::quantity::Quantity;
+
+/// Errors of single precision are no larger than this share of the largest entry.
+const SINGLE: f64 = 1e-5;
+/// Numbers with more decimals or digits are not called rounded.
+const DIGITS: i32 = 9;
+
+/// What there is to say.
+pub(super) fn remarks(
+    comparison: &Comparison<'_>,
+    case: Option<&Case<'_>>,
+    claimed: &Claimed,
+    differences: &[Difference],
+) -> Vec<String> {
+    let is_number = |difference: &Difference| {
+        Quantity::ALL.into_iter().any(|quantity| quantity.name() == difference.quantity)
+    };
+    if !differences.iter().any(is_number) {
+        return differences.iter().map(beside).collect();
+    }
+    rounded(comparison, claimed).or_else(|| single(comparison, case, claimed)).into_iter().collect()
+}
+
+/// What is wrong beside the numbers, which are right.
+fn beside(difference: &Difference) -> String {
+    let text = |entry: &Option<Entry>| match entry {
+        None => "nothing".to_owned(),
+        Some(Entry::Number(x)) => format!("{x:e}"),
+        Some(Entry::Flag(flag)) => flag.to_string(),
+        Some(Entry::Text(text)) => text.clone(),
+    };
+    let (expected, got) = (text(&difference.expected), text(&difference.got));
+    match difference.quantity {
+        "smooth" => format!("Every number is right; but smooth is {expected} here, not {got}."),
+        "kink" => format!(
+            "Every number is right; but the response is not differentiable at: {expected}, not: {got}."
+        ),
+        "error_bounds.covers" => {
+            format!("Every number is right; but the bounds cover \"{expected}\", not \"{got}\".")
+        }
+        bound => format!(
+            "Every number is within its tolerance; but {bound} of {got} does not hold: the error is {expected}."
+        ),
+    }
+}
+
+/// The entries that are given, with the exact ones.
+fn pairs(comparison: &Comparison<'_>, claimed: &Claimed) -> Vec<(f64, f64)> {
+    let given = |quantity: Quantity| {
+        let got = claimed.quantities[quantity].clone().unwrap_or_default();
+        got.into_iter().zip(comparison.exact(quantity).clone()).filter_map(|(got, truth)| got.zip(truth))
+    };
+    Quantity::ALL.into_iter().flat_map(given).collect()
+}
+
+/// Whether the numbers are the exact ones rounded to so many decimals or digits.
+fn rounded(comparison: &Comparison<'_>, claimed: &Claimed) -> Option<String> {
+    let pairs = pairs(comparison, claimed);
+    if pairs.iter().all(|(got, _)| *got == 0.0) {
+        return None;
+    }
+    let is_multiple = |x: f64, unit: f64| (x / unit - (x / unit).round()).abs() <= 1e-6;
+    let fits = |unit: &dyn Fn(f64) -> f64| {
+        let is_near = |(got, truth): &(f64, f64)| (got - truth).abs() <= 0.500_001 * unit(*got);
+        pairs.iter().all(|pair| is_multiple(pair.0, unit(pair.0)) && is_near(pair))
+    };
+    let decimals = |k: i32| move |_: f64| 10f64.powi(-k);
+    let digits = |k: i32| {
+        move |x: f64| {
+            if x == 0.0 { f64::MIN_POSITIVE } else { 10f64.powf(x.abs().log10().floor() - f64::from(k - 1)) }
+        }
+    };
+    let found = |what: &str, k: i32| {
+        format!("Every number is the exact one rounded to {k} {what}: give all digits, 17 of a double.")
+    };
+    (1..=DIGITS)
+        .find(|&k| fits(&decimals(k)))
+        .map(|k| found("decimals", k))
+        .or_else(|| (2..=DIGITS).find(|&k| fits(&digits(k))).map(|k| found("significant digits", k)))
+}
+
+/// Whether the numbers are right as numbers of single precision.
+fn single(comparison: &Comparison<'_>, case: Option<&Case<'_>>, claimed: &Claimed) -> Option<String> {
+    if comparison.precision() == Precision::Single {
+        return None;
+    }
+    let tolerance = Tolerance::of(Precision::Single);
+    let of_single = Comparison::new(comparison.problem, comparison.answer, case, tolerance, claimed);
+    if !of_single.differences(claimed).is_empty() {
+        return None;
+    }
+    let share = |quantity: Quantity| {
+        let got = comparison.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned();
+        let truth = comparison.truth(quantity);
+        let errors = got.iter().zip(&truth).filter_map(|(got, truth)| Some((*got)? - (*truth)?));
+        Some(errors.fold(0.0, |m: f64, x| m.max(x.abs())) / largest(&truth))
+    };
+    let error = Quantity::ALL.into_iter().filter_map(share).filter(|x| x.is_finite()).fold(0.0, f64::max);
+    let are_single = pairs(comparison, claimed).iter().all(|(got, _)| f64::from(*got as f32) == *got);
+    let numbers = if are_single {
+        "every number given is one of single precision"
+    } else {
+        "as single precision makes them"
+    };
+    (are_single || error <= SINGLE).then(|| {
+        format!("The errors are at most {error:.1e} of the largest entry, {numbers}: right with --precision float32.")
+    })
+}

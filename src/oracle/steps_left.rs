@@ -1,0 +1,55 @@
+//! The return of so many steps, where each step has the values of the steps that are left.
+
+use super::case::{Case, WORK};
+use super::recipe::{Environment, Start};
+use crate::linear::Rows;
+
+impl Case<'_> {
+    /// Of the return of so many steps, with the entropy bonus of each: what multiplies
+    /// `dpi(a|s)`, at `s A + a`, and `dP[s,a,t]`: the sums over the steps `k` of the visits
+    /// at `k` times the values of the steps that are left.
+    pub fn of_steps_left(
+        &self,
+        environment: Environment,
+        start: Start,
+        steps: usize,
+    ) -> Option<(Vec<f64>, Rows<f64>)> {
+        let (n, n_actions) = (self.n_states(), self.n_actions());
+        let (induced, system) = (self.induced(environment)?, self.system(environment)?);
+        if steps.saturating_mul(2 * n * n + n) > WORK {
+            return None;
+        }
+        let step_reward = |pair: usize| Some(induced.rewards[pair] + self.bonus(pair)?);
+        let rewards = self.means(step_reward);
+        // `V` of so many steps, from 0 steps on.
+        let mut values = vec![vec![0.0; n]];
+        for k in 1..steps {
+            let mut next = values[k - 1].clone();
+            self.sweep(&system.chain, &rewards, &mut next, false);
+            values.push(next);
+        }
+        let mut later = vec![0.0; n * n];
+        let (mut now, mut visits) = (self.initial(start).to_vec(), vec![0.0; n]);
+        for k in 0..steps {
+            let left = &values[steps - 1 - k];
+            for s in (0..n).filter(|&s| now[s] != 0.0) {
+                visits[s] += now[s];
+                let row = &mut later[s * n..(s + 1) * n];
+                row.iter_mut().zip(left).for_each(|(sum, v)| *sum += self.gamma * now[s] * v);
+            }
+            now = self.stepped(&system.chain, &now);
+        }
+        let after = |pair: usize| -> f64 {
+            let row = &later[pair / n_actions * n..];
+            induced.kernel.row(pair).map(|(t, p)| p * row[t]).sum()
+        };
+        let of_policy: Vec<f64> = (0..n * n_actions)
+            .map(|pair| Some(visits[pair / n_actions] * step_reward(pair)? + after(pair)))
+            .collect::<Option<_>>()?;
+        let of_pair = |pair: usize| -> Vec<(usize, f64)> {
+            let pi = self.policy.probability(pair / n_actions, pair % n_actions);
+            (0..n).map(|t| (t, pi * later[pair / n_actions * n + t])).collect()
+        };
+        Some((of_policy, Rows::sparse(n, (0..n * n_actions).map(of_pair)).ok()?))
+    }
+}
