@@ -41,3 +41,7 @@ python3 "$checker/check_optimum.py" target/check/optimum-*.json
 # program as it is used, since optimisers make mistakes too.
 cargo build --release --locked
 tests/attack/ci.sh "${CARGO_TARGET_DIR:-target}/release/pemdp"
+# Answers of a program in Python, with NumPy beside what the attack has installed.
+venv=$(cd "${CARGO_TARGET_DIR:-target}/attack-venv" && pwd)
+"$venv/bin/pip" install --quiet --disable-pip-version-check numpy
+PEMDP_PYTHON=$venv/bin/python cargo test -p pemdp-cli --test cli --locked -- producers
