@@ -135,6 +135,34 @@ def rounding(truth):
     return {key: math.ulp(x) * (count if key == "occupancy" else 1) for key, x in largest.items()}
 
 
+def to_twelve_digits(rng, problem, truth):
+    """The whole answer to twelve digits."""
+    rounded = tree(truth, lambda x: None if x is None else float(f"{x:.11e}"))
+    before, after = (compared(problem, "gradient", x["gradient"]) for x in (truth, rounded))
+    if any(x is not None and abs(x - y) > 1e-9 * size(before) for x, y in zip(before, after)):
+        return None                                               # a state's mean is larger by digits that are cut
+    return with_format(rounded)
+
+
+def summed_otherwise(rng, problem, truth):
+    """The answer made of its parts in doubles, summed in another order."""
+    terms = [list(entries(truth["gradient_terms"][term])) for term in TERMS]
+    order = rng.sample(range(len(terms)), len(terms))
+    gradient = []
+    for row in zip(*terms):
+        total = 0.0
+        for i in order:
+            total = None if total is None or row[i] is None else total + row[i]
+        gradient.append(total)
+    if any(x is not None and not math.isfinite(x) for x in gradient):
+        return None
+    states = [float(x) for x in problem.initial]
+    value = 0.0
+    for s in rng.sample(range(len(states)), len(states)):
+        value += states[s] * truth["state_values"][s]
+    return with_format(truth | {"gradient": gradient, "value": value}) if math.isfinite(value) else None
+
+
 # ---------------------------------------------------------------------------------------------- wrong answers
 
 def size(quantity):
@@ -262,7 +290,9 @@ def nested(rng, problem, truth):
     key = rng.choice(QUANTITIES)
     if len(entries(truth[key])) == 1 and key == "value":
         return with_format({key: [truth[key]]})
-    return with_format({key: rng.choice([[truth[key]], entries(truth[key])[:-1], entries(truth[key]) + [0.0], {}])})
+    # A gradient may have a row for each state, of which there may be one.
+    deeper = [[truth[key]]] if key == "gradient" else [truth[key]]
+    return with_format({key: rng.choice([deeper, entries(truth[key])[:-1], entries(truth[key]) + [0.0], {}])})
 
 
 def unknown(rng, problem, truth):
@@ -295,6 +325,6 @@ def empty(rng, problem, truth):
 
 
 MEASURED = {perturbed, zeroed, all_zero, negated, scaled, swapped, false_bound}
-RIGHT = [whole, subset, nearly, printed]
+RIGHT = [whole, subset, nearly, printed, to_twelve_digits, summed_otherwise]
 MISTAKES = [perturbed, perturbed, zeroed, all_zero, negated, scaled, swapped, wrong_terms, hidden_number, no_number, junk,
             junk_beside, nested, unknown, false_bound, false_kink, empty]
