@@ -164,3 +164,46 @@ fn the_policy_deployed_before_explains_a_stale_environment() {
     let without = run(&["verify", &problem, &claim]);
     assert_eq!(parsed(&without)["mistakes"], json!([]));
 }
+
+#[test]
+fn standard_errors_that_tell_nothing_are_not_right() {
+    let files = Files::new();
+    let (problem, answer) = claim(&files, |answer| {
+        negate_gradient(answer);
+        let errors = vec![1000.0; answer["gradient"].as_array().unwrap().len()];
+        *answer = json!({
+            "format": "pemdp-answer/1", "gradient": answer["gradient"],
+            "standard_errors": {"gradient": errors}, "n": 100
+        });
+    });
+    let output = run(&["verify", "--json", &problem, &answer]);
+    assert_eq!((status(&output), err(&output)), (1, ""));
+    let verdict = parsed(&output);
+    assert_eq!((&verdict["ok"], &verdict["differences"]), (&json!(false), &json!([])));
+    assert!(verdict["undecided"][0]["needed"].as_u64().unwrap() > 100);
+    let table = run(&["verify", "--table", &problem, &answer]);
+    assert_eq!(status(&table), 1);
+    let text = out(&table);
+    assert!(text.starts_with("cannot tell") && text.contains("n that would tell"), "{text}");
+    assert!(text.contains("Are these standard deviations"), "{text}");
+}
+
+#[test]
+fn remarks_and_parts_are_shown() {
+    let files = Files::new();
+    let (problem, answer) = claim(&files, |answer| answer["smooth"] = json!(false));
+    let table = run(&["verify", "--table", &problem, &answer]);
+    assert_eq!(status(&table), 1);
+    assert!(out(&table).contains("Every number is right; but smooth is true here"), "{}", out(&table));
+    let (problem, answer) = claim(&files, |answer| {
+        for row in answer["occupancy"].as_array_mut().unwrap() {
+            for entry in row.as_array_mut().unwrap() {
+                *entry = json!(entry.as_f64().unwrap() / 10.0);
+            }
+        }
+        answer.as_object_mut().unwrap().remove("error_bounds");
+    });
+    let table = run(&["verify", "--table", &problem, &answer]);
+    let text = out(&table);
+    assert!(text.contains("normalised-occupancy") && text.contains("in occupancy only"), "{text}");
+}
