@@ -12,6 +12,7 @@ use nalgebra::{DMatrix, Dyn, LU};
 use super::error::OracleError;
 use super::quantity::Entries;
 use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
+use super::steps_left::OfStepsLeft;
 use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
 use crate::environments::Structure;
 use crate::environments::gridworld::Terminal;
@@ -190,6 +191,7 @@ pub(super) struct Case<'a> {
     values: Memo<(Environment, Entropy, Values), Valued>,
     visits: Memo<(Environment, Visits, Start), Vec<f64>>,
     terms: Memo<(Term, Recipe), Entries>,
+    steps_left: Memo<(Environment, Start, usize), OfStepsLeft>,
 }
 
 /// A term of the gradient.
@@ -249,6 +251,7 @@ impl<'a> Case<'a> {
             values,
             visits,
             terms,
+            steps_left: Memo::new(),
         })
     }
 
@@ -489,6 +492,16 @@ impl<'a> Case<'a> {
             weights = self.stepped(chain, &weights);
         }
         Some(visits)
+    }
+
+    /// Of the return of so many steps, each with the values of those that are left.
+    pub fn of_steps_left(
+        &self,
+        environment: Environment,
+        start: Start,
+        steps: usize,
+    ) -> Option<Rc<OfStepsLeft>> {
+        self.steps_left.of((environment, start, steps), |_| self.with_steps_left(environment, start, steps))
     }
 
     /// What the cotangent of the transitions gives.

@@ -95,8 +95,8 @@ impl Recipe {
 
     fn policy_term(&self, case: &Case<'_>) -> Option<Entries> {
         if let Some(steps) = self.steps_left()? {
-            let (weights, _) = case.of_steps_left(self.environment, self.start, steps)?;
-            return self.through_policy(case, &vec![1.0; case.n_states()], &defined(&weights));
+            let weights = defined(&case.of_steps_left(self.environment, self.start, steps)?.policy);
+            return self.through_policy(case, &vec![1.0; case.n_states()], &weights);
         }
         let values = case.values(self.environment, self.entropy, self.values)?;
         let visits = self.visits(case)?;
@@ -132,8 +132,9 @@ impl Recipe {
 
     fn transition_term(&self, case: &Case<'_>) -> Option<Entries> {
         if let Some(steps) = self.steps_left()? {
-            let (_, rows) = case.of_steps_left(self.environment, self.start, steps)?;
-            return self.to_parameters(case, case.pull_stored(self.environment, &rows)?.transition);
+            let weights = case.of_steps_left(self.environment, self.start, steps)?;
+            let pulled = case.pull_stored(self.environment, &weights.transitions)?;
+            return self.to_parameters(case, pulled.transition);
         }
         let (n, n_actions) = (case.n_states(), case.n_actions());
         let values = case.values(self.environment, self.entropy, self.values)?;

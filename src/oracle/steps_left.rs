@@ -4,16 +4,23 @@ use super::case::{Case, WORK};
 use super::recipe::{Environment, Start};
 use crate::linear::Rows;
 
+/// What multiplies the derivatives of the policy and of the transitions.
+pub(super) struct OfStepsLeft {
+    /// `dpi(a|s)`, at `s A + a`.
+    pub policy: Vec<f64>,
+    /// `dP[s,a,t]`.
+    pub transitions: Rows<f64>,
+}
+
 impl Case<'_> {
-    /// Of the return of so many steps, with the entropy bonus of each: what multiplies
-    /// `dpi(a|s)`, at `s A + a`, and `dP[s,a,t]`: the sums over the steps `k` of the visits
-    /// at `k` times the values of the steps that are left.
-    pub fn of_steps_left(
+    /// Of the return of so many steps, with the entropy bonus of each: the sums over the
+    /// steps `k` of the visits at `k` times the values of the steps that are left.
+    pub(super) fn with_steps_left(
         &self,
         environment: Environment,
         start: Start,
         steps: usize,
-    ) -> Option<(Vec<f64>, Rows<f64>)> {
+    ) -> Option<OfStepsLeft> {
         let (n, n_actions) = (self.n_states(), self.n_actions());
         let (induced, system) = (self.induced(environment)?, self.system(environment)?);
         if steps.saturating_mul(2 * n * n + n) > WORK {
@@ -43,13 +50,14 @@ impl Case<'_> {
             let row = &later[pair / n_actions * n..];
             induced.kernel.row(pair).map(|(t, p)| p * row[t]).sum()
         };
-        let of_policy: Vec<f64> = (0..n * n_actions)
+        let policy: Vec<f64> = (0..n * n_actions)
             .map(|pair| Some(visits[pair / n_actions] * step_reward(pair)? + after(pair)))
             .collect::<Option<_>>()?;
         let of_pair = |pair: usize| -> Vec<(usize, f64)> {
             let pi = self.policy.probability(pair / n_actions, pair % n_actions);
             (0..n).map(|t| (t, pi * later[pair / n_actions * n + t])).collect()
         };
-        Some((of_policy, Rows::sparse(n, (0..n * n_actions).map(of_pair)).ok()?))
+        let transitions = Rows::sparse(n, (0..n * n_actions).map(of_pair)).ok()?;
+        Some(OfStepsLeft { policy, transitions })
     }
 }
