@@ -477,3 +477,6 @@ fn take_while<'a, T>(rest: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T
     *rest = back;
     front
 }
+
+#[cfg(test)]
+mod tests;

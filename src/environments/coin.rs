@@ -163,3 +163,34 @@ impl Specification for CoinSpec {
         format!("mu {}, epsilon {}", show(&self.mu), show(&self.epsilon))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coin(mu: f64, epsilon: f64) -> CoinSpec {
+        CoinSpec { mu: mu.into(), epsilon: epsilon.into() }
+    }
+
+    /// `-PR` with `theta = p - 1/2`: for `mu = 1/8` and `epsilon = -1/4`,
+    /// `-1/4 + (p - 1/2)/4 - 3/2 (p - 1/2)^2 = -3/4 + 7/4 p - 3/2 p^2`.
+    #[test]
+    fn the_reward_is_quadratic() {
+        let gamma = Numeral::ZERO;
+        let coin = coin(0.125, -0.25);
+        let structure = coin.structure(Given { n_states: 1, n_actions: 2, gamma: &gamma });
+        let Structure::Quadratic(coefficients) = structure else { panic!("{structure:?}") };
+        let expected = [(-3, 4), (7, 4), (-3, 2)].map(|(n, d)| Rational::new(n.into(), d.into()));
+        assert_eq!(coefficients, expected);
+    }
+
+    #[test]
+    fn coins_respond_twice_with_twice_the_effect() {
+        assert_eq!(coin(0.125, -0.25).responding_twice(), Some(coin(0.125, -0.5)));
+    }
+
+    #[test]
+    fn coins_cannot_be_retrained() {
+        assert!(Coin { mu: 0.125, epsilon: -0.25 }.retrainable().is_err());
+    }
+}

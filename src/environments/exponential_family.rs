@@ -554,3 +554,6 @@ fn relative_weights(row: &[Numeral]) -> Vec<Numeral> {
     let scale = Rational::from_integer(2.into()).pow(-twos);
     row.iter().map(|x| Numeral::from(x.exact() * &scale)).collect()
 }
+
+#[cfg(test)]
+mod tests;

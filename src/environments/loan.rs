@@ -195,3 +195,20 @@ impl AffineStructure for LoanSpec {
         self.gain.exact().abs().max(self.loss.exact().abs())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loans_respond_twice_with_twice_the_effect() {
+        let loan = |c: f64| LoanSpec {
+            form: LoanForm::Mdp,
+            q0: 0.75.into(),
+            c: c.into(),
+            gain: 2.0.into(),
+            loss: 3.0.into(),
+        };
+        assert_eq!(loan(0.25).responding_twice(), Some(loan(0.5)));
+    }
+}

@@ -549,4 +549,11 @@ mod tests {
         // Generous: the machine may be busy and the test not optimised.
         assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     }
+
+    #[test]
+    fn long_keys_are_quoted_and_cut_off() {
+        let shown = |n: usize| Path::Key(&Path::Root, &"k".repeat(n)).to_string();
+        assert_eq!(shown(40), "k".repeat(40));
+        assert_eq!(shown(41), format!("[\"{}…\"]", "k".repeat(40)));
+    }
 }

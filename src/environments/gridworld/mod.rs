@@ -420,3 +420,6 @@ pub fn eps_greedy_policy(gamma: f64) -> Result<Vec<f64>, PerformanceError> {
     let on = |i: usize| greedy[i / N_ACTIONS] == i % N_ACTIONS;
     Ok((0..N_STATES * N_ACTIONS).map(|i| if on(i) { 0.9 } else { 0.1 / 3.0 }).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,4 +91,20 @@ mod tests {
         let mut generator = NumpyGenerator::new(0);
         assert_eq!([generator.random(), generator.random()], [0.6369616873214543, 0.2697867137638703]);
     }
+
+    /// `2^32 = 1 mod 3`: of the halves only 0 is refused.
+    #[test]
+    fn choices_that_would_be_biased_are_drawn_again() {
+        let choose = |half: Option<u32>| {
+            let mut generator = NumpyGenerator::new(0);
+            generator.half = half;
+            generator.choice(&[0, 1, 2])
+        };
+        assert_eq!(choose(Some(1)), 0);
+        assert_eq!(choose(Some(u32::MAX)), 2);
+        // 2^32/3 is above 1431655765.
+        assert_eq!([1_431_655_765, 1_431_655_766].map(|half| choose(Some(half))), [0, 1]);
+        assert_ne!(choose(None), 0);
+        assert_eq!(choose(Some(0)), choose(None));
+    }
 }

@@ -106,3 +106,6 @@ impl Ties<'_> {
         (0..N_STATES).map(|s| best(s).unwrap_or(LEAVE)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,3 +320,50 @@ kinds! {
     Weights,
     Probabilities,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::ratio;
+
+    fn numbers(values: &[f64]) -> Vec<Numeral> {
+        values.iter().copied().map(Numeral::from).collect()
+    }
+
+    #[test]
+    fn logits_are_exact_where_they_are_rational() {
+        let softmax: PolicySpec = Softmax { logits: numbers(&[0.5, 2.0]) }.into();
+        assert_eq!([0, 1].map(|i| softmax.exact_logit(i)), [Some(ratio(1, 2)), Some(ratio(2, 1))]);
+        let weights: PolicySpec = Weights { values: numbers(&[1.0, 2.0]) }.into();
+        assert_eq!([0, 1].map(|i| weights.exact_logit(i)), [Some(ratio(0, 1)), None]);
+        let others: [PolicySpec; 2] = [
+            LogLinear { features: numbers(&[1.0, 1.0]), theta: numbers(&[0.0]) }.into(),
+            Probabilities { values: numbers(&[0.5, 0.5]) }.into(),
+        ];
+        assert!(others.iter().all(|policy| policy.exact_logit(0).is_none()));
+    }
+
+    #[test]
+    fn exponentials_are_not_rational() {
+        let softmax: PolicySpec = Softmax { logits: numbers(&[0.0, 0.0]) }.into();
+        let linear: PolicySpec = LogLinear { features: numbers(&[1.0, 1.0]), theta: numbers(&[0.0]) }.into();
+        for policy in [softmax, linear] {
+            assert!(!policy.is_rational());
+            assert_eq!(policy.rational::<Rational>(1, 2), Ok(None));
+        }
+        let weights: PolicySpec = Weights { values: numbers(&[1.0, 3.0]) }.into();
+        let policy = weights.rational::<Rational>(1, 2).unwrap().unwrap();
+        assert_eq!([0, 1].map(|a| policy.probability(0, a).clone()), [ratio(1, 4), ratio(3, 4)]);
+    }
+
+    #[test]
+    fn parameters_are_those_given() {
+        let uniform = Policy::<f64>::uniform(1, 2);
+        assert_eq!(uniform.parameters(), [0.5, 0.5]);
+        let linear = Policy::log_linear(1, 2, vec![1.0, 2.0, 3.0, 4.0], vec![0.25, -0.5]).unwrap();
+        assert_eq!(linear.parameters(), [0.25, -0.5]);
+        assert_eq!(Policy::softmax(1, 2, vec![0.25, -0.5]).unwrap().parameters(), [0.25, -0.5]);
+        let weights = Policy::weights(1, 2, vec![1.0, 4.0]).unwrap().parameters();
+        assert_eq!(weights, [0.0, 4f64.ln()]);
+    }
+}

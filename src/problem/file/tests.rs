@@ -355,6 +355,7 @@ fn explicit_environments_are_checked() {
                 "P(.|s=0,a=1) in parameter k=2 sums to 0.09999999999999998, expected 0 within 1e-9",
             ),
             ("[0, 1, 0, 2, -0.5]", "[0, 1, 0, 1, -0.5]", jacobian, "k=1 sums to -0.5"),
+            ("-0.5]", "-4]", jacobian, "sums to -3.5, expected 0 within 4e-9"),
             (
                 "[0, 1, 0, 2, -0.5]",
                 "[0, 1, 0, 3, -0.5]",
@@ -442,6 +443,12 @@ fn gridworlds_are_checked() {
             ("-0.02", "1e400", "environment.perturbed_grids[0][0][1]", "range of doubles"),
         ],
     );
+    let many = |n: usize| {
+        let grids = format!("\"perturbed_grids\": [{}]", vec!["[]"; n].join(","));
+        read(&gridworld().replace("\"eps\": 0.5, \"followers\": 2", &grids)).unwrap_err().to_string()
+    };
+    assert!(many(10_001).contains("has length 10001, expected at most 10000 grids"), "{}", many(10_001));
+    assert!(many(10_000).contains("perturbed_grids[0]: has length 0"), "{}", many(10_000));
 }
 
 #[test]
