@@ -529,3 +529,6 @@ impl Problem {
         Ok(ExactAnswer::new(&model.perform(&policy)?))
     }
 }
+
+#[cfg(test)]
+mod tests;

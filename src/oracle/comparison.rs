@@ -474,3 +474,6 @@ impl<'a> Comparison<'a> {
         Evidence { residual, error, only, count: recipe.count() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,3 +297,6 @@ fn standardised(numbers: &[f64], weights: &[f64], denominator: f64) -> Option<Ve
     let largest = numbers.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
     (deviation > 1e-9 * largest).then(|| numbers.iter().map(|x| (x - centre) / deviation).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,3 +39,6 @@ impl Cost {
         (self.products + self.exponentials * exponential) * product <= BUDGET
     }
 }
+
+#[cfg(test)]
+mod tests;

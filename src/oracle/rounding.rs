@@ -230,3 +230,6 @@ impl Comparison<'_> {
         sensitivities
     }
 }
+
+#[cfg(test)]
+mod tests;

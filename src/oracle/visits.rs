@@ -142,3 +142,6 @@ fn reachable(mut open: Vec<usize>, successors: &[Vec<usize>]) -> Vec<bool> {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests;
