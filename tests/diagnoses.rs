@@ -6,7 +6,7 @@
 #[path = "common/verdicts.rs"]
 mod verdicts;
 
-use pemdp::oracle::KNOWN_MISTAKES;
+use pemdp::oracle::{KNOWN_MISTAKES, Rearrangement};
 use pemdp::problem::{Problem, Reading};
 use serde_json::{Value, json};
 use verdicts::{held, swept};
@@ -122,4 +122,88 @@ fn answers_beyond_doubles_are_judged() {
     assert_eq!(wrong.diagnosis.unwrap().quantities[0].wrong, 1);
     let ids: Vec<&str> = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
     assert_eq!((&right.not_applicable, &wrong.not_applicable), (&ids, &ids));
+}
+
+/// Rows of the exact table in another order, but for the last entry.
+#[test]
+fn rows_are_rearranged_whole() {
+    let problem = read(json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1, 0, 0],
+        "policy": {"kind": "softmax", "logits": [[0.5, 0], [1, 2], [0, 0.25]]},
+        "environment": {"kind": "fixed", "rewards": [[1, 2], [3, 5], [-2, 0.5]],
+            "transitions": [[[0.5, 0.25, 0.25], [0.25, 0.75, 0]], [[0.5, 0, 0.5], [1, 0, 0]],
+                            [[0, 0.5, 0.5], [0.25, 0.25, 0.5]]]}
+    }));
+    let mut rows = problem.answer().unwrap().action_values;
+    rows.rotate_left(1);
+    let rearranged = |rows: &Vec<Vec<Option<f64>>>| {
+        let standings = held(&problem, json!({"action_values": rows})).diagnosis.unwrap().quantities;
+        standings.into_iter().find(|standing| standing.wrong > 0).unwrap().rearranged
+    };
+    assert_eq!(rearranged(&rows), Some(Rearrangement::States(vec![1, 2, 0])));
+    rows[2][1] = Some(100.0);
+    assert_eq!(rearranged(&rows), None);
+}
+
+/// An action of probability 0 whose logarithm is paid is infinitely good; the row of its
+/// state is then compared as it is, not less its mean.
+#[test]
+fn infinite_entries_are_compared_alone() {
+    let problem = read(json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1], "entropy": 0.5,
+        "policy": {"kind": "probabilities", "values": [[0.5, 0.5, 0]]},
+        "environment": {"kind": "fixed", "transitions": [[[1], [1], [1]]], "rewards": [[1, 3, 0]]}
+    }));
+    let answer = problem.answer().unwrap();
+    let verdict = held(&problem, json!({"action_values": answer.action_values, "gradient": answer.gradient}));
+    assert!(verdict.ok && answer.action_values[0][2].is_none() && answer.gradient[2].is_none());
+    let mut gradient = answer.gradient.clone();
+    gradient[2] = Some(7.0);
+    let differences = held(&problem, json!({"gradient": gradient})).differences;
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert_eq!((differences[0].quantity, &differences[0].index), ("gradient", &vec![2]));
+}
+
+/// `sum_b pi(b|t) A[t,b]` is 0, so that with it there is no transition term.
+#[test]
+fn means_of_advantages_are_zero() {
+    let problem = read(json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [0.75, 0.25],
+        "policy": {"kind": "softmax", "logits": [[0.5, 0], [0, 1]]},
+        "environment": {"kind": "affine", "rewards": [[1, 2], [3, -1]], "reward_slopes": [],
+            "transitions": [[[0.5, 0.5], [0.25, 0.75]], [[0.5, 0.5], [0, 1]]],
+            "transition_slopes": [[0, 0, 0, 1, 0, -0.25], [0, 0, 1, 1, 0, 0.25]]}
+    }));
+    let policy = problem.answer().unwrap().gradient_terms.policy;
+    let named = held(&problem, json!({"gradient": policy})).mistakes;
+    assert!(named[0].contains(&"transition-score-one-step-late"), "{named:?}");
+}
+
+/// With `pi = 1/2, 1/4, 1/4` and two visits the rewards are 2, 5/2 and -2, so that `V = 9/4`
+/// and `Q = 25/8, 29/8, -7/8`; the reward term has the cotangents 0, 4 and -1 of `pi`.
+#[test]
+fn diagonal_derivatives_are_named_throughout() {
+    let policy = json!({"kind": "weights", "values": [[2, 1, 1]]});
+    let slopes = json!([[0, 0, 0, 1, 4], [0, 1, 0, 2, -2]]);
+    let problem = one_state("0.5", policy, [1.0, 3.0, -2.0], slopes);
+    assert_eq!(problem.answer().unwrap().value, 2.25);
+    let gradient = [3.125, 1.8125 + 4.0 / 4.0, -0.4375 - 1.0 / 4.0];
+    let named = held(&problem, json!({"gradient": gradient})).mistakes.concat();
+    assert!(named.contains(&"softmax-jacobian-diagonal"), "{named:?}");
+}
+
+/// What is never left is no end where nothing happens before it.
+#[test]
+fn starts_that_are_never_left_have_no_end() {
+    let not_applicable = |initial: [f64; 2]| {
+        let problem = read(json!({
+            "format": "pemdp-problem/1", "gamma": 0.5, "initial": initial,
+            "policy": {"kind": "softmax", "logits": [[0.5, 0], [0, 1]]},
+            "environment": {"kind": "fixed", "rewards": [[1, 2], [3, -1]],
+                "transitions": [[[0.5, 0.5], [0.25, 0.75]], [[0, 1], [0, 1]]]}
+        }));
+        held(&problem, json!({"value": 100})).not_applicable.contains(&"absorbing-taken-for-terminal")
+    };
+    assert!(!not_applicable([0.5, 0.5]));
+    assert!(not_applicable([0.0, 1.0]));
 }
