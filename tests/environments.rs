@@ -299,7 +299,7 @@ fn deployed(environment: impl Into<EnvironmentSpec>, n_states: usize) -> Problem
 fn rewards_that_are_data_are_multiplied() {
     let third = q(1, 3);
     let times = |environment: EnvironmentSpec, n: usize| {
-        deployed(environment, n).with_rewards_times(&third).environment().clone()
+        deployed(environment, n).with_rewards_times(&third).unwrap().environment().clone()
     };
     let over_three = |values: &[f64]| -> Vec<Numeral> {
         values.iter().map(|x| Numeral::from(*x).exact() * q(1, 3)).map(Numeral::from).collect()
@@ -318,7 +318,7 @@ fn rewards_that_are_data_are_multiplied() {
     assert_eq!((scaled.q0.exact(), scaled.c.exact()), (q(3, 4), q(1, 2)));
     // The rewards of a coin are its own.
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
-    assert_eq!(times(coin.clone().into(), 1), coin.into());
+    assert_eq!(deployed(coin, 1).with_rewards_times(&third), None);
 }
 
 #[test]
@@ -335,12 +335,13 @@ fn families_and_points_are_multiplied_with_their_slopes() {
         let mut parts = problem.parts().clone();
         parts.policy = pemdp::policy::Weights { values: numbers(&[1.0, 2.0]) }.into();
         parts.environment = environment;
-        Problem::new(parts, Reading::Doubles).unwrap().with_rewards_times(&q(-2, 1)).environment().clone()
+        let problem = Problem::new(parts, Reading::Doubles).unwrap();
+        problem.with_rewards_times(&q(-2, 1)).unwrap().environment().clone()
     };
     let expected = ExponentialFamilySpec {
         reward_base: numbers(&[-2.0, 4.0]),
         slope: Numeral::from(-1.0),
-        clip: Some(Numeral::from(-8.0)),
+        clip: Some(Numeral::from(8.0)),
         ..family.clone()
     };
     assert_eq!(with(family.into()), expected.into());

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use num_traits::Zero;
+use num_traits::{Signed, Zero};
 
 use super::{Given, Specification, Structure, Work};
 use crate::arithmetic::{Field, Rational, Transcendental};
@@ -504,8 +504,9 @@ impl Specification for ExponentialFamilySpec {
 
     fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
         let mut scaled = self.clone();
-        let rest = [&mut scaled.slope].into_iter().chain(&mut scaled.clip);
-        scaled.reward_base.iter_mut().chain(rest).for_each(|r| *r = r.times(factor));
+        scaled.reward_base.iter_mut().chain([&mut scaled.slope]).for_each(|r| *r = r.times(factor));
+        // From -clip to clip, whatever the sign of the factor.
+        scaled.clip.iter_mut().for_each(|clip| *clip = clip.times(&factor.abs()));
         Some(scaled)
     }
 

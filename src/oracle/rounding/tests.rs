@@ -1,4 +1,5 @@
 use super::super::answer::Answer;
+use super::super::case::Models;
 use super::super::claimed::Claimed;
 use super::super::comparison::Tolerance;
 use super::super::computation::Prediction;
@@ -45,7 +46,7 @@ fn one_state_with(gamma: &str, largest: f64, more: f64) -> Problem {
 }
 
 /// Calls `then` with the comparison with a problem, where doubles give the truth but for
-/// `error` in the first entry of the gradient.
+/// `error` in the first entry of the gradient, and probabilities are taken for large.
 fn compared<X>(
     problem: &Problem,
     precision: Precision,
@@ -57,7 +58,10 @@ fn compared<X>(
     rounded[Quantity::Gradient][0] = rounded[Quantity::Gradient][0].map(|x| x + error);
     let claimed = Claimed::default();
     let tolerance = Tolerance::of(precision);
-    then(&Comparison::new(problem, &answer, Some(rounded), tolerance, &claimed))
+    let mut comparison = Comparison::new(problem, &answer, None, tolerance, &claimed);
+    comparison.rounded = Some(rounded);
+    comparison.of_probabilities = vec![0.0; problem.n_parameters()];
+    then(&comparison)
 }
 
 fn rounding(problem: &Problem, quantity: Quantity, precision: Precision, error: f64) -> Vec<f64> {
@@ -171,6 +175,23 @@ fn sensitivities_are_at_least_those_of_the_transitions() {
             "transition_jacobian": [[0, 1, 0, 2, 8], [0, 1, 1, 2, -8], [1, 0, 0, 3, 0.5], [1, 0, 1, 3, -0.5]]"#,
     );
     near(&of(&point), &[0.28125, 0.28125, 4.5, 0.625]);
+}
+
+/// With `h = d (|Q| + 1)`, 15/4 and 3/4 in the first state, of mean 3/2, and 5/2 in the
+/// second: `pi (h + mean h)` each, in 16 units of 2^-53.
+#[test]
+fn probabilities_may_round_a_few_units() {
+    let of = |policy: &str| {
+        let problem = two_states(policy);
+        let (models, deployed) = (Models::of(&problem).unwrap(), problem.deployed_policy::<f64>().unwrap());
+        of_probabilities(&problem, &Case::new(&problem, &models, &deployed, None).unwrap())
+    };
+    let units = |sums: &[f64]| sums.iter().map(|sum| 2f64.powi(-49) * sum).collect::<Vec<_>>();
+    near(&of(WEIGHTS), &units(&[0.25 * 5.25, 0.75 * 2.25, 2.5, 2.5]));
+    assert_eq!(of(PROBABILITIES), [0.0; 4]);
+    // The uniform policy: values 2, 0, so that h is 9/2 and 3/2 of mean 3, and 15/4 each.
+    let [first, second, last] = [0.5 * 7.5, 0.5 * 4.5, 0.5 * 7.5];
+    near(&of(FEATURES), &units(&[first + 8.0 * last, 3.0 * first + second]));
 }
 
 #[test]
