@@ -4,6 +4,9 @@ use super::case::{Case, WORK};
 use super::recipe::{Environment, Start};
 use crate::linear::Rows;
 
+/// Longer returns are not looked for: their values are held for each step.
+const STEPS: usize = 10_000;
+
 /// What multiplies the derivatives of the policy and of the transitions.
 pub(super) struct OfStepsLeft {
     /// `dpi(a|s)`, at `s A + a`.
@@ -23,7 +26,7 @@ impl Case<'_> {
     ) -> Option<OfStepsLeft> {
         let (n, n_actions) = (self.n_states(), self.n_actions());
         let (induced, system) = (self.induced(environment)?, self.system(environment)?);
-        if steps.saturating_mul(2 * n * n + n) > WORK {
+        if steps > STEPS || steps.saturating_mul(2 * n * n + n) > WORK {
             return None;
         }
         let step_reward = |pair: usize| Some(induced.rewards[pair] + self.bonus(pair)?);
