@@ -46,6 +46,8 @@ def attempt(family, index, text, binary, seed):
     failures, kind = verdict(outcome, make in RIGHT)
     if failures == ["accepted"] and make in MEASURED and within_bounds(binary, text, answer, problem, truth, make):
         return result(family, index, text, "within the program's own bounds")
+    if failures == ["accepted"] and make is not false_bound and says_undecided(outcome.output):
+        return result(family, index, text, "said to be undecided")
     if failures == ["accepted"] and make in MEASURED and set(answer) <= {"format", "gradient"} and is_lost(problem, truth):
         return result(family, index, text, "doubles cannot tell")
     subject = make.__doc__.rstrip(".")
@@ -85,6 +87,11 @@ def within_bounds(binary, text, answer, problem, truth, make):
     return all(abs(x - y) <= 2 * reply.answer["error_bounds"][key] + tolerance * size(truth[key])
                for key in QUANTITIES if key in answer
                for x, y in zip(compared(problem, key, answer[key]), compared(problem, key, truth[key])) if x is not None)
+
+
+def says_undecided(output):
+    """Whether the verdict says that doubles do not tell some entries from 0."""
+    return any(entry["why"] == "rounding" for entry in json.loads(output).get("undecided", []))
 
 
 def is_lost(problem, truth):
@@ -138,9 +145,10 @@ def rounding(truth):
 def to_twelve_digits(rng, problem, truth):
     """The whole answer to twelve digits."""
     rounded = tree(truth, lambda x: None if x is None else float(f"{x:.11e}"))
-    before, after = (compared(problem, "gradient", x["gradient"]) for x in (truth, rounded))
-    if any(x is not None and abs(x - y) > 1e-9 * size(before) for x, y in zip(before, after)):
-        return None                                               # a state's mean is larger by digits that are cut
+    for of in (lambda x: x["gradient"], *(lambda x, term=term: x["gradient_terms"][term] for term in TERMS)):
+        before, after = (compared(problem, "gradient", of(x)) for x in (truth, rounded))
+        if any(x is not None and abs(x - y) > 1e-9 * size(before) for x, y in zip(before, after)):
+            return None                                           # a state's mean is larger by digits that are cut
     return with_format(rounded)
 
 
@@ -275,7 +283,9 @@ def no_number(rng, problem, truth):
 def junk(rng, problem, truth):
     """Something else for a number or a list."""
     key = rng.choice([*QUANTITIES, "gradient_terms"])
-    thing = rng.choice(["hello", True, {}, {"a": 1}, [[[]]], "1e400", "1/0", ""])
+    # No term at all is as good as no terms.
+    nothing = [] if key == "gradient_terms" else [{}]
+    thing = rng.choice(["hello", True, {"a": 1}, [[[]]], "1e400", "1/0", "", *nothing])
     return with_format(truth) | {key: thing}
 
 
