@@ -197,3 +197,30 @@ fn what_is_text_is_not_rounded() {
     assert!(held(&problem, json!({"gradient": as_text(&gradient)})).ok);
     assert!(!held(&problem, json!({"gradient": as_text(&off)})).ok);
 }
+
+/// What stands for a 0 is listed where the tolerance is too wide to tell: here the oracle's
+/// own bound, at gamma = 1 - 1e-40.
+#[test]
+fn what_is_accepted_for_zero_is_listed_where_the_bound_is_wide() {
+    let problem = |gamma: &str| {
+        read(&json!({
+            "format": "pemdp-problem/1", "gamma": gamma, "initial": [1, 0],
+            "policy": {"kind": "softmax", "logits": [[0.3, 0], [0, 0]]},
+            "environment": {"kind": "fixed", "rewards": [[1, 0], [0, 1]],
+                "transitions": [[[0.5, 0.5], [0.25, 0.75]], [[1, 0], [0.5, 0.5]]]}
+        }))
+    };
+    let given = |problem: &Problem, x: f64| {
+        let answer = problem.answer().unwrap();
+        let terms = json!({"transition": [x, 0, 0, 0]});
+        held(problem, json!({"gradient": answer.gradient, "gradient_terms": terms}))
+    };
+    let ordinary = problem("0.9");
+    assert!(given(&ordinary, 0.0).ok && given(&ordinary, 1e-16).undecided.is_empty());
+    assert!(!given(&ordinary, 1e-6).ok);
+    let long = problem("0.9999999999999999999999999999999999999999");
+    let bound = long.answer().unwrap().error_bounds.gradient;
+    let verdict = given(&long, bound / 2.0);
+    assert_eq!(verdict.ok, verdict.undecided.iter().any(|entry| entry.quantity == "gradient_terms.transition"));
+    assert!(!given(&long, 1e300).ok);
+}

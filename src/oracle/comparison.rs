@@ -185,6 +185,11 @@ impl<'a> Comparison<'a> {
         self.tolerance.atol + self.tolerance.rtol * largest(&self.truth(quantity))
     }
 
+    /// The tolerance that is asked for of what a quantity is made of.
+    pub(super) fn share_of_scale(&self, quantity: Quantity) -> f64 {
+        self.tolerance.atol + self.tolerance.rtol * self.scale(quantity)
+    }
+
     /// The tolerance of each entry if it is not sampled.
     pub(super) fn without_sampling(&self, quantity: Quantity) -> Vec<f64> {
         let least = self.asked(quantity).max(*self.answer.error_bounds.of(quantity));

@@ -167,10 +167,14 @@ impl Comparison<'_> {
                 let limit =
                     if largest_error < terms { most_of_terms * terms } else { 1000.0 * largest_error };
                 let limit = if terms > 0.0 { limit } else { f64::MAX };
+                // A response that is not there makes a term of 0, whatever the policy.
+                let is_absent = !matches!(quantity, Quantity::Gradient | Quantity::PolicyTerm)
+                    && largest(&self.truth[quantity]) == 0.0;
                 let of_entry = |((w, error), small): ((f64, f64), &f64)| {
                     let measured = (100.0 * unit * error).min(most_of_terms * terms);
                     let bounded = (1e-14 * unit * w * values).min(limit);
-                    bounded.max(share * terms).max(measured).max(unit * small).min(f64::MAX)
+                    let small = if is_absent { 0.0 } else { unit * small };
+                    bounded.max(share * terms).max(measured).max(small).min(f64::MAX)
                 };
                 let entries = self.sensitivities().into_iter().zip(errors).zip(&self.of_probabilities);
                 return entries.map(of_entry).collect();

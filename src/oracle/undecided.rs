@@ -41,10 +41,11 @@ impl Comparison<'_> {
     /// The entries that are given and cannot be told from 0 (`docs/oracle.md`).
     pub(super) fn undecided(&self, claimed: &Claimed) -> Vec<Undecided> {
         let given = Quantity::ALL.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
-        given.flat_map(|quantity| self.undecided_of(quantity)).collect()
+        given.flat_map(|quantity| self.undecided_of(quantity, claimed)).collect()
     }
 
-    fn undecided_of(&self, quantity: Quantity) -> Vec<Undecided> {
+    fn undecided_of(&self, quantity: Quantity, claimed: &Claimed) -> Vec<Undecided> {
+        let got = claimed.quantities[quantity].as_deref().map(|entries| self.normal_form(quantity, entries));
         let truth = self.truth(quantity);
         let own = largest(&truth);
         let computed = self.without_sampling(quantity);
@@ -69,7 +70,11 @@ impl Comparison<'_> {
                 });
             }
             let size = truth[i]?.abs();
-            (size > asked && size <= computed[i]).then(|| Undecided {
+            // What is given for 0 is told from a share of what that is made of.
+            let is_given = got.as_ref().and_then(|got| got[i]).is_some_and(|x| x.abs() > asked);
+            let (is_asked, size) =
+                if size == 0.0 { (is_given, self.share_of_scale(quantity)) } else { (size > asked, size) };
+            (is_asked && size <= computed[i]).then(|| Undecided {
                 quantity: quantity.name(),
                 index: place(),
                 tolerance: computed[i],
