@@ -16,10 +16,10 @@ fn read(value: Value) -> Problem {
 }
 
 /// One state that is never left.
-fn one_state(gamma: &str, policy: Value, rewards: [f64; 3], reward_slopes: Value) -> Problem {
+fn one_state(gamma: &str, policy: Value, rewards: &[f64], reward_slopes: Value) -> Problem {
     read(json!({
         "format": "pemdp-problem/1", "gamma": gamma, "initial": [1], "policy": policy,
-        "environment": {"kind": "affine", "transitions": [[[1], [1], [1]]], "rewards": [rewards],
+        "environment": {"kind": "affine", "transitions": [vec![[1]; rewards.len()]], "rewards": [rewards],
                         "transition_slopes": [], "reward_slopes": reward_slopes}
     }))
 }
@@ -28,19 +28,20 @@ fn softmax() -> Value {
     json!({"kind": "softmax", "logits": [[0.5, 0, 0.25]]})
 }
 
-/// With `dr(s,a)/dpi(b|s) = r(s,b)` the policy and the reward term are multiples.
+/// With `dr(s,a)/dpi(b|s) = r(s,b)` the policy and the reward term are multiples. Gradients of
+/// four actions have three dimensions.
 #[test]
 fn terms_that_depend_on_each_other_are_no_combination() {
-    let combination = |reward_slopes: Value| {
-        let problem = one_state("0.5", softmax(), [1.0, 3.0, -2.0], reward_slopes);
-        held(&problem, json!({"gradient": [0.3, 0.9, 0.4]})).diagnosis.unwrap().gradient.unwrap().combination
+    let combination = |slopes: [f64; 4]| {
+        let policy = json!({"kind": "softmax", "logits": [[0.5, 0, 0.25, 1]]});
+        let slopes: Value =
+            (0..4).flat_map(|a| (0..4).map(move |b| json!([0, a, 0, b, slopes[b]]))).collect();
+        let problem = one_state("0.5", policy, &[1.0, 3.0, -2.0, 0.5], slopes);
+        let gradient = json!({"gradient": [0.3, 0.9, 0.4, -1]});
+        held(&problem, gradient).diagnosis.unwrap().gradient.unwrap().combination
     };
-    let all = |slopes: [f64; 3]| -> Value {
-        (0..3).flat_map(|a| (0..3).map(move |b| json!([0, a, 0, b, slopes[b]]))).collect()
-    };
-    assert_eq!(combination(all([1.0, 3.0, -2.0])), None);
-    // Two that do not depend on each other, of three entries, are one.
-    let found = combination(all([1.0, 3.0, 2.0])).unwrap();
+    assert_eq!(combination([1.0, 3.0, -2.0, 0.5]), None);
+    let found = combination([1.0, 3.0, 2.0, 0.5]).unwrap();
     assert!(found.policy.is_some() && found.reward.is_some() && !found.explains);
     assert_eq!((found.transition, found.entropy), (None, None));
 }
@@ -49,13 +50,16 @@ fn terms_that_depend_on_each_other_are_no_combination() {
 #[test]
 fn one_entry_is_no_combination() {
     let policy = json!({"kind": "log-linear", "theta": [0.5], "features": [[[1], [2], [-1]]]});
-    let problem = one_state("0.5", policy, [1.0, 3.0, -2.0], json!([]));
+    let problem = one_state("0.5", policy, &[1.0, 3.0, -2.0], json!([]));
     let gradient = problem.answer().unwrap().gradient[0].unwrap();
     let verdict = held(&problem, json!({"gradient": [1.7 * gradient]}));
     let direction = verdict.diagnosis.unwrap().gradient.unwrap();
     assert!((direction.cosine - 1.0).abs() < 1e-12 && direction.degrees < 1e-4);
     assert_eq!(direction.combination, None);
 }
+
+/// What sweeps leave is also the value of so many steps.
+const SWEPT: [&str; 2] = ["sweeps-stopped-early", "truncated-at-horizon"];
 
 /// Values of 5, and those after one sweep more or less, are within 1e-5 of them by then.
 #[test]
@@ -71,7 +75,7 @@ fn many_sweeps_are_counted_to_the_last() {
         let value = 0.5 * (values[0] + values[1]);
         for claim in [json!({"state_values": values}), json!({"value": value})] {
             let verdict = held(&problem, claim);
-            assert_eq!(verdict.mistakes[0], ["sweeps-stopped-early"], "{sweeps}");
+            assert_eq!(verdict.mistakes[0], SWEPT, "{sweeps}");
             assert_eq!(verdict.evidence[0].count, Some(sweeps));
         }
     }
@@ -80,10 +84,10 @@ fn many_sweeps_are_counted_to_the_last() {
 /// In a single state sweeps in place are the others, too.
 #[test]
 fn readings_that_coincide_name_a_mistake_once() {
-    let problem = one_state("0.5", softmax(), [1.0, 3.0, -2.0], json!([]));
+    let problem = one_state("0.5", softmax(), &[1.0, 3.0, -2.0], json!([]));
     let value = problem.answer().unwrap().value * (1.0 - 0.5f64.powi(5));
     let verdict = held(&problem, json!({"value": value}));
-    assert_eq!((&verdict.mistakes[0], verdict.evidence[0].count), (&vec!["sweeps-stopped-early"], Some(5)));
+    assert_eq!((&verdict.mistakes[0][..], verdict.evidence[0].count), (&SWEPT[..], Some(5)));
     let named = verdict.mistakes.iter().flatten().filter(|id| **id == "sweeps-stopped-early");
     assert_eq!((named.count(), verdict.evidence.len()), (1, verdict.mistakes.len()));
 }
@@ -114,7 +118,7 @@ fn ends_that_respond_are_taken_for_terminal() {
 /// `gamma = 1 - 1e-19` is 1 in doubles: no mistakes are made, but answers are judged.
 #[test]
 fn answers_beyond_doubles_are_judged() {
-    let problem = one_state("0.9999999999999999999", softmax(), [1.0, 1.0, 1.0], json!([]));
+    let problem = one_state("0.9999999999999999999", softmax(), &[1.0, 1.0, 1.0], json!([]));
     let right = held(&problem, json!({"value": 1e19}));
     assert!(right.ok && right.diagnosis.is_none());
     let wrong = held(&problem, json!({"value": 2e19}));
@@ -185,7 +189,7 @@ fn means_of_advantages_are_zero() {
 fn diagonal_derivatives_are_named_throughout() {
     let policy = json!({"kind": "weights", "values": [[2, 1, 1]]});
     let slopes = json!([[0, 0, 0, 1, 4], [0, 1, 0, 2, -2]]);
-    let problem = one_state("0.5", policy, [1.0, 3.0, -2.0], slopes);
+    let problem = one_state("0.5", policy, &[1.0, 3.0, -2.0], slopes);
     assert_eq!(problem.answer().unwrap().value, 2.25);
     let gradient = [3.125, 1.8125 + 4.0 / 4.0, -0.4375 - 1.0 / 4.0];
     let named = held(&problem, json!({"gradient": gradient})).mistakes.concat();
@@ -206,4 +210,27 @@ fn starts_that_are_never_left_have_no_end() {
     };
     assert!(!not_applicable([0.5, 0.5]));
     assert!(not_applicable([0.0, 1.0]));
+}
+
+/// Three states with two actions and softmax have gradients of three dimensions, which three
+/// terms span: no numbers are told from a combination of them. Nor are they where a term is
+/// not 0 in one state alone, whose entries any coefficient fits.
+#[test]
+fn as_many_terms_as_dimensions_are_no_combination() {
+    let combination = |states: usize, gradient: Value| {
+        let to = |t: usize| (0..states).map(|i| u8::from(i == t % states)).collect::<Vec<u8>>();
+        let mut transitions: Vec<Value> = (0..states).map(|s| json!([to(s + 1), to(s + 2)])).collect();
+        transitions[0][0] = (0..states).map(|t| if t < 2 { 0.5 } else { 0.0 }).collect();
+        let problem = read(json!({
+            "format": "pemdp-problem/1", "gamma": 0.5, "entropy": 0.25, "initial": to(0),
+            "policy": {"kind": "softmax", "logits": vec![[0.5, 0.0]; states]},
+            "environment": {"kind": "affine", "transitions": transitions,
+                "rewards": (0..states).map(|s| [s, 1]).collect::<Vec<_>>(),
+                "transition_slopes": [[0, 0, 0, 1, 0, -0.25], [0, 0, 1, 1, 0, 0.25]],
+                "reward_slopes": [[1, 0, 2, 0, 1.5]]}
+        }));
+        held(&problem, json!({"gradient": gradient})).diagnosis.unwrap().gradient.unwrap().combination
+    };
+    assert_eq!(combination(3, json!([1, -1, 7, -7, -3.5, 3.5])), None);
+    assert_eq!(combination(4, json!([1, -1, 7, -7, -3.5, 3.5, 2, -2])), None);
 }

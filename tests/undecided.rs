@@ -225,3 +225,33 @@ fn what_is_accepted_for_zero_is_listed_where_the_bound_is_wide() {
     assert!(verdict.ok && is_listed, "{bound:e}");
     assert!(!given(&long, 1e300).ok);
 }
+
+/// Estimates of a gradient by probabilities are compared less each state's mean: a bias of a
+/// tenth of a standard deviation in one entry shows with as many samples as are asked for.
+#[test]
+fn biases_by_probabilities_show_with_the_samples_asked_for() {
+    let problem = read(&json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1],
+        "policy": {"kind": "probabilities", "values": [[0.25, 0.25, 0.5]]},
+        "environment": {"kind": "fixed", "transitions": [[[1], [1], [1]]], "rewards": [[3, -2, 1]]}
+    }));
+    let gradient = gradient_of(&problem);
+    let deviations = [2.0, 1.0, 3.0];
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    // A mean of n samples is normal.
+    let mut normal = move || {
+        let [u, v]: [f64; 2] = [rng.random_range(1e-300..1.0), rng.random()];
+        (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
+    };
+    let mut estimate = |n: u64, bias: f64| {
+        let errors = deviations.map(|deviation| deviation / (n as f64).sqrt());
+        let mut means: Vec<f64> =
+            gradient.iter().zip(errors).map(|(g, error)| g + error * normal()).collect();
+        means[1] += bias * deviations[1];
+        held(&problem, json!({"gradient": means, "standard_errors": {"gradient": errors}, "n": n}))
+    };
+    let needed = estimate(100, 0.0).sampling.unwrap().needed;
+    let caught = (0..200).filter(|_| !estimate(needed, 0.1).differences.is_empty()).count();
+    let accused = (0..200).filter(|_| !estimate(needed, 0.0).differences.is_empty()).count();
+    assert!(caught >= 180 && accused <= 4, "{caught} caught, {accused} accused at {needed}");
+}

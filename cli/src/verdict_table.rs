@@ -9,7 +9,7 @@ use pemdp::oracle::{
 
 use crate::numbers::significant;
 use crate::output::heading;
-use crate::table::table;
+use crate::table::{table, wrapped};
 
 /// So many differences of a quantity are shown.
 const SHOWN: usize = 12;
@@ -24,18 +24,24 @@ pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
     let mut sections = Vec::new();
     if verdict.ok {
         let Tolerance { rtol, atol, .. } = tolerance;
-        sections.push(format!(
-            "right: every number given is within its tolerance (rtol {rtol:e}, atol {atol:e})\n"
-        ));
+        let tolerances = format!("(rtol {rtol:e}, atol {atol:e})");
+        sections.push(match &verdict.sampling {
+            None => format!("right: every number given is within its tolerance {tolerances}\n"),
+            Some(sampling) => format!(
+                "consistent: no sampled entry is more than {} standard errors off, and every other number within its \
+                 tolerance {tolerances}\n",
+                significant(sampling.threshold, 4)
+            ),
+        });
     } else if verdict.differences.is_empty() {
         sections.push("cannot tell: the standard errors are too large for what they are of\n".to_owned());
     } else {
         sections.extend(verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(quantity));
         sections.push(explanation(verdict));
     }
+    sections.extend(verdict.sampling.as_ref().map(sampling));
     let by_reason = verdict.undecided.chunk_by(|a, b| (a.quantity, a.why) == (b.quantity, b.why));
     sections.extend(by_reason.map(undecided));
-    sections.extend(verdict.sampling.as_ref().map(sampling));
     sections.join("\n")
 }
 
@@ -45,9 +51,13 @@ fn undecided(entries: &[Undecided]) -> String {
     let n = entries.len();
     let title = match why {
         Doubt::Sampling => {
-            format!("{quantity}: {n} of its entries may be off by more than there is to tell from 0")
+            format!(
+                "{quantity}: standard errors so large that 0 would pass in the place of {n} of its entries"
+            )
         }
-        Doubt::Rounding => format!("{quantity}: {n} of its entries cannot be told from 0 in doubles here"),
+        Doubt::Rounding => {
+            format!("{quantity}: {n} of its entries are only held to what doubles may round here")
+        }
     };
     let index = |entry: &Undecided| entry.index.iter().map(|i| format!("[{i}]")).collect::<String>();
     let row = |entry: &Undecided| {
@@ -149,7 +159,7 @@ fn fit(evidence: &Evidence) -> String {
     };
     let steps = evidence.count.map_or(String::new(), |count| format!("with {count} sweeps or steps, "));
     format!(
-        "{only}{steps}off by {} tolerances (from the truth by {})\n",
+        "{only}{steps}within {} tolerances of what is given; the truth is {} away\n",
         significant(evidence.residual, 2),
         significant(evidence.error, 2)
     )
@@ -184,7 +194,7 @@ fn findings(diagnosis: &Diagnosis) -> String {
             lines.push(combined(combination));
         }
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| wrapped(line, 2) + "\n").collect()
 }
 
 fn order(rearranged: &Rearrangement) -> String {
@@ -244,12 +254,12 @@ fn sampling(sampling: &Sampling) -> String {
             significant(*probability, 2)
         )
     });
-    format!(
-        "{}\n{entries} sampled entries, at most {} standard errors off at level {level}; the largest distance is {}, \
+    let text = format!(
+        "{entries} sampled entries, at most {} standard errors off at level {level}; the largest distance is {}, \
          the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}{near}",
-        heading("Sampled entries"),
         significant(*threshold, 4),
         significant(*largest_z, 4),
         significant(*mean_square_z, 3),
-    )
+    );
+    heading("Sampled entries") + "\n" + &text.lines().map(|line| wrapped(line, 0) + "\n").collect::<String>()
 }

@@ -13,6 +13,9 @@ use crate::output::whole;
 /// # Errors
 /// What the system says.
 pub fn writable(directory: &Path) -> anyhow::Result<()> {
+    if directory.exists() && !directory.is_dir() {
+        return Err(anyhow!("is a file, expected a directory"));
+    }
     std::fs::create_dir_all(directory)?;
     NamedTempFile::new_in(directory)?;
     Ok(())

@@ -22,7 +22,7 @@ pub enum OptimumError {
         n_actions: usize,
     },
     /// The bounds are those of the value without entropy.
-    #[error("entropy is not bounded here, expected 0")]
+    #[error("entropy: is not 0, expected 0: the bounds are those of the value without entropy")]
     Entropy,
     /// The environment is a point, or has no bounds here.
     #[error(

@@ -71,6 +71,16 @@ fn is_text(node: &Node<'_>) -> bool {
     node.is_string() || node.array().is_ok_and(|mut entries| entries.all(|entry| is_text(&entry)))
 }
 
+/// How many samples there are: 400 or, as array libraries print it, 400.0.
+fn samples(node: &Node<'_>) -> Result<usize, InputError> {
+    let whole = node.is_number().then(|| node.text().split_once('.')).flatten();
+    let digits = whole.filter(|(_, rest)| !rest.is_empty() && rest.bytes().all(|c| c == b'0'));
+    match digits.and_then(|(digits, _)| digits.parse().ok()).filter(|n| *n >= 2) {
+        Some(n) => Ok(n),
+        None => node.count(2..=usize::MAX),
+    }
+}
+
 impl Claimed {
     /// Reads a quantity, if the object has it.
     fn read(&mut self, fields: &Fields<'_>, quantity: Quantity, problem: &Problem) -> Result<(), InputError> {
@@ -134,7 +144,7 @@ impl Claimed {
             claimed.read_standard_errors(&node, problem)?;
         }
         if let Some(node) = fields.optional("n") {
-            claimed.n = Some(node.count(2..=usize::MAX)?);
+            claimed.n = Some(samples(&node)?);
         }
         if let Some(node) = fields.optional("smooth") {
             claimed.smooth = Some(node.flag()?);

@@ -365,7 +365,12 @@ impl<'a> Comparison<'a> {
             if !as_predicted && touches.contains(&quantity) {
                 how = Explains::InPart;
             }
-            told_apart |= as_predicted && !is_right && is_mistaken;
+            // What is sampled is near to much: the truth has to be farther off by far.
+            let is_nearer = self.standard_errors.as_ref().is_none_or(|errors| {
+                errors.of_quantity(quantity).is_none()
+                    || 2.0 * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth)
+            });
+            told_apart |= as_predicted && !is_right && is_mistaken && is_nearer;
         }
         let is_right = |term: Quantity| {
             claimed.quantities[term].as_ref().is_none_or(|got| {
@@ -450,6 +455,16 @@ impl<'a> Comparison<'a> {
         Some(order)
     }
 
+    /// The largest distance of entries, in tolerances.
+    fn distance(&self, quantity: Quantity, a: &Entries, b: &Entries) -> f64 {
+        let (a, b) = (self.normal_form(quantity, a), self.normal_form(quantity, b));
+        let of_entry = |((a, b), tolerance): ((&Option<f64>, &Option<f64>), &f64)| match (a, b) {
+            (Some(a), Some(b)) if a != b => ((a - b).abs() / tolerance).min(f64::MAX),
+            _ => 0.0,
+        };
+        a.iter().zip(&*b).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
+    }
+
     /// How well a prediction fits.
     pub(super) fn evidence(
         &self,
@@ -458,13 +473,7 @@ impl<'a> Comparison<'a> {
         claimed: &Claimed,
     ) -> Evidence {
         let distance = |quantity: Quantity, to: &Entries| -> f64 {
-            let Some(got) = &claimed.quantities[quantity] else { return 0.0 };
-            let (got, to) = (self.normal_form(quantity, got), self.normal_form(quantity, to));
-            let of_entry = |((a, b), tolerance): ((&Option<f64>, &Option<f64>), &f64)| match (a, b) {
-                (Some(a), Some(b)) if a != b => ((a - b).abs() / tolerance).min(f64::MAX),
-                _ => 0.0,
-            };
-            got.iter().zip(&*to).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
+            claimed.quantities[quantity].as_ref().map_or(0.0, |got| self.distance(quantity, got, to))
         };
         let (mut residual, mut error) = (0.0_f64, 0.0_f64);
         for quantity in Quantity::MAIN {

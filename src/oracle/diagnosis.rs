@@ -91,7 +91,9 @@ impl Diagnosis {
         let standings = Quantity::ALL
             .into_iter()
             .filter_map(|quantity| Some(standing(problem, comparison, quantity, given(quantity)?)));
-        let gradient = given(Quantity::Gradient).and_then(|got| direction(comparison, got));
+        let is_wrong = |got: &&Entries| !comparison.wrong(Quantity::Gradient, got).is_empty();
+        let gradient =
+            given(Quantity::Gradient).filter(is_wrong).and_then(|got| direction(problem, comparison, got));
         Self { remarks: Vec::new(), quantities: standings.collect(), gradient }
     }
 }
@@ -160,7 +162,7 @@ fn rearrangement(
     Some(if of_states { Rearrangement::States(order) } else { Rearrangement::Entries(order) })
 }
 
-fn direction(comparison: &Comparison<'_>, got: &Entries) -> Option<Direction> {
+fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> Option<Direction> {
     let numbers = |entries: Entries| -> Option<DVector<f64>> {
         Some(DVector::from_vec(entries.into_iter().collect::<Option<Vec<f64>>>()?))
     };
@@ -177,8 +179,23 @@ fn direction(comparison: &Comparison<'_>, got: &Entries) -> Option<Direction> {
         .into_iter()
         .map(|term| numbers(comparison.truth(term)))
         .collect::<Option<Vec<_>>>()
-        .and_then(|terms| combination(comparison, &form, &got, &terms));
+        .and_then(|terms| combination(comparison, &form, &got, &terms, &coordinates(problem, &terms)));
     Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
+}
+
+/// Places that tell all others of gradients as the terms have them: all but the last action's
+/// in states whose entries add up to 0 in every term.
+fn coordinates(problem: &Problem, terms: &[DVector<f64>]) -> Vec<usize> {
+    let (n_actions, entries) = (problem.n_actions(), problem.n_parameters());
+    if problem.policy().features().is_some() {
+        return (0..entries).collect();
+    }
+    let adds_up =
+        |row: &[f64]| row.iter().sum::<f64>().abs() <= 1e-9 * row.iter().map(|x| x.abs()).sum::<f64>();
+    let is_dependent =
+        |s: usize| terms.iter().all(|term| adds_up(&term.as_slice()[s * n_actions..][..n_actions]));
+    let is_told = |i: &usize| i % n_actions < n_actions - 1 || !is_dependent(i / n_actions);
+    (0..entries).filter(is_told).collect()
 }
 
 fn combination(
@@ -186,17 +203,25 @@ fn combination(
     form: &Entries,
     got: &DVector<f64>,
     terms: &[DVector<f64>],
+    coordinates: &[usize],
 ) -> Option<Combination> {
     let scale = got.amax();
     let present: Vec<usize> = (0..terms.len()).filter(|&i| terms[i].amax() > 0.0).collect();
-    // As many coefficients as entries fit anything.
-    if present.is_empty() || present.len() >= got.len() {
+    if present.is_empty() || coordinates.len() <= present.len() {
         return None;
     }
     let columns: Vec<DVector<f64>> = present.iter().map(|&i| terms[i].unscale(terms[i].amax())).collect();
     let decomposition = DMatrix::from_columns(&columns).svd(true, true);
     // Terms that depend on each other have no coefficients of their own.
     if decomposition.rank(1e-9) < present.len() {
+        return None;
+    }
+    // A coordinate that a coefficient alone can fit tells nothing: without it the terms would
+    // depend on each other.
+    let told: Vec<DVector<f64>> = columns.iter().map(|column| column.select_rows(coordinates)).collect();
+    let told = DMatrix::from_columns(&told).svd(true, false);
+    let leverage = told.u.as_ref()?.row_iter().map(|row| row.norm_squared()).fold(0.0, f64::max);
+    if told.rank(1e-9) < present.len() || leverage > 1.0 - 1e-9 {
         return None;
     }
     let solution = decomposition.solve(&got.unscale(scale), 0.0).ok()?;

@@ -74,6 +74,9 @@ pub(super) struct StandardErrors {
     threshold: f64,
     entries: usize,
     n: Option<usize>,
+    /// So many times as large a bias as of a number that is compared alone shows in any of
+    /// the entries.
+    stretch: f64,
 }
 
 impl StandardErrors {
@@ -92,7 +95,19 @@ impl StandardErrors {
         });
         let all = Quantity::MAIN.into_iter().filter_map(|quantity| errors[quantity].as_ref());
         let entries = all.flatten().filter(|error| **error > 0.0).count();
-        (entries > 0).then(|| Self { threshold: threshold(entries), errors, entries, n: claimed.n })
+        // Of a bias in one entry less the mean of the row 1 - 1/width is left.
+        let stretch_of = |quantity: Quantity| {
+            let left = match free_mean.filter(|_| quantity.is_of_gradient()) {
+                Some(width) => 1.0 - 1.0 / width as f64,
+                None => 1.0,
+            };
+            let (given, compared) = (&claimed.standard_errors[quantity], &errors[quantity]);
+            let pairs = given.iter().flatten().zip(compared.iter().flatten());
+            let of_entry = |(given, compared): (&f64, &f64)| compared / (given * left);
+            pairs.filter(|(given, _)| **given > 0.0).map(of_entry).fold(1.0, f64::max)
+        };
+        let stretch = Quantity::MAIN.into_iter().map(stretch_of).fold(1.0, f64::max);
+        (entries > 0).then(|| Self { threshold: threshold(entries), errors, entries, n: claimed.n, stretch })
     }
 
     /// What sampling may do to an entry.
@@ -142,9 +157,9 @@ impl StandardErrors {
             threshold: self.threshold,
             largest_z: scores.iter().copied().fold(0.0, f64::max),
             mean_square_z,
-            needed: (reach / BIAS).powi(2).ceil() as u64,
+            needed: (reach * self.stretch / BIAS).powi(2).ceil() as u64,
             power: POWER,
-            visible_bias: self.n.map(|n| reach / (n as f64).sqrt()),
+            visible_bias: self.n.map(|n| reach * self.stretch / (n as f64).sqrt()),
             too_near: is_suspicious.then_some(TooNear { probability, mean_square_z_of_deviations }),
         }
     }

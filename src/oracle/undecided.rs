@@ -1,4 +1,4 @@
-//! Entries of which nothing is told: what may be off by more than the entry is.
+//! Entries of which little is told: what may be off by much of the quantity.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::claimed::Claimed;
 use super::comparison::{Comparison, largest};
 use super::quantity::Quantity;
 
-/// An entry that cannot be told from 0.
+/// An entry that is accepted, or sampled, with a wide tolerance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Undecided {
     /// Which quantity.
@@ -15,7 +15,7 @@ pub struct Undecided {
     pub index: Vec<usize>,
     /// What it may be off by.
     pub tolerance: f64,
-    /// The size that it would have to be told from 0 at.
+    /// The size that this exceeds.
     pub size: f64,
     /// What makes the tolerance so large.
     pub why: Doubt,
@@ -33,12 +33,16 @@ pub struct Undecided {
 pub enum Doubt {
     /// The standard error is too large. Such an answer is not called right.
     Sampling,
-    /// An evaluation in floating-point numbers rounds more than the entry is.
+    /// An evaluation in floating-point numbers may round more than a ten-thousandth of the
+    /// largest entry.
     Rounding,
 }
 
+/// A share of the largest entry that is much to be off by.
+const LITTLE: f64 = 1e-4;
+
 impl Comparison<'_> {
-    /// The entries that are given and cannot be told from 0 (`docs/oracle.md`).
+    /// The entries that are given and held to little (`docs/oracle.md`).
     pub(super) fn undecided(&self, claimed: &Claimed) -> Vec<Undecided> {
         let given = Quantity::ALL.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
         given.flat_map(|quantity| self.undecided_of(quantity, claimed)).collect()
@@ -69,12 +73,10 @@ impl Comparison<'_> {
                     needed: n.map(|n| (n as f64 * times).ceil()).filter(|x| *x < 1e18).map(|x| x as u64),
                 });
             }
-            let size = truth[i]?.abs();
-            // What is given for 0 is told from a share of what that is made of.
-            let is_given = got.as_ref().and_then(|got| got[i]).is_some_and(|x| x.abs() > asked);
-            let (is_asked, size) =
-                if size == 0.0 { (is_given, self.share_of_scale(quantity)) } else { (size > asked, size) };
-            (is_asked && size <= computed[i]).then(|| Undecided {
+            let size = asked.max(if own > 0.0 { LITTLE * own } else { self.share_of_scale(quantity) });
+            let error = (got.as_ref()?[i]? - truth[i]?).abs();
+            let is_asked = error <= computed[i] && (own > 0.0 || error > asked);
+            (is_asked && size < computed[i]).then(|| Undecided {
                 quantity: quantity.name(),
                 index: place(),
                 tolerance: computed[i],

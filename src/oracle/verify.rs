@@ -112,7 +112,9 @@ pub fn verify(
         }
         readings.extend(answers);
     }
-    if is_right {
+    let lost = verdict.undecided.iter().filter(|entry| entry.why == Doubt::Sampling).count();
+    let is_lost = verdict.sampling.as_ref().is_some_and(|sampling| 2 * lost > sampling.entries);
+    if is_right || is_lost {
         return Ok(verdict);
     }
     let explained: Vec<Option<Explains>> = readings

@@ -64,6 +64,9 @@ impl<'a> Node<'a> {
     /// # Errors
     /// Text that is not one JSON value, with line and column.
     pub fn parse(text: &'a str) -> Result<Self, InputError> {
+        if text.trim_matches(is_space).is_empty() {
+            return Err(InputError::new("", "is empty, expected JSON"));
+        }
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
             non_number::first(text).unwrap_or_else(|| InputError::new("", format!("is not JSON: {error}")))
         })?;
