@@ -212,6 +212,11 @@ impl<'a> Comparison<'a> {
         (error > 0.0).then(|| (errors.reach(), error, errors.n()))
     }
 
+    /// Whether there are standard errors of a quantity.
+    pub(super) fn is_sampled(&self, quantity: Quantity) -> bool {
+        self.standard_errors.as_ref().is_some_and(|errors| errors.of_quantity(quantity).is_some())
+    }
+
     pub(super) fn precision(&self) -> Precision {
         self.tolerance.precision
     }
@@ -366,10 +371,8 @@ impl<'a> Comparison<'a> {
                 how = Explains::InPart;
             }
             // What is sampled is near to much: the truth has to be farther off by far.
-            let is_nearer = self.standard_errors.as_ref().is_none_or(|errors| {
-                errors.of_quantity(quantity).is_none()
-                    || 2.0 * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth)
-            });
+            let is_nearer = !self.is_sampled(quantity)
+                || 2.0 * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth);
             told_apart |= as_predicted && !is_right && is_mistaken && is_nearer;
         }
         let is_right = |term: Quantity| {

@@ -179,6 +179,8 @@ fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> O
         .into_iter()
         .map(|term| numbers(comparison.truth(term)))
         .collect::<Option<Vec<_>>>()
+        // Within their errors estimates are many combinations.
+        .filter(|_| !comparison.is_sampled(Quantity::Gradient) && got.amax() >= f64::MIN_POSITIVE)
         .and_then(|terms| combination(comparison, &form, &got, &terms, &coordinates(problem, &terms)));
     Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
 }
