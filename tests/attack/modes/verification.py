@@ -90,8 +90,12 @@ def within_bounds(binary, text, answer, problem, truth, make):
 
 
 def says_undecided(output):
-    """Whether the verdict says that doubles do not tell some entries from 0."""
-    return any(entry["why"] == "rounding" for entry in json.loads(output).get("undecided", []))
+    """Whether the verdict lists entries that doubles may round so much."""
+    try:
+        verdict = json.loads(output)
+    except ValueError:
+        return False
+    return any(entry["why"] == "rounding" for entry in verdict.get("undecided", []))
 
 
 def is_lost(problem, truth):
