@@ -434,10 +434,11 @@ mod tests {
 
     #[test]
     fn syntax_errors_give_line_and_column() {
-        for text in ["", "{", "[1,]", "{\"a\" 1}", "01", "1.", "[1] 2", "\"\u{1}\"", "nul"] {
+        for text in ["{", "[1,]", "{\"a\" 1}", "01", "1.", "[1] 2", "\"\u{1}\"", "nul"] {
             let error = message(Node::parse(text).unwrap_err());
             assert!(error.contains("line 1 column"), "{error}");
         }
+        assert_eq!(message(Node::parse(" \n").unwrap_err()), "is empty, expected JSON");
         let error = message(Node::parse("{\n  \"a\": 1,\n}").unwrap_err());
         assert!(error.ends_with("line 3 column 1"), "{error}");
     }
