@@ -3,7 +3,7 @@
 //!
 //! [`claims::CLAIMS`] is the registry. Each claim is a file: the statement as
 //! transcribed, what it assumes, the quantity whose sign decides it, and wrong
-//! versions of it that the suite must refute. [`survey`](mod@survey) holds
+//! versions of it that the suite must refute. `survey` holds
 //! statements against instances; [`suite`] runs them all.
 
 mod affine_case;
