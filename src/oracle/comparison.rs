@@ -392,10 +392,9 @@ impl<'a> Comparison<'a> {
         (told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())).then_some(how)
     }
 
-    /// Whether two predictions coincide in every quantity that is given.
-    pub(super) fn coincide_where_given(&self, a: &Prediction, b: &Prediction, claimed: &Claimed) -> bool {
-        let mut given = Quantity::MAIN.into_iter().filter(|&quantity| claimed.quantities[quantity].is_some());
-        given.all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
+    /// Whether two predictions coincide in these quantities.
+    pub(super) fn coincide(&self, a: &Prediction, b: &Prediction, quantities: &[Quantity]) -> bool {
+        quantities.iter().all(|&quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
     /// The quantities of which entries are wrong.
@@ -404,12 +403,6 @@ impl<'a> Comparison<'a> {
             claimed.quantities[*quantity].as_ref().is_some_and(|got| !self.wrong(*quantity, got).is_empty())
         };
         Quantity::MAIN.into_iter().filter(is_wrong).collect()
-    }
-
-    /// Whether two predictions coincide in every quantity that is wrong.
-    pub(super) fn coincide(&self, a: &Prediction, b: &Prediction, claimed: &Claimed) -> bool {
-        let mut wrong = self.wrong_quantities(claimed).into_iter();
-        wrong.all(|quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
     }
 
     /// How what is sampled was judged.
@@ -468,11 +461,11 @@ impl<'a> Comparison<'a> {
         a.iter().zip(&*b).zip(&self.tolerances[quantity]).map(of_entry).fold(0.0, f64::max)
     }
 
-    /// How well a prediction fits.
+    /// How well a prediction fits, of a mistake in these quantities only, if there are any.
     pub(super) fn evidence(
         &self,
         (recipe, prediction): (&Recipe, &Prediction),
-        how: Explains,
+        only: &[Quantity],
         claimed: &Claimed,
     ) -> Evidence {
         let distance = |quantity: Quantity, to: &Entries| -> f64 {
@@ -484,10 +477,7 @@ impl<'a> Comparison<'a> {
             residual = residual.max(distance(quantity, &prediction[quantity]).min(of_truth));
             error = error.max(of_truth);
         }
-        let only = match how {
-            Explains::Wholly => Vec::new(),
-            Explains::InPart => self.wrong_quantities(claimed).into_iter().map(Quantity::name).collect(),
-        };
+        let only = only.iter().map(|quantity| quantity.name()).collect();
         Evidence { residual, error, only, count: recipe.count() }
     }
 }

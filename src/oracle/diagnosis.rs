@@ -86,7 +86,12 @@ pub struct Combination {
 }
 
 impl Diagnosis {
-    pub(super) fn new(problem: &Problem, comparison: &Comparison<'_>, claimed: &Claimed) -> Self {
+    pub(super) fn new(
+        problem: &Problem,
+        comparison: &Comparison<'_>,
+        claimed: &Claimed,
+        remarks: Vec<String>,
+    ) -> Self {
         let given = |quantity: Quantity| claimed.quantities[quantity].as_ref();
         let standings = Quantity::ALL
             .into_iter()
@@ -94,7 +99,7 @@ impl Diagnosis {
         let is_wrong = |got: &&Entries| !comparison.wrong(Quantity::Gradient, got).is_empty();
         let gradient =
             given(Quantity::Gradient).filter(is_wrong).and_then(|got| direction(problem, comparison, got));
-        Self { remarks: Vec::new(), quantities: standings.collect(), gradient }
+        Self { remarks, quantities: standings.collect(), gradient }
     }
 }
 
@@ -213,19 +218,15 @@ fn combination(
         return None;
     }
     let columns: Vec<DVector<f64>> = present.iter().map(|&i| terms[i].unscale(terms[i].amax())).collect();
-    let decomposition = DMatrix::from_columns(&columns).svd(true, true);
-    // Terms that depend on each other have no coefficients of their own.
-    if decomposition.rank(1e-9) < present.len() {
-        return None;
-    }
-    // A coordinate that a coefficient alone can fit tells nothing: without it the terms would
-    // depend on each other.
+    // Terms that depend on each other have no coefficients of their own, and those that would
+    // without one coordinate have one that fits anything there.
     let told: Vec<DVector<f64>> = columns.iter().map(|column| column.select_rows(coordinates)).collect();
     let told = DMatrix::from_columns(&told).svd(true, false);
     let leverage = told.u.as_ref()?.row_iter().map(|row| row.norm_squared()).fold(0.0, f64::max);
     if told.rank(1e-9) < present.len() || leverage > 1.0 - 1e-9 {
         return None;
     }
+    let decomposition = DMatrix::from_columns(&columns).svd(true, true);
     let solution = decomposition.solve(&got.unscale(scale), 0.0).ok()?;
     let mut coefficients = [None; 4];
     let mut sum = DVector::zeros(got.len());

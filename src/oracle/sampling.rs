@@ -83,9 +83,10 @@ impl StandardErrors {
     /// Those of an answer; none where nothing in it is sampled. `free_mean` is the length
     /// of the rows of a gradient that is compared less their mean.
     pub fn of(claimed: &Claimed, free_mean: Option<usize>) -> Option<Self> {
+        let row_of = |quantity: Quantity| free_mean.filter(|_| quantity.is_of_gradient());
         let errors = Quantities::from_fn(|quantity| {
             let errors = claimed.standard_errors[quantity].clone()?;
-            let Some(width) = free_mean.filter(|_| quantity.is_of_gradient()) else { return Some(errors) };
+            let Some(width) = row_of(quantity) else { return Some(errors) };
             // Whatever the dependence of the entries of a row.
             let of_row = |row: &[f64]| {
                 let mean = row.iter().sum::<f64>() / width as f64;
@@ -97,10 +98,7 @@ impl StandardErrors {
         let entries = all.flatten().filter(|error| **error > 0.0).count();
         // Of a bias in one entry less the mean of the row 1 - 1/width is left.
         let stretch_of = |quantity: Quantity| {
-            let left = match free_mean.filter(|_| quantity.is_of_gradient()) {
-                Some(width) => 1.0 - 1.0 / width as f64,
-                None => 1.0,
-            };
+            let left = row_of(quantity).map_or(1.0, |width| 1.0 - 1.0 / width as f64);
             let (given, compared) = (&claimed.standard_errors[quantity], &errors[quantity]);
             let pairs = given.iter().flatten().zip(compared.iter().flatten());
             let of_entry = |(given, compared): (&f64, &f64)| compared / (given * left);

@@ -95,8 +95,7 @@ pub fn verify(
     let Some(case) = &case else {
         verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
         let remarks = remarks(&comparison, None, claimed, &verdict.differences);
-        verdict.diagnosis =
-            (!is_right).then(|| Diagnosis { remarks, ..Diagnosis::new(problem, &comparison, claimed) });
+        verdict.diagnosis = (!is_right).then(|| Diagnosis::new(problem, &comparison, claimed, remarks));
         return Ok(verdict);
     };
     // A right answer is never accused.
@@ -123,16 +122,17 @@ pub fn verify(
         .collect();
     // What explains all that it touches comes before what explains a part of it.
     let how = if explained.contains(&Some(Explains::Wholly)) { Explains::Wholly } else { Explains::InPart };
+    let only: &[Quantity] = if how == Explains::InPart { &wrong } else { &[] };
     let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
     for (reading, _) in readings.iter().zip(&explained).filter(|(_, explains)| **explains == Some(how)) {
-        let is_like = |first: &Prediction| comparison.coincide(first, &reading.answer, claimed);
+        let is_like = |first: &Prediction| comparison.coincide(first, &reading.answer, &wrong);
         match groups.iter_mut().find(|(first, _)| is_like(first)) {
             Some((_, group)) if group.contains(&reading.mistake.id) => {}
             Some((_, group)) => group.push(reading.mistake.id),
             None => {
                 groups.push((&reading.answer, vec![reading.mistake.id]));
                 let predicted = (&reading.recipe, &reading.answer);
-                verdict.evidence.push(comparison.evidence(predicted, how, claimed));
+                verdict.evidence.push(comparison.evidence(predicted, only, claimed));
             }
         }
     }
@@ -142,10 +142,10 @@ pub fn verify(
     }
     let remarks = remarks(&comparison, Some(case), claimed, &verdict.differences);
     if remarks.is_empty() {
-        explain_by_pairs(&mut verdict, case, &comparison, claimed, &readings);
+        explain_by_pairs(&mut verdict, case, &comparison, claimed, &wrong, &readings);
     }
     if verdict.pairs.is_empty() {
-        verdict.diagnosis = Some(Diagnosis { remarks, ..Diagnosis::new(problem, &comparison, claimed) });
+        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed, remarks));
     }
     Ok(verdict)
 }
@@ -158,12 +158,15 @@ fn explain_by_pairs(
     case: &Case<'_>,
     comparison: &Comparison<'_>,
     claimed: &Claimed,
+    wrong: &[Quantity],
     readings: &[Reading],
 ) {
+    let is_given = |quantity: &Quantity| claimed.quantities[*quantity].is_some();
+    let given: Vec<Quantity> = Quantity::MAIN.into_iter().filter(is_given).collect();
     // Of readings that coincide the first stands for all; what changes nothing is none.
     let mut candidates: Vec<&Reading> = Vec::new();
     for reading in readings {
-        let is_like = |answer: &Prediction| comparison.coincide_where_given(answer, &reading.answer, claimed);
+        let is_like = |answer: &Prediction| comparison.coincide(answer, &reading.answer, &given);
         if !comparison.rounded.as_ref().is_some_and(is_like)
             && !candidates.iter().any(|known| is_like(&known.answer))
         {
@@ -182,12 +185,12 @@ fn explain_by_pairs(
             if comparison.explains(&touches, &answer, claimed) != Some(Explains::Wholly) {
                 continue;
             }
-            match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer, claimed)) {
+            match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer, wrong)) {
                 Some((_, group)) if group.contains(&pair) => {}
                 Some((_, group)) => group.push(pair),
                 None => {
                     let predicted = (&recipe, &answer);
-                    verdict.evidence.push(comparison.evidence(predicted, Explains::Wholly, claimed));
+                    verdict.evidence.push(comparison.evidence(predicted, &[], claimed));
                     groups.push((answer, vec![pair]));
                 }
             }

@@ -98,7 +98,8 @@ fn successors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
 /// from states that earlier ones did not find, the last begins at such a state if there is
 /// one: the search that finds it finds all that are left.
 fn last_class(chain: &Rows<f64>) -> Option<Vec<bool>> {
-    let (successors, predecessors) = (successors(chain), predecessors(chain));
+    let successors = successors(chain);
+    let predecessors = reversed(&successors);
     let (mut seen, mut last) = (vec![false; chain.len()], 0);
     for s in 0..chain.len() {
         if !seen[s] {
@@ -111,20 +112,18 @@ fn last_class(chain: &Rows<f64>) -> Option<Vec<bool>> {
     is_reached_from_all.then(|| reachable(vec![last], &successors))
 }
 
-/// The states that each state may be entered from.
-fn predecessors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
-    let mut predecessors = vec![Vec::new(); chain.len()];
-    for (s, targets) in successors(chain).iter().enumerate() {
-        targets.iter().for_each(|&t| predecessors[t].push(s));
-    }
-    predecessors
+/// Whether every state can be reached from every other.
+fn is_irreducible(chain: &Rows<f64>) -> bool {
+    last_class(chain).is_some_and(|class| class.into_iter().all(|is_of_it| is_of_it))
 }
 
-/// Whether every state can be reached from every other: from one of them, and it from all.
-fn is_irreducible(chain: &Rows<f64>) -> bool {
-    let (successors, predecessors) = (successors(chain), predecessors(chain));
-    let reaches_all = |edges: &[Vec<usize>]| reachable(vec![0], edges).into_iter().all(|reached| reached);
-    reaches_all(&successors) && reaches_all(&predecessors)
+/// The edges the other way round.
+fn reversed(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut reversed = vec![Vec::new(); edges.len()];
+    for (s, targets) in edges.iter().enumerate() {
+        targets.iter().for_each(|&t| reversed[t].push(s));
+    }
+    reversed
 }
 
 /// The states that can be reached from `open`, itself included.
