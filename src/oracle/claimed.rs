@@ -3,7 +3,7 @@
 use super::answer::{Covers, FORMAT};
 use super::quantity::{Entries, Quantities, Quantity};
 use crate::problem::json::{Fields, Node};
-use crate::problem::{InputError, Problem, Reading};
+use crate::problem::{self, InputError, Problem, Reading};
 
 /// Somebody's answer: any of the quantities, and what an answer says of itself.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,8 +23,6 @@ pub struct Claimed {
     pub(super) kinks: Option<Vec<String>>,
 }
 
-/// The format name of problems.
-const PROBLEM: &str = "pemdp-problem/1";
 /// The keys of an answer.
 const KEYS: [&str; 12] = [
     "format",
@@ -115,12 +113,7 @@ impl Claimed {
         let format = fields.optional("format").ok_or_else(|| {
             root.error(format!("has no key \"format\", expected \"format\": \"{FORMAT}\" in an answer"))
         })?;
-        if format.is_string() && format.string()? == PROBLEM {
-            return Err(
-                format.unexpected(format!("\"{FORMAT}\": this is a problem, where the answer to it belongs"))
-            );
-        }
-        format.choice(&[FORMAT])?;
+        format.format(FORMAT, problem::FORMAT, "this is a problem, where the answer to it belongs")?;
         fields.only(&KEYS)?;
         let mut claimed = Self::default();
         for quantity in Quantity::MAIN {

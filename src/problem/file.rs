@@ -46,16 +46,10 @@ impl Problem {
     }
 }
 
-/// The `"format"` of what is given in place of a problem by mistake.
-const ANSWER: &str = "pemdp-answer/1";
-
 fn problem(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
     let fields = document.fields()?;
-    let format = fields.required("format")?;
-    if format.is_string() && format.string()? == ANSWER {
-        return Err(format.unexpected(format!("\"{FORMAT}\": this is an answer, where its problem belongs")));
-    }
-    format.choice(&[FORMAT])?;
+    let hint = "this is an answer, where its problem belongs";
+    fields.required("format")?.format(FORMAT, "pemdp-answer/1", hint)?;
     fields.only(&["format", "gamma", "initial", "entropy", "policy", "environment"])?;
     let gamma = fields.required("gamma")?.numeral(reading)?;
     let entropy = match fields.optional("entropy") {

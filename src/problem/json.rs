@@ -216,6 +216,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether the name of a format is the one that is expected.
+    ///
+    /// # Errors
+    /// Any other value; of the name that is often `mistaken` for it, what it is the name of.
+    pub fn format(&self, expected: &'static str, mistaken: &str, hint: &str) -> Result<(), InputError> {
+        if self.is_string() && self.string()? == mistaken {
+            return Err(self.unexpected(format!("\"{expected}\": {hint}")));
+        }
+        self.choice(&[expected]).map(|_| ())
+    }
+
     /// An integer within `range`.
     ///
     /// # Errors
