@@ -25,9 +25,15 @@ impl Scale {
         let gap = Interval::from_rational(&(Rational::one() - problem.gamma().exact()));
         let horizon = div_down(1.0, gap.upper());
         let twos = largest_reward(problem, settings.bound).map_or(0, |largest| top(&largest));
-        match problem.with_rewards_times(&power_of_two(-twos)) {
-            Some(scaled) if twos != 0 => (Self { twos, horizon }, scaled),
-            _ => (Self { twos: 0, horizon }, problem.clone()),
+        let scaled = if twos == 0 { None } else { problem.with_rewards_times(&power_of_two(-twos)) };
+        Self::chosen(problem, Self { twos, horizon }, scaled)
+    }
+
+    /// A scale with the scaled problem; 1 with the problem itself where there is none.
+    fn chosen(problem: &Problem, scale: Self, scaled: Option<Problem>) -> (Self, Problem) {
+        match scaled {
+            Some(scaled) => (scale, scaled),
+            None => (Self { twos: 0, ..scale }, problem.clone()),
         }
     }
 
@@ -151,6 +157,12 @@ mod tests {
             assert!(Rational::from_f64(scale.undone_up(back.next_up())) >= original);
         }
         assert_eq!(Scale::applied(&loan("0"), &OptimumSettings::default()).0.twos, 0);
+    }
+
+    #[test]
+    fn what_cannot_be_scaled_has_the_scale_1() {
+        let (scale, problem) = (Scale { twos: 3, horizon: 2.0 }, loan("3"));
+        assert_eq!(Scale::chosen(&problem, scale.clone(), None), (Scale { twos: 0, ..scale }, problem));
     }
 
     #[test]
