@@ -19,6 +19,11 @@ fn about(id: &str) -> &'static str {
     KNOWN_MISTAKES.iter().find(|mistake| mistake.id == id).map_or("", |mistake| mistake.about)
 }
 
+/// An index as it is written in a path.
+fn place(index: &[usize]) -> String {
+    index.iter().map(|i| format!("[{i}]")).collect()
+}
+
 /// The report of a verdict.
 pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
     let mut sections = Vec::new();
@@ -59,17 +64,15 @@ fn undecided(entries: &[Undecided]) -> String {
             format!("{quantity}: {n} of its entries are only held to what doubles may round here")
         }
     };
-    let index = |entry: &Undecided| entry.index.iter().map(|i| format!("[{i}]")).collect::<String>();
+    let samples = |entry: &Undecided| match (entry.needed, entry.times) {
+        (Some(needed), _) => needed.to_string(),
+        (None, Some(times)) => format!("{} times as large", significant(times, 3)),
+        (None, None) => "none".to_owned(),
+    };
     let row = |entry: &Undecided| {
-        let row = vec![index(entry), significant(entry.size, 3), significant(entry.tolerance, 3)];
-        match (entry.why, entry.needed, entry.times) {
-            (Doubt::Rounding, ..) => row,
-            (_, Some(needed), _) => [row, vec![needed.to_string()]].concat(),
-            (_, None, Some(times)) => {
-                [row, vec![format!("{} times as large", significant(times, 3))]].concat()
-            }
-            (_, None, None) => [row, vec!["none".to_owned()]].concat(),
-        }
+        let mut row = vec![place(&entry.index), significant(entry.size, 3), significant(entry.tolerance, 3)];
+        row.extend((entry.why == Doubt::Sampling).then(|| samples(entry)));
+        row
     };
     let rows = entries.iter().take(SHOWN).map(row).collect();
     let (headings, advice): (&[&str], _) = match why {
@@ -107,7 +110,6 @@ fn larger_first(a: Option<f64>, b: Option<f64>) -> Ordering {
 }
 
 fn row(difference: &Difference) -> Vec<String> {
-    let index: String = difference.index.iter().map(|i| format!("[{i}]")).collect();
     let shown = |entry: &Option<Entry>| match entry {
         None => "null".to_owned(),
         Some(Entry::Number(x)) => significant(*x, 10),
@@ -115,7 +117,7 @@ fn row(difference: &Difference) -> Vec<String> {
         Some(Entry::Text(text)) => text.clone(),
     };
     let error = difference.error.map_or("-".to_owned(), |error| significant(error, 3));
-    vec![index, shown(&difference.expected), shown(&difference.got), error]
+    vec![place(&difference.index), shown(&difference.expected), shown(&difference.got), error]
 }
 
 fn explanation(verdict: &Verdict) -> String {
@@ -174,7 +176,7 @@ fn findings(diagnosis: &Diagnosis) -> String {
         let mut line = match (wrong, first) {
             (0, _) | (_, None) => format!("{quantity}: right"),
             (_, Some(first)) => {
-                let first: String = first.iter().map(|i| format!("[{i}]")).collect();
+                let first = place(first);
                 let first = if first.is_empty() { first } else { format!(", the first {first}") };
                 format!("{quantity}: {wrong} of {entries} wrong{first}")
             }
