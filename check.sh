@@ -44,4 +44,4 @@ tests/attack/ci.sh "${CARGO_TARGET_DIR:-target}/release/pemdp"
 # Answers of a program in Python, with NumPy beside what the attack has installed.
 venv=$(cd "${CARGO_TARGET_DIR:-target}/attack-venv" && pwd)
 "$venv/bin/pip" install --quiet --disable-pip-version-check numpy
-PEMDP_PYTHON=$venv/bin/python cargo test -p pemdp-cli --test cli --locked -- producers
+PEMDP_PYTHON=$venv/bin/python cargo test --test cli --locked -- producers
