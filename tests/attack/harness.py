@@ -220,19 +220,18 @@ def drive(attack, tasks, work, options):
     """Runs work(task) for all tasks on several processes; work returns results. A summary is printed and written, also
     after Ctrl-C. Returns the exit status: 1 if anything failed. A worker that is killed raises BrokenProcessPool."""
     findings, interrupted = Findings(attack, options.out), False
-    pool = concurrent.futures.ProcessPoolExecutor(options.jobs, initializer=apart)
-    try:
-        finished = concurrent.futures.as_completed([pool.submit(work, task) for task in tasks])
-        for done, future in enumerate(finished, 1):
-            for one in future.result():
-                findings.add(one)
-            progress(f"{attack}: {done}/{len(tasks)} batches, {findings.failed()} failures")
-    except KeyboardInterrupt:
-        interrupted = True
-        for worker in multiprocessing.active_children():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-    pool.shutdown(cancel_futures=True)
+    with concurrent.futures.ProcessPoolExecutor(options.jobs, initializer=apart) as pool:
+        try:
+            finished = concurrent.futures.as_completed([pool.submit(work, task) for task in tasks])
+            for done, future in enumerate(finished, 1):
+                for one in future.result():
+                    findings.add(one)
+                progress(f"{attack}: {done}/{len(tasks)} batches, {findings.failed()} failures")
+        except KeyboardInterrupt:
+            interrupted = True
+            for worker in multiprocessing.active_children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
     progress("")
     summary = findings.summary(interrupted)
     write(Path(options.out) / f"{attack}.json", json.dumps(summary, indent=1))
