@@ -148,6 +148,12 @@ fn files_that_are_no_answers_are_known() {
     let refused = |bytes: &[u8]| Claimed::from_bytes(bytes, &problem).unwrap_err().to_string();
     let itself = examples::example("exponential-family").unwrap().to_json();
     assert!(refused(itself.as_bytes()).contains("this is a problem"), "{}", refused(itself.as_bytes()));
+    let swapped =
+        Problem::from_json(&answer(&problem).to_string(), Reading::Doubles).unwrap_err().to_string();
+    assert!(
+        swapped.ends_with("\"pemdp-problem/1\": this is an answer, where its problem belongs"),
+        "{swapped}"
+    );
     assert!(refused(br#"{"value": 1}"#).contains(r#"expected "format": "pemdp-answer/1""#));
     assert!(refused(b"\xef\xbb\xbf{}").contains("byte-order mark"));
     let with = |rest: &str| refused(format!(r#"{{"format": "pemdp-answer/1", {rest}}}"#).as_bytes());
@@ -162,4 +168,33 @@ fn files_that_are_no_answers_are_known() {
     assert!(with(r#""gradient": [1]"#).ends_with(&format!("gradient is [k], {} parameters", n * n_actions)));
     assert_eq!(with(r#""value": [1]"#), "value: is [1], expected a number: value is one number");
     assert!(with(r#""value": np.float64(1.0)"#).starts_with("value: is np.float64(...)"));
+}
+
+/// Array libraries print whole numbers with a decimal.
+#[test]
+fn samples_are_counted_in_whole_numbers() {
+    let problem = problem();
+    let read = |n: &str| {
+        let text = format!(
+            r#"{{"format": "pemdp-answer/1", "value": 1, "standard_errors": {{"value": 0.1}}, "n": {n}}}"#
+        );
+        Claimed::from_json(&text, &problem)
+    };
+    assert_eq!(read("400.0").unwrap(), read("400").unwrap());
+    assert_eq!(read("2.000").unwrap(), read("2").unwrap());
+    for n in ["400.5", "1", "1.0", "-4.0", "4e2", "\"400.0\"", "99999999999999999999.0"] {
+        assert!(read(n).unwrap_err().to_string().starts_with("n: "), "{n}");
+    }
+}
+
+/// What is right has no direction to speak of.
+#[test]
+fn a_right_gradient_is_not_decomposed() {
+    let problem = problem();
+    let answer = problem.answer().unwrap();
+    let diagnosis =
+        held(&problem, json!({"value": 1.2345 * answer.value, "gradient": answer.gradient})).diagnosis;
+    let diagnosis = diagnosis.unwrap();
+    assert_eq!(diagnosis.quantities.iter().map(|quantity| quantity.wrong).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(diagnosis.gradient, None);
 }

@@ -255,3 +255,80 @@ fn biases_by_probabilities_show_with_the_samples_asked_for() {
     let accused = (0..200).filter(|_| !estimate(needed, 0.0).differences.is_empty()).count();
     assert!(caught >= 180 && accused <= 4, "{caught} caught, {accused} accused at {needed}");
 }
+
+/// Rewards of about 1000 and logits up to 24 apart: what doubles round is a large part of the
+/// gradient, and the one without its reward term, 43 % off, passes. It is not passed over.
+#[test]
+fn wide_tolerances_of_doubles_are_listed() {
+    let problem = read(&json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1],
+        "policy": {"kind": "log-linear", "theta": [6.44, 20.9],
+            "features": [[[-1.0722, -1.0105], [-2.1884, 1.7618], [-1.3748, 0.2945]]]},
+        "environment": {"kind": "affine", "transitions": [[[1], [1], [1]]], "rewards": [[997.95, 999.64, 1000.24]],
+            "transition_slopes": [],
+            "reward_slopes": [[0, 0, 0, 0, -0.0312], [0, 2, 0, 0, 0.6737], [0, 1, 0, 1, -1.8335]]}
+    }));
+    let verdict = held(&problem, json!({"gradient": problem.answer().unwrap().gradient_terms.policy}));
+    assert!(verdict.ok && verdict.undecided.len() == 2, "{:?}", verdict.undecided);
+    for entry in &verdict.undecided {
+        assert!(entry.why == Doubt::Rounding && entry.tolerance > entry.size, "{entry:?}");
+    }
+}
+
+/// Features of 1e200 and a deterministic policy: a term of transitions that do not respond is
+/// 0 however much doubles may round of the policy.
+#[test]
+fn nothing_is_rounded_of_a_response_that_is_not_there() {
+    let problem = read(&json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1],
+        "policy": {"kind": "log-linear", "theta": [1e-190], "features": [[[1e200], [0]]]},
+        "environment": {"kind": "fixed", "transitions": [[[1], [1]]], "rewards": [[1, 0]]}
+    }));
+    let given = |term: &str| held(&problem, json!({"gradient": [0], "gradient_terms": {term: [1e100]}}));
+    assert!(!given("transition").ok && !given("reward").ok && !given("entropy").ok);
+}
+
+/// An estimate between the truth and a mistake that is nearer to the latter: the mistake is
+/// named only if the truth is twice as far.
+#[test]
+fn sampled_answers_are_not_accused_of_what_is_hardly_nearer() {
+    let problem = family();
+    let answer = problem.answer().unwrap();
+    let (truth, n) = (gradient_of(&problem), answer.gradient.len());
+    let term: Vec<f64> = answer.gradient_terms.transition.clone();
+    let given = |share: f64, error: f64| {
+        let entries: Vec<f64> = truth.iter().zip(&term).map(|(g, t)| g - share * t).collect();
+        held(
+            &problem,
+            json!({"gradient": entries, "standard_errors": {"gradient": vec![error; n]}, "n": 100}),
+        )
+    };
+    // Half of the term is the tolerance.
+    let error = 0.5 * largest(&term) / given(0.0, 1.0).sampling.unwrap().threshold;
+    let named = given(0.9, error).mistakes;
+    assert!(named.iter().flatten().any(|id| *id == "no-transition-term"), "{named:?}");
+    // 1.1 tolerances from the truth, 0.9 from the mistake.
+    let unnamed = given(0.55, error);
+    assert!(!unnamed.ok && unnamed.mistakes.is_empty() && unnamed.pairs.is_empty(), "{:?}", unnamed.mistakes);
+    // Within its errors it is many combinations of the terms.
+    assert_eq!(unnamed.diagnosis.unwrap().gradient.unwrap().combination, None);
+}
+
+/// One entry of the wrong sign, and standard errors of the others that tell nothing.
+#[test]
+fn nothing_is_looked_for_where_most_is_undecided() {
+    let problem = family();
+    let gradient = gradient_of(&problem);
+    let errors = |large: f64| -> Vec<f64> {
+        let of = |(i, g): (usize, &f64)| if i == 0 { g.abs() / 100.0 } else { large };
+        gradient.iter().enumerate().map(of).collect()
+    };
+    let negated: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    let verdict = |large: f64| {
+        held(&problem, json!({"gradient": negated, "standard_errors": {"gradient": errors(large)}, "n": 100}))
+    };
+    assert_eq!(verdict(largest(&gradient) / 100.0).mistakes, [["descent"]]);
+    let lost = verdict(10.0 * largest(&gradient));
+    assert!(!lost.ok && !lost.differences.is_empty() && lost.undecided.len() == gradient.len() - 1);
+    assert!(lost.mistakes.is_empty() && lost.diagnosis.is_none(), "{:?}", lost.mistakes);
+}

@@ -52,6 +52,7 @@ fn nonsense_is_refused_in_a_line() {
     let path = file.path().to_str().unwrap();
     let message = refused(&check(&["L1", "--instances", "1", "--out", path]));
     assert!(message.contains(path) && message.lines().count() == 1);
+    assert!(message.ends_with("is a file, expected a directory\n"), "{message}");
 }
 
 #[test]

@@ -207,3 +207,18 @@ fn remarks_and_parts_are_shown() {
     let text = out(&table);
     assert!(text.contains("normalised-occupancy") && text.contains("in occupancy only"), "{text}");
 }
+
+#[test]
+fn sampled_answers_are_called_consistent() {
+    let files = Files::new();
+    let (problem, answer) = claim(&files, |answer| {
+        *answer = json!({
+            "format": "pemdp-answer/1", "value": answer["value"],
+            "standard_errors": {"value": answer["value"].as_f64().unwrap().abs() / 100.0}, "n": 100
+        });
+    });
+    let output = run(&["verify", "--table", &problem, &answer]);
+    assert_eq!(status(&output), 0);
+    let text = out(&output);
+    assert!(text.starts_with("consistent: no sampled entry is more than "), "{text}");
+}
