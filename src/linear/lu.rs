@@ -1,6 +1,6 @@
 //! Doubles: one LU factorisation with row pivoting, by size and sparsity.
 //!
-//! Dense systems are factorised in blocks of columns, so that most of the work is
+//! Dense systems are factorised by halves of their columns, so that most of the work is
 //! products of matrices; sparse ones within their envelope where that is small, and with
 //! the feature `sparse` the large ones by `faer`.
 
@@ -10,15 +10,17 @@ use faer::linalg::solvers::SolveCore;
 use faer::sparse::linalg::solvers::Lu as FaerSparseLu;
 #[cfg(feature = "sparse")]
 use faer::sparse::{SparseColMat, Triplet};
-use nalgebra::{DMatrix, DVector, Dyn, PermutationSequence};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, Dyn, PermutationSequence};
 
 use super::product::dot;
 use super::skyline::Skyline;
 use super::{Approximate, Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
 
-/// Columns of a block.
-const BLOCK: usize = 32;
+/// Columns that are eliminated one by one.
+const BLOCK: usize = 16;
+/// From this many states on, by halves of columns.
+const HALVED: usize = 32;
 /// From this many states on, sparse chains are factorised sparse.
 #[cfg(feature = "sparse")]
 const LARGE: usize = 256;
@@ -61,7 +63,7 @@ impl Factorisation<f64> for Lu {
                 matrix[(s, t)] -= gamma * p;
             }
         }
-        let (lu, rows) = if n < BLOCK { at_once(matrix) } else { in_blocks(matrix) }.ok_or(singular)?;
+        let (lu, rows) = if n < HALVED { at_once(matrix) } else { by_halves(matrix) }.ok_or(singular)?;
         Ok(Self(Factors::Dense { lu, rows }))
     }
 
@@ -105,44 +107,75 @@ fn at_once(matrix: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dy
     (!is_singular).then(|| (lower - DMatrix::identity(n, n) + upper, rows))
 }
 
-/// The same in place: each block of columns is eliminated, and the rest is less what it
-/// takes away.
-fn in_blocks(mut a: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dyn>)> {
+/// The same in place, by halves: what the left columns take away from the right ones is a
+/// product of matrices.
+fn by_halves(mut a: DMatrix<f64>) -> Option<(DMatrix<f64>, PermutationSequence<Dyn>)> {
     let n = a.nrows();
     let mut rows = PermutationSequence::identity_generic(Dyn(n));
-    for first in (0..n).step_by(BLOCK) {
-        let end = (first + BLOCK).min(n);
-        for k in first..end {
-            let pivot = k + a.column(k).rows_range(k..).icamax();
-            if a[(pivot, k)] == 0.0 {
-                return None;
-            }
-            if pivot != k {
-                a.swap_rows(k, pivot);
-                rows.append_permutation(k, pivot);
-            }
-            let scale = a[(k, k)];
-            // Column by column: each is contiguous.
-            let (done, rest) = a.as_mut_slice().split_at_mut((k + 1) * n);
-            let multipliers = &mut done[k * n + k + 1..];
-            multipliers.iter_mut().for_each(|x| *x /= scale);
-            for column in rest.chunks_exact_mut(n).take(end - k - 1) {
-                let factor = column[k];
-                for (x, multiplier) in column[k + 1..].iter_mut().zip(&*multipliers) {
-                    *x -= factor * multiplier;
-                }
-            }
-        }
-        if end < n {
-            let (width, left) = (end - first, n - end);
-            let corner = a.view((first, first), (width, width)).into_owned();
-            corner.solve_lower_triangular_with_diag_mut(&mut a.view_mut((first, end), (width, left)), 1.0);
-            let below = a.view((end, first), (left, width)).into_owned();
-            let beside = a.view((first, end), (width, left)).into_owned();
-            a.view_mut((end, end), (left, left)).gemm(-1.0, &below, &beside, 1.0);
+    eliminate(&mut a, 0, n, &mut rows)?;
+    Some((a, rows))
+}
+
+/// Eliminates the columns from `first` to `end`, from which all before them is subtracted
+/// already.
+fn eliminate(
+    a: &mut DMatrix<f64>,
+    first: usize,
+    end: usize,
+    rows: &mut PermutationSequence<Dyn>,
+) -> Option<()> {
+    if end - first <= BLOCK {
+        return (first..end).try_for_each(|k| eliminate_column(a, k, end, rows));
+    }
+    let middle = first + (end - first) / 2;
+    eliminate(a, first, middle, rows)?;
+    let (left, mut right) = a.columns_range_pair_mut(first..middle, middle..end);
+    let (mut beside, mut rest) = right.rows_range_pair_mut(first..middle, middle..);
+    solve_unit_lower(left.rows_range(first..middle), &mut beside);
+    rest.gemm(-1.0, &left.rows_range(middle..), &beside, 1.0);
+    eliminate(a, middle, end, rows)
+}
+
+/// Eliminates one column, and subtracts it from those up to `end`: each is contiguous.
+fn eliminate_column(
+    a: &mut DMatrix<f64>,
+    k: usize,
+    end: usize,
+    rows: &mut PermutationSequence<Dyn>,
+) -> Option<()> {
+    let n = a.nrows();
+    let pivot = k + a.column(k).rows_range(k..).icamax();
+    if a[(pivot, k)] == 0.0 {
+        return None;
+    }
+    if pivot != k {
+        a.swap_rows(k, pivot);
+        rows.append_permutation(k, pivot);
+    }
+    let scale = a[(k, k)];
+    let (done, rest) = a.as_mut_slice().split_at_mut((k + 1) * n);
+    let multipliers = &mut done[k * n + k + 1..];
+    multipliers.iter_mut().for_each(|x| *x /= scale);
+    for column in rest.chunks_exact_mut(n).take(end - k - 1) {
+        let factor = column[k];
+        for (x, multiplier) in column[k + 1..].iter_mut().zip(&*multipliers) {
+            *x -= factor * multiplier;
         }
     }
-    Some((a, rows))
+    Some(())
+}
+
+/// `b` becomes the solution of `L x = b`, `L` the lower triangle with 1s on the diagonal.
+fn solve_unit_lower(lower: DMatrixView<'_, f64>, b: &mut DMatrixViewMut<'_, f64>) {
+    let n = lower.nrows();
+    if n <= BLOCK {
+        lower.solve_lower_triangular_with_diag_mut(b, 1.0);
+        return;
+    }
+    let (mut above, mut below) = b.rows_range_pair_mut(..n / 2, n / 2..);
+    solve_unit_lower(lower.view((0, 0), (n / 2, n / 2)), &mut above);
+    below.gemm(-1.0, &lower.view((n / 2, 0), (n - n / 2, n / 2)), &above, 1.0);
+    solve_unit_lower(lower.view((n / 2, n / 2), (n - n / 2, n - n / 2)), &mut below);
 }
 
 /// Systems near the centres, in doubles.
@@ -237,7 +270,7 @@ mod tests {
             let entry = |i: usize, j: usize| ((i * 31 + j * 17 + i * j % 7) % 23) as f64 - 11.0;
             let matrix =
                 DMatrix::from_fn(n, n, |i, j| entry(i, j) + if (i * 5 + 3) % n == j { 40.0 } else { 0.0 });
-            let Some((lu, rows)) = in_blocks(matrix.clone()) else { panic!("{n}: singular") };
+            let Some((lu, rows)) = by_halves(matrix.clone()) else { panic!("{n}: singular") };
             let lower = DMatrix::from_fn(n, n, |i, j| if i > j { lu[(i, j)] } else { f64::from(i == j) });
             assert!(lower.iter().all(|x| x.abs() <= 1.0));
             let mut permuted = matrix;
@@ -246,7 +279,7 @@ mod tests {
         }
         let mut singular = DMatrix::identity(40, 40);
         singular[(35, 35)] = 0.0;
-        assert!(in_blocks(singular).is_none());
+        assert!(by_halves(singular).is_none());
     }
 
     #[test]

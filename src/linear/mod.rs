@@ -1,7 +1,7 @@
 //! Solving `(I - gamma P) x = b` and its transpose.
 //!
 //! How to solve is a property of the arithmetic: doubles use one LU factorisation (dense
-//! in blocks, or within an envelope after reordering where the kernel is sparse), rationals
+//! by halves of columns, or within an envelope after reordering where the kernel is sparse), rationals
 //! lift a solution modulo a prime, enclosing arithmetics refine a double solution and bound
 //! what is left by the residual, dual numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
 

@@ -61,7 +61,7 @@ impl<T: Field> Rows<T> {
     }
 
     /// Sparse rows from an iterator of rows of `(column, value)`; entries of
-    /// the same column of a row are added up.
+    /// the same column of a row are added up. Dense ones where no entry is missing.
     ///
     /// # Errors
     /// [`ShapeError`] for a column that is not below `width`, or a width of 2^32 or
@@ -92,7 +92,9 @@ impl<T: Field> Rows<T> {
         for entries in rows {
             row.clear();
             row.extend(entries);
-            row.sort_by_key(|&(column, _)| column);
+            if !row.is_sorted_by_key(|(column, _)| *column) {
+                row.sort_by_key(|&(column, _)| column);
+            }
             let start = values.len();
             let mut last = None;
             for (column, value) in row.drain(..) {
@@ -108,7 +110,10 @@ impl<T: Field> Rows<T> {
             }
             offsets.push(values.len());
         }
-        (Self { width, values, sparsity: Some(Sparsity { offsets, columns }) }, reach)
+        // Columns of a row are distinct: where each is there, the rows are dense.
+        let is_full = reach <= width && offsets.windows(2).all(|ends| ends[1] - ends[0] == width);
+        let sparsity = (!is_full || values.is_empty()).then_some(Sparsity { offsets, columns });
+        (Self { width, values, sparsity }, reach)
     }
 
     /// The same rows without their zeros, where that saves at least half of the
