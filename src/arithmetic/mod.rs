@@ -173,16 +173,20 @@ macro_rules! operators {
         $(, $parameter:ident : $bound:path)?) => {
         impl$(<$parameter: $bound>)? std::ops::$trait for $type {
             type Output = Self;
+            #[inline]
             fn $method(self, other: Self) -> Self { self.$by(&other) }
         }
         impl<'a, $($parameter: $bound)?> std::ops::$trait<&'a $type> for $type {
             type Output = Self;
+            #[inline]
             fn $method(self, other: &'a Self) -> Self { self.$by(other) }
         }
         impl$(<$parameter: $bound>)? std::ops::$assign for $type {
+            #[inline]
             fn $assign_method(&mut self, other: Self) { *self = self.$by(&other); }
         }
         impl<'a, $($parameter: $bound)?> std::ops::$assign<&'a $type> for $type {
+            #[inline]
             fn $assign_method(&mut self, other: &'a Self) { *self = self.$by(other); }
         }
     };
