@@ -88,6 +88,14 @@ fn answers_are_reproduced_within_their_error_bounds() {
             let largest = numbers(&got[quantity]).into_iter().flatten().fold(1.0, |m: f64, x| m.max(x.abs()));
             assert!(bound(quantity) <= 1e-6 * largest, "{name}: the bound of {quantity} says little");
         }
+        for quantity in QUANTITIES {
+            let tolerance = vector["tolerances"][quantity].as_f64().unwrap();
+            let largest =
+                |value: &Value| numbers(value).into_iter().flatten().fold(0.0, |m: f64, x| m.max(x.abs()));
+            // To three digits.
+            assert!(tolerance >= 0.99e-9 * largest(&vector["answer"][quantity]), "{name}: {quantity}");
+            compare(&got[quantity], &vector["answer"][quantity], tolerance, quantity);
+        }
         for term in ["policy", "transition", "reward", "entropy"] {
             let expected = &vector["answer"]["gradient_terms"][term];
             compare(&got["gradient_terms"][term], expected, bound("gradient"), term);

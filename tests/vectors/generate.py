@@ -151,6 +151,19 @@ SECOND_GRID = ("crosscheck.py, which shares no code with the reference: follower
                "differences with h = 1e-18")
 
 
+def tolerances(e, answer):
+    """What doubles reach: 1e-9 of the largest entry and 1e-15 R c^2, without R of the occupancy (README.md), to three digits."""
+    def largest(x):
+        parts = x.values() if isinstance(x, dict) else x if isinstance(x, list) else None
+        return max(map(largest, parts), default=0) if parts is not None else abs(x or 0)
+
+    squared = float(1 / (1 - e.problem.gamma) ** 2)
+    rounding = 1e-15 * squared * float(largest(e.soft))
+    names = ("value", "state_values", "action_values", "occupancy", "gradient", "gradient_terms")
+    found = {name: 1e-9 * float(largest(answer[name])) + (1e-15 * squared if name == "occupancy" else rounding) for name in names}
+    return {name: float(f"{min(x, 1.79e308):.2e}") for name, x in found.items()}
+
+
 def make_vector(v):
     golden = None
     if "golden" in v:
@@ -173,7 +186,7 @@ def make_vector(v):
                 "provenance": FORWARD + ("exact fractions" if rational else f"{getcontext().prec} digits")}]
     result = {"format": "pemdp-vector/1", "name": v["name"], "comment": v["comment"],
               "flags": v["flags"] + ([] if answer["smooth"] else ["not-smooth"]), "sources": sources, "problem": v["problem"],
-              "answer": rounded}
+              "answer": rounded, "tolerances": tolerances(e, answer)}
     if skip:
         result["undetermined"] = sorted(skip)
     if rational:
