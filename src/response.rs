@@ -128,6 +128,16 @@ impl<'a, T: Field> Cotangent<'a, T> {
         Self { transition, reward: occupancy }
     }
 
+    /// Whether nothing depends on the transitions of a pair `s A + a` by its factor.
+    pub fn is_zero(&self, pair: usize) -> bool {
+        match self.transition {
+            TransitionCotangent::Product { visits, .. } | TransitionCotangent::ByAction { visits, .. } => {
+                visits[pair].is_zero()
+            }
+            TransitionCotangent::Stored(_) => false,
+        }
+    }
+
     /// The cotangent of `P[s,a,t]`, by pair `s A + a`.
     pub fn transition(&self, pair: usize, target: usize) -> T {
         match self.transition {

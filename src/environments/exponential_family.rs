@@ -1,5 +1,7 @@
 //! Transitions from an exponential family in the policy's parameters.
 
+use std::cell::OnceCell;
+
 use std::borrow::Cow;
 
 use num_traits::{Signed, Zero};
@@ -123,7 +125,7 @@ impl<T: Transcendental> Response<T> for ExponentialFamily<T> {
         });
         let kernel = Kernel::new(self.shape.0, self.shape.1, Rows::sparse(self.shape.0, rows)?)?;
         let (rewards, slopes, kinks) = self.reward.at(&theta, self.shape.1);
-        let pullback = TiltPullback { kernel: kernel.clone(), psi: &self.psi, slopes };
+        let pullback = TiltPullback::new(kernel.clone(), &self.psi, slopes);
         Ok(Induced { kernel, rewards, kinks, pullback: Box::new(pullback) })
     }
 
@@ -246,7 +248,7 @@ impl<T: Field> Response<T> for RationalFamily<T> {
         });
         let kernel = Kernel::new(n, self.shape.1, Rows::sparse(n, rows)?)?;
         let slopes = vec![T::zero(); self.rewards.len()];
-        let pullback = TiltPullback { kernel: kernel.clone(), psi: &self.psi, slopes };
+        let pullback = TiltPullback::new(kernel.clone(), &self.psi, slopes);
         Ok(Induced { kernel, rewards: self.rewards.clone(), kinks: Vec::new(), pullback: Box::new(pullback) })
     }
 
@@ -281,18 +283,37 @@ fn responds<T: Field>(
 struct TiltPullback<'a, T> {
     kernel: Kernel<T>,
     psi: &'a [T],
+    /// Of the transitions, when they are asked for.
+    tilts: OnceCell<Rows<T>>,
+    /// Of the rewards.
     slopes: Vec<T>,
+}
+
+impl<'a, T: Field> TiltPullback<'a, T> {
+    fn new(kernel: Kernel<T>, psi: &'a [T], slopes: Vec<T>) -> Self {
+        Self { kernel, psi, tilts: OnceCell::new(), slopes }
+    }
+
+    /// `(psi[t] - E psi) P(t|s,a)`, row `s A + a`.
+    fn tilts(&self) -> &Rows<T> {
+        self.tilts.get_or_init(|| {
+            let rows = self.kernel.rows();
+            let means: Vec<T> = (0..rows.len())
+                .map(|i| rows.row(i).fold(T::zero(), |sum, (t, p)| sum + p.clone() * &self.psi[t]))
+                .collect();
+            rows.map_entries(|i, t, p| (self.psi[t].clone() - &means[i]) * p)
+        })
+    }
 }
 
 impl<T: Field> Pullback<T> for TiltPullback<'_, T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
-        let n_actions = self.kernel.n_actions();
+        let tilts = self.tilts();
         let tilt = |i: usize| {
-            let (s, a) = (i / n_actions, i % n_actions);
-            let mean = self.kernel.row(s, a).fold(T::zero(), |sum, (t, p)| sum + p.clone() * &self.psi[t]);
-            self.kernel.row(s, a).fold(T::zero(), |sum, (t, p)| {
-                sum + (self.psi[t].clone() - &mean) * p * cotangent.transition(i, t)
-            })
+            if cotangent.is_zero(i) {
+                return T::zero();
+            }
+            tilts.row(i).fold(T::zero(), |sum, (t, tilt)| sum + tilt.clone() * cotangent.transition(i, t))
         };
         let reward = |i: usize| cotangent.reward[i].clone() * &self.slopes[i];
         let n = self.slopes.len();

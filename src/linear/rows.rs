@@ -183,6 +183,14 @@ impl<T: Field> Rows<T> {
         Rows { width: self.width, values, sparsity: self.sparsity.clone() }
     }
 
+    /// The rows with every stored entry mapped, with its row and column.
+    pub fn map_entries<U: Field>(&self, map: impl Fn(usize, usize, &T) -> U) -> Rows<U> {
+        let map = &map;
+        let of_row = |i: usize| self.row(i).map(move |(t, value)| map(i, t, value));
+        let values = (0..self.len()).flat_map(of_row).collect();
+        Rows { width: self.width, values, sparsity: self.sparsity.clone() }
+    }
+
     /// The rows `sum_a weight(i, a) row(i n + a)`, a = 0..n: the mixture of
     /// every group of `n` rows. Sparse where the rows are.
     pub fn mixtures<'a>(&self, n: usize, weight: impl Fn(usize, usize) -> &'a T) -> Self {
