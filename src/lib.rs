@@ -48,7 +48,8 @@
 //!
 //! What builds on it has packages of its own: `pemdp-algorithms` (planning, ascent,
 //! retraining, sampled estimates), `pemdp-optimum` (certified optima),
-//! `pemdp-experiments` and `proofs-check` (the papers' claims).
+//! `pemdp-experiments` and `proofs-check` (the papers' claims, with their constants: `Cov`,
+//! `L`, `Rbar` and others).
 //!
 //! Occupancies are not normalised: `d` sums to `1/(1-gamma)`. All conventions are
 //! in `docs/notation.md`, the proofs in `docs/theory/`.

@@ -61,9 +61,20 @@ pub fn run(arguments: &ExperimentArguments) -> anyhow::Result<Status> {
 fn shown(record: &Record, interrupted: Interrupted) -> String {
     let summary = &record.presentation().summary;
     let columns: Vec<String> = summary.columns.iter().map(|name| name.replace('_', " ")).collect();
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let cells = |row: &Vec<Datum>| row.iter().enumerate().map(|(i, datum)| cell(summary, i, datum)).collect();
-    let mut text = keyed_table(&columns, summary.rows.iter().map(cells).collect(), 0, summary.keys);
+    let is_same = |i: usize| summary.rows.iter().all(|row| row.get(i) == summary.rows[0].get(i));
+    let (same, told): (Vec<usize>, Vec<usize>) =
+        (0..columns.len()).partition(|&i| i >= summary.keys && summary.rows.len() > 1 && is_same(i));
+    let cells = |row: &Vec<Datum>| told.iter().map(|&i| cell(summary, i, &row[i])).collect();
+    let headings: Vec<&str> = told.iter().map(|&i| columns[i].as_str()).collect();
+    let mut text = keyed_table(&headings, summary.rows.iter().map(cells).collect(), 0, summary.keys);
+    let everywhere: Vec<String> = same
+        .into_iter()
+        .filter(|&i| !summary.rows[0][i].is_nothing())
+        .map(|i| format!("{} {}", columns[i], cell(summary, i, &summary.rows[0][i])))
+        .collect();
+    if !everywhere.is_empty() {
+        let _ = writeln!(text, "{}", wrapped(&format!("in every row: {}", everywhere.join(", ")), 2));
+    }
     for finding in &record.presentation().findings {
         let _ = writeln!(text, "{}", wrapped(&format!("- {finding}"), 2));
     }

@@ -39,10 +39,14 @@ fn main() -> ExitCode {
     output::end_on_interrupt();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(message) => {
-            // Help and usage errors; nobody is left to tell if this fails.
-            let _ = message.print();
-            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+        Err(message) if message.use_stderr() => {
+            output::complain(&in_a_line(&message.render().to_string()));
+            return Status::Invalid.into();
+        }
+        Err(help) => {
+            // Nobody is left to tell if this fails.
+            let _ = help.print();
+            return Status::Fine.into();
         }
     };
     match run(arguments) {
@@ -53,6 +57,14 @@ fn main() -> ExitCode {
             Status::Invalid.into()
         }
     }
+}
+
+/// An error of usage without what `--help` says.
+fn in_a_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let told = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let text = told.collect::<Vec<_>>().join(" ");
+    format!("{}; see --help", text.trim_start_matches("error: "))
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<Status> {

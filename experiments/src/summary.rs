@@ -52,7 +52,7 @@ impl Group<'_> {
 }
 
 /// Mean and half the width of its 95 % confidence interval (Student), 0 for a
-/// single value.
+/// single value, of which nothing is known.
 pub(super) fn mean_and_half_width(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -103,7 +103,7 @@ pub(super) fn summary(groups: &[Group<'_>]) -> Table {
             datum(group.runs.len()),
             datum(group.mean(|run| run.iterates.first().map_or(f64::NAN, |first| first.value))),
             datum(mean),
-            datum(half_width),
+            if group.runs.len() > 1 { datum(half_width) } else { Datum::NOTHING },
             datum(best),
             datum(stops.join(", ")),
             count(of_last(&|last| last.iteration as f64)),

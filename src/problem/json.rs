@@ -58,6 +58,14 @@ pub struct Node<'a> {
     path: Path<'a>,
 }
 
+/// Whether the error is at an end of an object or array that a comma stands before.
+fn ends_in_comma(text: &str, error: &serde_json::Error) -> bool {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let at = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+    let is_before = text.get(..at).is_some_and(|before| before.trim_end().ends_with(','));
+    is_before && text[at..].starts_with(['}', ']'])
+}
+
 impl<'a> Node<'a> {
     /// The document `text`.
     ///
@@ -68,7 +76,9 @@ impl<'a> Node<'a> {
             return Err(InputError::new("", "is empty, expected JSON"));
         }
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
-            non_number::first(text).unwrap_or_else(|| InputError::new("", format!("is not JSON: {error}")))
+            let hint = if ends_in_comma(text, &error) { ": the comma before it is one too many" } else { "" };
+            non_number::first(text)
+                .unwrap_or_else(|| InputError::new("", format!("is not JSON: {error}{hint}")))
         })?;
         Ok(Node { text: text.trim_matches(is_space), path: Path::Root })
     }
@@ -451,7 +461,8 @@ mod tests {
         }
         assert_eq!(message(Node::parse(" \n").unwrap_err()), "is empty, expected JSON");
         let error = message(Node::parse("{\n  \"a\": 1,\n}").unwrap_err());
-        assert!(error.ends_with("line 3 column 1"), "{error}");
+        assert!(error.ends_with("line 3 column 1: the comma before it is one too many"), "{error}");
+        assert!(!message(Node::parse("{\"a\": 1, b}").unwrap_err()).contains("too many"));
     }
 
     #[test]

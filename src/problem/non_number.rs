@@ -35,7 +35,7 @@ pub(super) fn first(text: &str) -> Option<InputError> {
                 let name = word.trim_start_matches('-').to_ascii_lowercase();
                 let expected = match name.as_str() {
                     "nan" | "inf" | "infinity" => Some("a finite number"),
-                    "none" => Some("null"),
+                    "none" => Some("a number, or null where JSON has one"),
                     _ if matches!(word, "True" | "False") => Some("true or false"),
                     _ if rest[end..].starts_with('(') => Some("a plain number or array: as JSON writes them"),
                     _ => None,
@@ -114,7 +114,10 @@ mod tests {
             at(r#"{"value": np.float64(1.0)}"#),
             at_value("is np.float64(...), expected a plain number or array: as JSON writes them")
         );
-        assert_eq!(at(r#"{"value": None}"#), at_value("is None, expected null"));
+        assert_eq!(
+            at(r#"{"value": None}"#),
+            at_value("is None, expected a number, or null where JSON has one")
+        );
         assert_eq!(at(r#"{"value": True}"#), at_value("is True, expected true or false"));
         assert_eq!(
             at("{'value': 1}").as_deref(),

@@ -69,12 +69,12 @@ pub struct Reader {
 impl Reader {
     /// The states.
     pub(crate) fn states(&self) -> Axis {
-        Axis { length: self.n_states, of: "state" }
+        Axis { length: self.n_states, of: "state of the policy" }
     }
 
     /// The actions.
     pub(crate) fn actions(&self) -> Axis {
-        Axis { length: self.n_actions, of: "action" }
+        Axis { length: self.n_actions, of: "action of the policy" }
     }
 
     /// Index of a state.
@@ -126,7 +126,16 @@ impl Reader {
             let mut parts = entry.array()?;
             for (index, (below, what)) in key.iter_mut().zip(indices) {
                 match parts.next() {
-                    Some(part) => *index = part.index(below, what)?,
+                    // Where one is missing, the others stand in its place.
+                    Some(part) => {
+                        *index = part.index(below, what).map_err(|error| {
+                            if entry.array().is_ok_and(|all| all.count() != N + 1) {
+                                wrong_length(&entry, &indices)
+                            } else {
+                                error
+                            }
+                        })?
+                    }
                     None => return Err(wrong_length(&entry, &indices)),
                 }
             }

@@ -155,7 +155,12 @@ fn the_frame_is_checked() {
             ("0.1", "-0.1", "entropy", "is -0.1, expected a number of at least 0"),
             ("[0.25, 0.75]", "[0.25, 0.7]", "initial", "sums to 0.95, expected 1 within 1e-9"),
             ("[0.25, 0.75]", "[-0.25, 1]", "initial[0]", "is -0.25, expected a probability"),
-            ("[0.25, 0.75]", "[0, 1, 0]", "initial", "has length 3, expected 2, one entry for each state"),
+            (
+                "[0.25, 0.75]",
+                "[0, 1, 0]",
+                "initial",
+                "has length 3, expected 2, one entry for each state of the policy",
+            ),
             ("[0.25, 0.75]", "[1]", "initial", "has length 1"),
             ("[0.25, 0.75]", "1", "initial", "is 1, expected an array"),
         ],
@@ -321,7 +326,7 @@ fn affine_environments_are_kernels_for_every_policy() {
                 "expected an action, an integer from 0 to 1",
             ),
             ("[0, 0, 1, 1, 0, 0.5]", "[0, 0, 1, 1.0, 0, 0.5]", &at("[1][3]"), "is 1.0, expected a state"),
-            ("[0, 0, 1, 1, 0, 0.5]", "[0, 0, 1, 1, 0.5]", &at("[1][4]"), "is 0.5, expected an action"),
+            ("[0, 0, 1, 1, 0, 0.5]", "[0, 0, 1, 1, 0.5]", &at("[1]"), "has length 5, expected 6: a state"),
             (
                 "[0, 0, 1, 1, 0, 0.5]",
                 "[0, 0, 1, 1, 0]",
