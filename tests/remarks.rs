@@ -198,3 +198,110 @@ fn a_right_gradient_is_not_decomposed() {
     assert_eq!(diagnosis.quantities.iter().map(|quantity| quantity.wrong).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(diagnosis.gradient, None);
 }
+
+/// A problem of an example, with other numbers at the top of the file.
+fn with(name: &str, key: &str, number: f64) -> Problem {
+    let mut file: Value = serde_json::from_str(&examples::example(name).unwrap().to_json()).unwrap();
+    file[key] = json!(number);
+    Problem::from_json(&file.to_string(), Reading::Doubles).unwrap()
+}
+
+/// Followers discount as the learner does.
+#[test]
+fn other_settings_are_found() {
+    for name in ["exponential-family", "affine", "gridworld"] {
+        let base = with(name, "entropy", 0.25);
+        let gamma = base.gamma().approximate();
+        for (other, said) in [
+            (gamma * gamma, ", the square,".to_owned()),
+            (gamma.sqrt(), ", the root,".to_owned()),
+            (0.95, "0.95 in".to_owned()),
+            (0.3, "0.3 in".to_owned()),
+        ] {
+            let mut file: Value = serde_json::from_str(&base.to_json()).unwrap();
+            file["gamma"] = json!(other);
+            let answered = answer(&Problem::from_json(&file.to_string(), Reading::Doubles).unwrap());
+            for keys in [&["value"][..], &["gradient"], &["value", "state_values", "occupancy", "gradient"]] {
+                let claim: Value =
+                    keys.iter().map(|key| ((*key).to_owned(), answered[*key].clone())).collect();
+                let verdict = held(&base, claim);
+                let remark = remark(&verdict);
+                let is_found = remark.starts_with("Right with gamma = ") && remark.contains(&said);
+                assert!(is_found, "{name} {other} {keys:?}: {remark}");
+            }
+        }
+        for (other, said) in [
+            (0.25 / std::f64::consts::LN_2, "logarithms to base 2"),
+            (0.25 / std::f64::consts::LN_10, "logarithms to base 10"),
+            (0.125, "entropy weight 0.125 in"),
+        ] {
+            let answered = answer(&with(name, "entropy", other));
+            for keys in [&["value"][..], &["value", "gradient"]] {
+                let claim: Value =
+                    keys.iter().map(|key| ((*key).to_owned(), answered[*key].clone())).collect();
+                let verdict = held(&base, claim);
+                assert!(remark(&verdict).contains(said), "{name} {other} {keys:?}: {verdict:?}");
+            }
+        }
+    }
+}
+
+/// One number, or one and its multiples, is right with some settings in any case: only round
+/// ones are told.
+#[test]
+fn settings_are_not_fitted_to_one_number() {
+    let problem = problem();
+    let right = answer(&problem);
+    let silent = |claim: Value| {
+        let diagnosis = held(&problem, claim).diagnosis.unwrap();
+        assert!(diagnosis.remarks.is_empty(), "{:?}", diagnosis.remarks);
+    };
+    silent(json!({"value": right["value"].as_f64().unwrap() * 1.234_567}));
+    silent(json!({"state_values": changed(&right["state_values"], &|v| v * 1.234_567)}));
+    silent(json!({"gradient": changed(&right["gradient"], &|g| g + 0.01 * (1e3 * g).sin())}));
+}
+
+#[test]
+fn mistakes_are_named_in_rounded_numbers() {
+    let problem = problem();
+    let terms = problem.answer().unwrap().gradient_terms;
+    let n = problem.n_parameters();
+    let lost: Vec<f64> = (0..n).map(|k| terms.policy[k].unwrap() + terms.reward[k]).collect();
+    let decimals: Vec<f64> = lost.iter().map(|g| (g * 1e4).round() / 1e4).collect();
+    let digits: Vec<f64> = lost.iter().map(|g| format!("{g:.4e}").parse().unwrap()).collect();
+    let single: Vec<f64> = lost.iter().map(|g| f64::from((g * (1.0 + 2e-6)) as f32)).collect();
+    for (gradient, rounded) in
+        [(decimals, "rounded to 4 decimals"), (digits, "rounded to"), (single, "in single precision")]
+    {
+        let verdict = held(&problem, json!({"gradient": gradient}));
+        assert!(verdict.mistakes.concat().contains(&"no-transition-term"), "{verdict:?}");
+        assert!(verdict.evidence[0].rounded.as_ref().unwrap().contains(rounded), "{verdict:?}");
+    }
+    // One number of few digits is near to much.
+    let value = problem.answer().unwrap().value;
+    let verdict = held(&problem, json!({"value": (value * 50.0).round() / 100.0}));
+    assert!(verdict.mistakes.is_empty(), "{verdict:?}");
+}
+
+#[test]
+fn signs_zeros_offsets_and_exchanged_quantities_are_told() {
+    let problem = problem();
+    let right = answer(&problem);
+    let standing = |quantity: &str, claim: Value| {
+        let verdict = held(&problem, claim);
+        let quantities = verdict.diagnosis.unwrap_or_else(|| panic!("{:?}", verdict.mistakes)).quantities;
+        quantities.into_iter().find(|standing| standing.quantity == quantity).unwrap()
+    };
+    let value = right["value"].as_f64().unwrap();
+    assert_eq!(standing("value", json!({"value": -value})).ratio, Some(-1.0));
+    let zeros = changed(&right["gradient"], &|_| 0.0);
+    assert_eq!(standing("gradient", json!({"gradient": zeros})).ratio, Some(0.0));
+    let moved = json!({"state_values": changed(&right["state_values"], &|v| v - 2.5)});
+    let offset = standing("state_values", moved).offset.unwrap();
+    assert!((offset + 2.5).abs() < 1e-9, "{offset}");
+    let mut terms = right["gradient_terms"].clone();
+    (terms["policy"], terms["reward"]) = (terms["reward"].clone(), terms["policy"].clone());
+    let claim = json!({"gradient": right["gradient"], "gradient_terms": terms});
+    assert_eq!(standing("gradient_terms.policy", claim.clone()).is, Some("gradient_terms.reward"));
+    assert_eq!(standing("gradient_terms.reward", claim).is, Some("gradient_terms.policy"));
+}

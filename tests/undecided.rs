@@ -332,3 +332,24 @@ fn nothing_is_looked_for_where_most_is_undecided() {
     assert!(!lost.ok && !lost.differences.is_empty() && lost.undecided.len() == gradient.len() - 1);
     assert!(lost.mistakes.is_empty() && lost.diagnosis.is_none(), "{:?}", lost.mistakes);
 }
+
+/// Visits of a rare pair are counted, not normal.
+#[test]
+fn rare_pairs_ask_for_more_samples() {
+    let problem = family();
+    let answer = problem.answer().unwrap();
+    let total: f64 = answer.occupancy.iter().flatten().sum();
+    let rarest = answer.occupancy.iter().flatten().fold(f64::INFINITY, |m: f64, d| m.min(d / total));
+    let n = (100.0 / rarest).ceil();
+    let claim = |n: f64| {
+        let errors: Vec<f64> = answer.gradient.iter().map(|g| 0.01 * g.unwrap().abs().max(1e-3)).collect();
+        json!({"gradient": answer.gradient, "n": n, "standard_errors": {"gradient": errors}})
+    };
+    let sampling = held(&problem, claim(n)).sampling.unwrap();
+    let rare = sampling.rare.unwrap();
+    assert_eq!((rare.quantity, rare.index.len()), ("gradient", 2));
+    assert!((rare.visits - 100.0).abs() <= 1.0, "{rare:?}");
+    assert_eq!(sampling.needed, (1000.0 / rarest).ceil() as u64);
+    let enough = held(&problem, claim(sampling.needed as f64)).sampling.unwrap();
+    assert_eq!(enough.rare, None);
+}

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use pemdp::oracle::{
-    Combination, Diagnosis, Difference, Direction, Doubt, Entry, Evidence, KNOWN_MISTAKES, Rearrangement,
-    Sampling, Standing, Tolerance, TooNear, Undecided, Verdict,
+    Combination, Diagnosis, Difference, Direction, Doubt, Entry, Evidence, KNOWN_MISTAKES, Rare,
+    Rearrangement, Sampling, Standing, Tolerance, TooNear, Undecided, Verdict,
 };
 
 use crate::numbers::significant;
@@ -160,8 +160,9 @@ fn fit(evidence: &Evidence) -> String {
         format!("in {} only, ", evidence.only.join(" and "))
     };
     let steps = evidence.count.map_or(String::new(), |count| format!("with {count} sweeps or steps, "));
+    let rounded = evidence.rounded.as_ref().map_or(String::new(), |rounded| format!("{rounded}, "));
     format!(
-        "{only}{steps}within {} tolerances of what is given; the truth is {} away\n",
+        "{only}{steps}{rounded}within {} tolerances of what is given; the truth is {} away\n",
         significant(evidence.residual, 2),
         significant(evidence.error, 2)
     )
@@ -172,7 +173,7 @@ fn findings(diagnosis: &Diagnosis) -> String {
     let mut lines = vec![heading("What is known of it")];
     lines.extend(diagnosis.remarks.iter().cloned());
     for standing in &diagnosis.quantities {
-        let Standing { quantity, entries, wrong, first, ratio, rearranged } = standing;
+        let Standing { quantity, entries, wrong, first, ratio, offset, is, rearranged } = standing;
         let mut line = match (wrong, first) {
             (0, _) | (_, None) => format!("{quantity}: right"),
             (_, Some(first)) => {
@@ -181,8 +182,17 @@ fn findings(diagnosis: &Diagnosis) -> String {
                 format!("{quantity}: {wrong} of {entries} wrong{first}")
             }
         };
-        if let Some(ratio) = ratio {
-            line += &format!("; each is {} times the exact one", significant(*ratio, 10));
+        if let Some(is) = is {
+            line += &format!("; it is the exact {is}");
+        }
+        match ratio {
+            None => {}
+            Some(0.0) => line += "; each is 0",
+            Some(-1.0) => line += "; each has the other sign",
+            Some(ratio) => line += &format!("; each is {} times the exact one", significant(*ratio, 10)),
+        }
+        if let Some(offset) = offset {
+            line += &format!("; each is the exact one and {} more", significant(*offset, 10));
         }
         if let Some(rearranged) = rearranged {
             line += &format!("; {}", order(rearranged));
@@ -241,9 +251,18 @@ fn sampling(sampling: &Sampling) -> String {
         power,
         visible_bias,
         too_near,
+        rare,
     } = sampling;
     let seen = visible_bias.map_or(String::new(), |bias| {
         format!("With this n a bias of {} standard deviations shows likewise.\n", significant(bias, 3))
+    });
+    let rarely = rare.as_ref().map_or(String::new(), |Rare { quantity, index, visits }| {
+        format!(
+            "The pair {} of {quantity} is visited about {} times by so many samples: errors of so few visits are not normal, and \
+             right estimates may be refused.\n",
+            place(index),
+            significant(*visits, 2)
+        )
     });
     let near = too_near.as_ref().map_or(String::new(), |near| {
         let TooNear { probability, mean_square_z_of_deviations } = near;
@@ -258,7 +277,7 @@ fn sampling(sampling: &Sampling) -> String {
     });
     let text = format!(
         "{entries} sampled entries, at most {} standard errors off at level {level}; the largest distance is {}, \
-         the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}{near}",
+         the mean square {}.\nn = {needed} shows a bias of a tenth of a standard deviation with probability {power}.\n{seen}{rarely}{near}",
         significant(*threshold, 4),
         significant(*largest_z, 4),
         significant(*mean_square_z, 3),

@@ -259,6 +259,11 @@ impl<'a> Case<'a> {
         &self.performance.evaluation
     }
 
+    /// Whether agents that discount as the learner does respond.
+    pub fn has_followers(&self) -> bool {
+        self.models.own.response.discount().is_some()
+    }
+
     pub fn n_states(&self) -> usize {
         self.policy.n_states()
     }
@@ -476,6 +481,8 @@ impl<'a> Case<'a> {
                     let counted = |(s, d): (usize, f64)| if is_left(s) { d } else { 0.0 };
                     Some(visits.into_iter().enumerate().map(counted).collect())
                 }
+                Visits::EachOnce => Some(vec![1.0; self.n_states()]),
+                Visits::Alike => Some(vec![1.0 / self.n_states() as f64; self.n_states()]),
                 Visits::Truncated(steps) => self.truncated_visits(&system.chain, initial.to_vec(), steps),
             }
         })

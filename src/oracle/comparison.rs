@@ -86,6 +86,9 @@ pub struct Evidence {
     /// The number of sweeps or steps, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
+    /// What else was done to the numbers: that they are rounded, or of single precision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounded: Option<String>,
 }
 
 /// Whether a mistake explains all that it touches.
@@ -215,6 +218,11 @@ impl<'a> Comparison<'a> {
     /// Whether there are standard errors of a quantity.
     pub(super) fn is_sampled(&self, quantity: Quantity) -> bool {
         self.standard_errors.as_ref().is_some_and(|errors| errors.of_quantity(quantity).is_some())
+    }
+
+    /// What is asked for of all quantities.
+    pub(super) fn asked_for(&self) -> Tolerance {
+        self.tolerance
     }
 
     pub(super) fn precision(&self) -> Precision {
@@ -392,6 +400,13 @@ impl<'a> Comparison<'a> {
         (told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())).then_some(how)
     }
 
+    /// Whether what is given of a quantity is as predicted, or right.
+    pub(super) fn allows(&self, quantity: Quantity, predicted: &Entries, claimed: &Claimed) -> bool {
+        claimed.quantities[quantity].as_ref().is_none_or(|got| {
+            self.agrees(quantity, got, predicted) || self.agrees(quantity, got, &self.truth[quantity])
+        })
+    }
+
     /// Whether two predictions coincide in these quantities.
     pub(super) fn coincide(&self, a: &Prediction, b: &Prediction, quantities: &[Quantity]) -> bool {
         quantities.iter().all(|&quantity| self.agrees(quantity, &a[quantity], &b[quantity]))
@@ -409,7 +424,18 @@ impl<'a> Comparison<'a> {
     pub(super) fn sampling(&self, claimed: &Claimed) -> Option<Sampling> {
         let got =
             |quantity| Some(self.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned());
-        Some(self.standard_errors.as_ref()?.report(got, |quantity| self.truth(quantity)))
+        let errors = self.standard_errors.as_ref()?;
+        let sampling = errors.report(got, |quantity| self.truth(quantity));
+        // Of a pair at a geometric time.
+        let total: f64 = self.truth[Quantity::Occupancy].iter().flatten().sum();
+        let of_pairs = self.truth[Quantity::Occupancy].iter().map(|d| d.unwrap_or(0.0) / total);
+        let probabilities: Vec<f64> = of_pairs.collect();
+        let is_of_pairs = self.problem.policy().features().is_none();
+        let Some((quantity, i)) = errors.rarest(&probabilities).filter(|_| is_of_pairs) else {
+            return Some(sampling);
+        };
+        let index = vec![i / self.problem.n_actions(), i % self.problem.n_actions()];
+        Some(sampling.of_rarest(probabilities[i], quantity.name(), index, errors.n()))
     }
 
     /// The exact entries of a quantity.
@@ -451,6 +477,47 @@ impl<'a> Comparison<'a> {
         Some(order)
     }
 
+    /// `c` with `got = c truth`, where several entries say so, or it is 0 or -1.
+    pub(super) fn ratio(&self, quantity: Quantity, got: &Entries) -> Option<f64> {
+        let truth = self.truth(quantity);
+        let form = self.normal_form(quantity, got).into_owned();
+        let fits = |ratio: f64| {
+            let scaled: Entries = truth.iter().map(|x| x.map(|x| ratio * x)).collect();
+            self.agrees(quantity, &form, &scaled).then_some(ratio)
+        };
+        if form.iter().all(|x| *x == Some(0.0)) {
+            return Some(0.0);
+        }
+        let pairs: Vec<(f64, f64)> =
+            truth.iter().zip(&form).map(|(a, b)| Some(((*a)?, (*b)?))).collect::<Option<_>>()?;
+        let nonzero = pairs.iter().filter(|(truth, _)| *truth != 0.0).count();
+        let dot: f64 = pairs.iter().map(|(truth, got)| truth * got).sum();
+        let norm: f64 = pairs.iter().map(|(truth, _)| truth * truth).sum();
+        let ratio = dot / norm;
+        let several = || (nonzero >= 2 && ratio.is_finite() && ratio != 0.0).then(|| fits(ratio)).flatten();
+        (nonzero >= 1).then(|| fits(-1.0)).flatten().or_else(several)
+    }
+
+    /// How unlikely it is that a prediction fits by accident what is wrong: the decimal
+    /// digits of the errors, in tolerances, each error counted once.
+    pub(super) fn digits_told(&self, claimed: &Claimed) -> f64 {
+        let mut errors: Vec<(f64, f64)> = Vec::new();
+        for quantity in self.wrong_quantities(claimed) {
+            let Some(got) = &claimed.quantities[quantity] else { continue };
+            let (got, truth) = (self.normal_form(quantity, got), self.truth(quantity));
+            for i in self.wrong(quantity, &got.to_vec()) {
+                let Some(error) = got[i].zip(truth[i]).map(|(got, truth)| (got - truth).abs()) else {
+                    continue;
+                };
+                let tolerance = self.tolerances[quantity][i];
+                if !errors.iter().any(|(known, _)| (known - error).abs() <= tolerance) {
+                    errors.push((error, (error / tolerance).log10()));
+                }
+            }
+        }
+        errors.iter().map(|(_, digits)| digits).sum()
+    }
+
     /// The largest distance of entries, in tolerances.
     fn distance(&self, quantity: Quantity, a: &Entries, b: &Entries) -> f64 {
         let (a, b) = (self.normal_form(quantity, a), self.normal_form(quantity, b));
@@ -478,7 +545,7 @@ impl<'a> Comparison<'a> {
             error = error.max(of_truth);
         }
         let only = only.iter().map(|quantity| quantity.name()).collect();
-        Evidence { residual, error, only, count: recipe.count() }
+        Evidence { residual, error, only, count: recipe.count(), rounded: None }
     }
 }
 

@@ -17,6 +17,15 @@ pub(super) type Prediction = Quantities<Entries>;
 impl Recipe {
     /// The answer; none where a choice is not defined on this problem.
     pub fn answer(&self, case: &Case<'_>) -> Option<Prediction> {
+        self.answer_if(case, |_, _| true)
+    }
+
+    /// The answer if what is computed before the gradient, in the order of states, is as asked.
+    pub fn answer_if(
+        &self,
+        case: &Case<'_>,
+        is_asked: impl Fn(Quantity, &Entries) -> bool,
+    ) -> Option<Prediction> {
         let (n, n_actions) = (case.n_states(), case.n_actions());
         let values = case.values(self.environment, self.entropy, self.values)?;
         let visits = case.visits(self.environment, self.visits, self.start)?;
@@ -34,6 +43,21 @@ impl Recipe {
             }
         }
 
+        let scale = self.all_values.number(case)?;
+        let scaled = |entries: &[f64]| -> Entries { entries.iter().map(|x| Some(scale * x)).collect() };
+        let of_occupancy = self.occupancy.number(case)?;
+        let mut answer = Quantities::from_fn(|quantity| match quantity {
+            Quantity::Value => scaled(&[value]),
+            Quantity::StateValues => scaled(&values.state_values),
+            Quantity::ActionValues => values.action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
+            Quantity::Occupancy => occupancy.iter().map(|d| Some(of_occupancy * d)).collect(),
+            _ => Entries::new(),
+        });
+        let before = [Quantity::Value, Quantity::StateValues, Quantity::ActionValues, Quantity::Occupancy];
+        if self.order == Order::StateMajor && !before.iter().all(|&known| is_asked(known, &answer[known])) {
+            return None;
+        }
+
         let terms = self.terms(case)?;
         let factors: Vec<f64> = self.factors.iter().map(|f| f.number(case)).collect::<Option<_>>()?;
         let whole = self.gradient.number(case)?;
@@ -45,22 +69,11 @@ impl Recipe {
         };
         let terms: Vec<Entries> = terms.iter().map(|term| &**term).zip(factors).map(times).collect();
         let n_parameters = terms[0].len();
-        let gradient: Entries = (0..n_parameters).map(|k| terms.iter().map(|term| term[k]).sum()).collect();
-
-        let scale = self.all_values.number(case)?;
-        let scaled = |entries: &[f64]| -> Entries { entries.iter().map(|x| Some(scale * x)).collect() };
-        let of_occupancy = self.occupancy.number(case)?;
-        let answer = Quantities::from_fn(|quantity| match quantity {
-            Quantity::Value => scaled(&[value]),
-            Quantity::StateValues => scaled(&values.state_values),
-            Quantity::ActionValues => values.action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
-            Quantity::Occupancy => occupancy.iter().map(|d| Some(of_occupancy * d)).collect(),
-            Quantity::Gradient => gradient.clone(),
-            Quantity::PolicyTerm => terms[0].clone(),
-            Quantity::TransitionTerm => terms[1].clone(),
-            Quantity::RewardTerm => terms[2].clone(),
-            Quantity::EntropyTerm => terms[3].clone(),
-        });
+        answer[Quantity::Gradient] =
+            (0..n_parameters).map(|k| terms.iter().map(|term| term[k]).sum()).collect();
+        for (quantity, term) in Quantity::TERMS.into_iter().zip(terms) {
+            answer[quantity] = term;
+        }
         self.ordered(case, answer)
     }
 

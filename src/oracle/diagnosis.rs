@@ -34,9 +34,16 @@ pub struct Standing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Vec<usize>>,
     /// `c` where every entry is `c` times the exact one, within its tolerance, and there
-    /// are several.
+    /// are several, or `c` is 0 or -1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// `c` where every entry is the exact one and `c` more, within its tolerance, and they
+    /// differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<f64>,
+    /// The quantity whose exact entries these are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is: Option<&'static str>,
     /// How the exact entries have to be rearranged to be these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rearranged: Option<Rearrangement>,
@@ -106,29 +113,54 @@ impl Diagnosis {
 fn standing(problem: &Problem, comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Standing {
     let wrong = comparison.wrong(quantity, got);
     let first = wrong.first().map(|&i| quantity.index(i, problem.n_actions()));
-    let (mut ratio, mut rearranged) = (None, None);
+    let mut standing = Standing {
+        quantity: quantity.name(),
+        entries: got.len(),
+        wrong: wrong.len(),
+        first,
+        ratio: None,
+        offset: None,
+        is: None,
+        rearranged: None,
+    };
     if !wrong.is_empty() {
-        ratio = constant_ratio(comparison, quantity, got);
-        if ratio.is_none() {
-            rearranged = rearrangement(problem, comparison, quantity, got);
+        standing.is = another(problem, comparison, quantity, got);
+        standing.ratio = comparison.ratio(quantity, got);
+        standing.offset = constant_offset(comparison, quantity, got);
+        if (standing.is, standing.ratio, standing.offset) == (None, None, None) {
+            standing.rearranged = rearrangement(problem, comparison, quantity, got);
         }
     }
-    Standing { quantity: quantity.name(), entries: got.len(), wrong: wrong.len(), first, ratio, rearranged }
+    standing
 }
 
-/// `c` with `got = c truth`, where two entries or more say so.
-fn constant_ratio(comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Option<f64> {
+/// `c` with `got = truth + c`, where entries differ.
+fn constant_offset(comparison: &Comparison<'_>, quantity: Quantity, got: &Entries) -> Option<f64> {
     let truth = comparison.truth(quantity);
     let form = comparison.normal_form(quantity, got).into_owned();
-    let pairs: Vec<(f64, f64)> =
-        truth.iter().zip(&form).map(|(a, b)| Some(((*a)?, (*b)?))).collect::<Option<_>>()?;
-    let nonzero = pairs.iter().filter(|(truth, _)| *truth != 0.0).count();
-    let dot: f64 = pairs.iter().map(|(truth, got)| truth * got).sum();
-    let norm: f64 = pairs.iter().map(|(truth, _)| truth * truth).sum();
-    let ratio = dot / norm;
-    let scaled: Entries = truth.iter().map(|x| x.map(|x| ratio * x)).collect();
-    (nonzero >= 2 && ratio.is_finite() && ratio != 0.0 && comparison.agrees(quantity, &form, &scaled))
-        .then_some(ratio)
+    let differences: Vec<f64> =
+        form.iter().zip(&truth).map(|(got, truth)| Some((*got)? - (*truth)?)).collect::<Option<_>>()?;
+    let offset = differences.iter().sum::<f64>() / differences.len() as f64;
+    let moved: Entries = truth.iter().map(|x| x.map(|x| x + offset)).collect();
+    let differ = !comparison.agrees(quantity, &truth, &vec![truth[0]; truth.len()]);
+    (differ && offset.is_finite() && comparison.agrees(quantity, &form, &moved)).then_some(offset)
+}
+
+/// Another quantity of the same shape whose exact entries these are.
+fn another(
+    problem: &Problem,
+    comparison: &Comparison<'_>,
+    quantity: Quantity,
+    got: &Entries,
+) -> Option<&'static str> {
+    let is_like = |other: &Quantity| {
+        let exact = comparison.exact(*other);
+        *other != quantity
+            && other.shape(problem) == quantity.shape(problem)
+            && exact.iter().any(|x| *x != Some(0.0))
+            && comparison.agrees(quantity, got, exact)
+    };
+    Quantity::ALL.into_iter().find(is_like).map(Quantity::name)
 }
 
 fn rearrangement(

@@ -157,6 +157,16 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         ]),
     },
     Mistake {
+        id: "states-weighted-alike",
+        about: "1, 1/S or 1/(S(1-gamma)) in place of d of every state",
+        touches: GRADIENT,
+        readings: Readings::All(&[
+            |r| (r.visits, r.printed) = (Visits::EachOnce, Printed::Exact),
+            |r| (r.visits, r.printed) = (Visits::Alike, Printed::Exact),
+            |r| (r.visits, r.printed, r.gradient) = (Visits::Alike, Printed::Exact, Factor::Horizon),
+        ]),
+    },
+    Mistake {
         id: "start-ignored",
         about: "the uniform distribution of the first state in place of rho",
         touches: VALUE_AND_GRADIENT,

@@ -111,6 +111,10 @@ pub(super) enum Visits {
     Truncated(usize),
     /// `(I - gamma P)^{-1} rho`.
     Transposed,
+    /// 1 for each state.
+    EachOnce,
+    /// `1/S` for each state.
+    Alike,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,6 +1,8 @@
 //! What can be said of a wrong answer in a sentence: that its numbers are right and what
 //! stands beside them is not, that they are those of single precision, that they are rounded.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::case::Case;
 use super::claimed::Claimed;
 use super::comparison::{Comparison, Difference, Entry, Precision, Tolerance, largest};
@@ -59,30 +61,86 @@ fn pairs(comparison: &Comparison<'_>, claimed: &Claimed) -> Vec<(f64, f64)> {
     Quantity::ALL.into_iter().flat_map(given).collect()
 }
 
+/// How numbers are written.
+#[derive(Clone, Copy)]
+enum Spelling {
+    /// With so many decimals.
+    Decimals(i32),
+    /// With so many significant digits.
+    Digits(i32),
+}
+
+impl Spelling {
+    /// Of the last digit of a number.
+    fn unit(self, x: f64) -> f64 {
+        match self {
+            Self::Decimals(k) => 10f64.powi(-k),
+            Self::Digits(_) if x == 0.0 => f64::MIN_POSITIVE,
+            Self::Digits(k) => 10f64.powf(x.abs().log10().floor() - f64::from(k - 1)),
+        }
+    }
+
+    fn is_of(self, x: f64) -> bool {
+        let units = x / self.unit(x);
+        (units - units.round()).abs() <= 1e-6
+    }
+
+    /// Those with few digits, the coarsest first.
+    fn all() -> impl Iterator<Item = Self> {
+        (1..=DIGITS).map(Self::Decimals).chain((2..=DIGITS).map(Self::Digits))
+    }
+}
+
+impl Display for Spelling {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decimals(k) => write!(f, "{k} decimals"),
+            Self::Digits(k) => write!(f, "{k} significant digits"),
+        }
+    }
+}
+
 /// Whether the numbers are the exact ones rounded to so many decimals or digits.
 fn rounded(comparison: &Comparison<'_>, claimed: &Claimed) -> Option<String> {
     let pairs = pairs(comparison, claimed);
     if pairs.iter().all(|(got, _)| *got == 0.0) {
         return None;
     }
-    let is_multiple = |x: f64, unit: f64| (x / unit - (x / unit).round()).abs() <= 1e-6;
-    let fits = |unit: &dyn Fn(f64) -> f64| {
-        let is_near = |(got, truth): &(f64, f64)| (got - truth).abs() <= 0.500_001 * unit(*got);
-        pairs.iter().all(|pair| is_multiple(pair.0, unit(pair.0)) && is_near(pair))
+    let fits = |spelling: &Spelling| {
+        let is_near = |(got, truth): &(f64, f64)| (got - truth).abs() <= 0.500_001 * spelling.unit(*got);
+        pairs.iter().all(|pair| spelling.is_of(pair.0) && is_near(pair))
     };
-    let decimals = |k: i32| move |_: f64| 10f64.powi(-k);
-    let digits = |k: i32| {
-        move |x: f64| {
-            if x == 0.0 { f64::MIN_POSITIVE } else { 10f64.powf(x.abs().log10().floor() - f64::from(k - 1)) }
-        }
+    Spelling::all().find(fits).map(|spelling| {
+        format!("Every number is the exact one rounded to {spelling}: give all digits, 17 of a double.")
+    })
+}
+
+/// The tolerances of numbers that are rounded, whatever else is wrong with them, and what was
+/// done to them.
+pub(super) fn coarse(comparison: &Comparison<'_>, claimed: &Claimed) -> Vec<(Tolerance, String)> {
+    let pairs = pairs(comparison, claimed);
+    let given: Vec<f64> = pairs.iter().map(|(got, _)| *got).filter(|got| *got != 0.0).collect();
+    let asked = comparison.asked_for();
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let coarsest = |mut spellings: std::ops::RangeInclusive<i32>, spelling: fn(i32) -> Spelling| {
+        spellings.find(|&k| given.iter().all(|x| spelling(k).is_of(*x))).map(spelling)
     };
-    let found = |what: &str, k: i32| {
-        format!("Every number is the exact one rounded to {k} {what}: give all digits, 17 of a double.")
-    };
-    (1..=DIGITS)
-        .find(|&k| fits(&decimals(k)))
-        .map(|k| found("decimals", k))
-        .or_else(|| (2..=DIGITS).find(|&k| fits(&digits(k))).map(|k| found("significant digits", k)))
+    let rounded = [coarsest(1..=DIGITS, Spelling::Decimals), coarsest(2..=DIGITS, Spelling::Digits)];
+    let mut found: Vec<(Tolerance, String)> = Vec::new();
+    for spelling in rounded.into_iter().flatten() {
+        let half = 0.501 * spelling.unit(1.0);
+        let tolerance = match spelling {
+            Spelling::Decimals(_) => Tolerance { atol: asked.atol.max(half), ..asked },
+            Spelling::Digits(_) => Tolerance { rtol: asked.rtol.max(half), ..asked },
+        };
+        found.push((tolerance, format!("rounded to {spelling}")));
+    }
+    if asked.precision == Precision::Double && given.iter().all(|x| f64::from(*x as f32) == *x) {
+        found.push((Tolerance::of(Precision::Single), "in single precision".to_owned()));
+    }
+    found
 }
 
 /// Whether the numbers are right as numbers of single precision.

@@ -17,6 +17,8 @@ const POWER_QUANTILE: f64 = 1.281_551_565_544_600_4;
 const POWER: f64 = 0.9;
 /// The bias, in standard deviations of one sample, that is asked about.
 const BIAS: f64 = 0.1;
+/// Errors of pairs that are visited so often are nearly normal.
+const VISITS: f64 = 1000.0;
 /// Errors that are as small as this with at most this probability are told.
 const SUSPICIOUS: f64 = 0.05;
 
@@ -45,6 +47,21 @@ pub struct Sampling {
     /// Present where the errors are far smaller than the standard errors given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub too_near: Option<TooNear>,
+    /// Present where an entry is of a pair that the samples given visit so rarely that its
+    /// errors are not nearly normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rare: Option<Rare>,
+}
+
+/// A sampled entry of a state and an action that are rarely visited.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rare {
+    /// Which quantity.
+    pub quantity: &'static str,
+    /// Which entry.
+    pub index: Vec<usize>,
+    /// How many of the samples are expected to be there at a geometric time.
+    pub visits: f64,
 }
 
 /// Estimates that are nearer to the truth than their standard errors let them be.
@@ -159,7 +176,37 @@ impl StandardErrors {
             power: POWER,
             visible_bias: self.n.map(|n| reach * self.stretch / (n as f64).sqrt()),
             too_near: is_suspicious.then_some(TooNear { probability, mean_square_z_of_deviations }),
+            rare: None,
         }
+    }
+
+    /// The sampled entry of the pair that is visited with the smallest probability, of
+    /// tables of this many pairs.
+    pub fn rarest(&self, probabilities: &[f64]) -> Option<(Quantity, usize)> {
+        let mut entries = Vec::new();
+        for quantity in Quantity::MAIN {
+            let table = self.errors[quantity].as_ref().filter(|errors| errors.len() == probabilities.len());
+            let sampled = table.into_iter().flatten().enumerate().filter(|(_, error)| **error > 0.0);
+            entries.extend(sampled.map(|(i, _)| (quantity, i)).filter(|(_, i)| probabilities[*i] > 0.0));
+        }
+        entries.into_iter().min_by(|a, b| probabilities[a.1].total_cmp(&probabilities[b.1]))
+    }
+}
+
+impl Sampling {
+    /// Asks for as many samples as visit a pair often enough, which one does with this
+    /// probability.
+    pub(super) fn of_rarest(
+        mut self,
+        probability: f64,
+        quantity: &'static str,
+        index: Vec<usize>,
+        n: Option<usize>,
+    ) -> Self {
+        self.needed = self.needed.max((VISITS / probability).ceil() as u64);
+        let visits = n.map(|n| n as f64 * probability).filter(|visits| *visits < VISITS);
+        self.rare = visits.map(|visits| Rare { quantity, index, visits });
+        self
     }
 }
 

@@ -10,12 +10,17 @@ use super::counts::counts;
 use super::diagnosis::Diagnosis;
 use super::error::OracleError;
 use super::mistakes::{KNOWN_MISTAKES, Reading, uniform};
-use super::quantity::Quantity;
-use super::remarks::remarks;
+use super::quantity::{Entries, Quantity};
+use super::remarks::{coarse, remarks};
 use super::sampling::Sampling;
+use super::settings::other_settings;
 use super::undecided::{Doubt, Undecided};
 use crate::policy::Policy;
 use crate::problem::Problem;
+
+/// Rounded answers are explained where so many digits are told by what is wrong: then about
+/// one in a thousand of all readings of mistakes would fit by accident.
+const TOLD: f64 = 5.0;
 
 /// What `verify` found, in the format `pemdp-verdict/1`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -116,6 +121,43 @@ pub fn verify(
     if is_right || is_lost {
         return Ok(verdict);
     }
+    (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed);
+    if !verdict.mistakes.is_empty() {
+        return Ok(verdict);
+    }
+    let mut remarks = remarks(&comparison, Some(case), claimed, &verdict.differences);
+    let is_coarse = remarks.is_empty() && verdict.sampling.is_none();
+    for (tolerance, rounded) in if is_coarse { coarse(&comparison, claimed) } else { Vec::new() } {
+        let comparison = Comparison::new(problem, &answer, Some(case), tolerance, claimed);
+        if comparison.digits_told(claimed) < TOLD {
+            continue;
+        }
+        (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed);
+        if !verdict.mistakes.is_empty() {
+            verdict.evidence.iter_mut().for_each(|evidence| evidence.rounded = Some(rounded.clone()));
+            return Ok(verdict);
+        }
+    }
+    if remarks.is_empty() {
+        remarks.extend(other_settings(&comparison, case, claimed));
+    }
+    if remarks.is_empty() {
+        explain_by_pairs(&mut verdict, case, &comparison, claimed, &wrong, &readings);
+    }
+    if verdict.pairs.is_empty() {
+        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed, remarks));
+    }
+    Ok(verdict)
+}
+
+/// The mistakes that explain an answer, those that coincide in what is wrong in one group,
+/// and how well each group does.
+fn named(
+    comparison: &Comparison<'_>,
+    readings: &[Reading],
+    claimed: &Claimed,
+) -> (Vec<Vec<&'static str>>, Vec<Evidence>) {
+    let wrong = comparison.wrong_quantities(claimed);
     let explained: Vec<Option<Explains>> = readings
         .iter()
         .map(|reading| comparison.explains(reading.mistake.touches, &reading.answer, claimed))
@@ -124,6 +166,7 @@ pub fn verify(
     let how = if explained.contains(&Some(Explains::Wholly)) { Explains::Wholly } else { Explains::InPart };
     let only: &[Quantity] = if how == Explains::InPart { &wrong } else { &[] };
     let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
+    let mut evidence = Vec::new();
     for (reading, _) in readings.iter().zip(&explained).filter(|(_, explains)| **explains == Some(how)) {
         let is_like = |first: &Prediction| comparison.coincide(first, &reading.answer, &wrong);
         match groups.iter_mut().find(|(first, _)| is_like(first)) {
@@ -132,22 +175,11 @@ pub fn verify(
             None => {
                 groups.push((&reading.answer, vec![reading.mistake.id]));
                 let predicted = (&reading.recipe, &reading.answer);
-                verdict.evidence.push(comparison.evidence(predicted, only, claimed));
+                evidence.push(comparison.evidence(predicted, only, claimed));
             }
         }
     }
-    verdict.mistakes = groups.into_iter().map(|(_, group)| group).collect();
-    if !verdict.mistakes.is_empty() {
-        return Ok(verdict);
-    }
-    let remarks = remarks(&comparison, Some(case), claimed, &verdict.differences);
-    if remarks.is_empty() {
-        explain_by_pairs(&mut verdict, case, &comparison, claimed, &wrong, &readings);
-    }
-    if verdict.pairs.is_empty() {
-        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed, remarks));
-    }
-    Ok(verdict)
+    (groups.into_iter().map(|(_, group)| group).collect(), evidence)
 }
 
 /// The pairs of mistakes that explain an answer, which no single one does.
@@ -180,7 +212,9 @@ fn explain_by_pairs(
             let Some(recipe) = first.recipe.and(&second.recipe).filter(|_| pair[0] != pair[1]) else {
                 continue;
             };
-            let Some(answer) = recipe.answer(case) else { continue };
+            let is_possible =
+                |quantity: Quantity, predicted: &Entries| comparison.allows(quantity, predicted, claimed);
+            let Some(answer) = recipe.answer_if(case, is_possible) else { continue };
             let touches: Vec<Quantity> = [first.mistake.touches, second.mistake.touches].concat();
             if comparison.explains(&touches, &answer, claimed) != Some(Explains::Wholly) {
                 continue;

@@ -218,6 +218,11 @@ impl Problem {
         Some(Self { parts: Parts { environment, ..self.parts.clone() } })
     }
 
+    /// The same problem with another discount factor, unchecked.
+    pub(crate) fn discounted(&self, gamma: f64) -> Self {
+        Self { parts: Parts { gamma: Numeral::from(gamma), ..self.parts.clone() } }
+    }
+
     /// The first thing that keeps the answer from being a fraction: its path, and what
     /// was seen and expected there.
     pub fn not_rational(&self) -> Option<(String, String)> {

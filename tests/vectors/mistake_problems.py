@@ -118,6 +118,10 @@ value-off-by-horizon         gridworld                     times              vg
 value-off-by-horizon         entropy                       over               v     family-softmax-entropy
 value-off-by-horizon         six-states                    over               vVQdg fixed-six-states
 value-off-by-horizon         irreducible                   over               vQ    family-irreducible-weights
+states-weighted-alike        family-once                   once               vg    family-softmax
+states-weighted-alike        affine-mean                    mean               dg    affine-softmax
+states-weighted-alike        six-states-horizon             horizon            vdg   fixed-six-states
+states-weighted-alike        gridworld-mean                 mean               g     grid
 stationary-distribution      family-over                   over               vg    family-softmax
 stationary-distribution      affine-over-printed           over-printed       dg    affine-softmax
 stationary-distribution      loan-normalised               normalised         g     t2b

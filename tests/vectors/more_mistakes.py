@@ -336,6 +336,17 @@ stationary("normalised", NU + "; the right occupancy.", True, False)
 stationary("normalised-printed", NU + " and in the occupancy.", True, True)
 
 
+def alike(name, about, weight):
+    @reading("states-weighted-alike", name, f"d[s] replaced by {about} in every state and in all terms of the gradient; the right occupancy.")
+    def function(e, tangents, previous):
+        return visited(e, tangents, [zero(e) + weight(e)] * e.S, occupancy=e.occupancy)
+
+
+alike("once", "1", lambda e: 1)
+alike("mean", "1/S", lambda e: 1 / (zero(e) + e.S))
+alike("horizon", "1/(S(1-gamma))", lambda e: 1 / (e.S * (1 - e.problem.gamma)))
+
+
 @reading("undiscounted-occupancy", "printed", "d[s] replaced by n[s] in all terms of the gradient and in the occupancy, where states "
          "that are not transient have 0 unless the chain is irreducible.")
 def undiscounted_occupancy(e, tangents, previous):

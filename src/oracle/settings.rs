@@ -1,0 +1,211 @@
+//! Settings that make a wrong answer a right one: another discount factor, another weight of
+//! the entropy.
+
+use std::f64::consts::{LN_2, LN_10};
+
+use super::case::Case;
+use super::claimed::Claimed;
+use super::comparison::Comparison;
+use super::computation::Prediction;
+use super::quantity::{Entries, Quantities, Quantity, defined};
+use crate::evaluate::evaluate;
+use crate::gradient::performative_gradient;
+use crate::mdp::Mdp;
+use crate::policy::Policy;
+
+/// Nothing is looked for where all evaluations would take more products than this.
+const WORK: usize = 100_000_000;
+/// Evaluations between two discount factors.
+const STEPS: usize = 60;
+
+/// The settings with which the answer is right, in a sentence.
+pub(super) fn other_settings(
+    comparison: &Comparison<'_>,
+    case: &Case<'_>,
+    claimed: &Claimed,
+) -> Option<String> {
+    let search = Search::new(comparison, case, claimed)?;
+    search.other_gamma().or_else(|| search.other_entropy())
+}
+
+/// A wrong answer, and what is computed with other settings.
+struct Search<'a, 'c> {
+    comparison: &'a Comparison<'c>,
+    case: &'a Case<'c>,
+    claimed: &'a Claimed,
+    policy: Policy<f64>,
+    /// Whether the gradient has to be computed.
+    of_gradient: bool,
+    /// The entry that is farthest off, in tolerances.
+    farthest: (Quantity, usize),
+    /// Whether the entries tell settings apart that are not round.
+    tells: bool,
+}
+
+impl<'a, 'c> Search<'a, 'c> {
+    /// None where nothing is to be looked for.
+    fn new(comparison: &'a Comparison<'c>, case: &'a Case<'c>, claimed: &'a Claimed) -> Option<Self> {
+        let wrong = comparison.wrong_quantities(claimed);
+        let is_sampled = wrong.iter().any(|&quantity| comparison.is_sampled(quantity));
+        if is_sampled || case.performance.mdp.kernel().rows().n_stored() > WORK / (2 * STEPS) {
+            return None;
+        }
+        let mut errors: Vec<(f64, Quantity, usize)> = Vec::new();
+        let mut sizes = Vec::new();
+        for &quantity in &wrong {
+            let got = comparison.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned();
+            for (i, (got, truth)) in got.iter().zip(comparison.truth(quantity)).enumerate() {
+                let error = (*got)? - truth?;
+                errors.push((error.abs() / comparison.tolerance(quantity, i), quantity, i));
+                sizes.push(error.abs());
+            }
+        }
+        let &(_, quantity, i) = errors.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        // One number, or one and its multiples, is right with some settings in any case.
+        let largest = sizes.iter().copied().fold(0.0, f64::max);
+        let differ = |x: &f64| *x > 1e-3 * largest && *x < 0.999 * largest;
+        let is_multiple = |&quantity: &Quantity| {
+            let got = claimed.quantities[quantity].as_ref();
+            got.is_some_and(|got| comparison.ratio(quantity, got).is_some())
+        };
+        Some(Self {
+            comparison,
+            case,
+            claimed,
+            policy: case.policy.clone().with_logarithms(),
+            of_gradient: wrong == [Quantity::Gradient],
+            farthest: (quantity, i),
+            tells: sizes.iter().any(differ) && !wrong.iter().all(is_multiple),
+        })
+    }
+
+    /// The answer with other settings. Followers discount as the learner does.
+    fn answer(&self, gamma: f64, lambda: f64, with_gradient: bool) -> Option<Prediction> {
+        let own = &self.case.performance;
+        let (evaluation, gradient) = if self.case.has_followers() && gamma != self.case.gamma {
+            let problem = self.comparison.problem.discounted(gamma);
+            let model = problem.model::<f64>().ok()?;
+            let deployment = model.deploy(&self.policy).ok()?;
+            let evaluation = deployment.evaluate(&lambda).ok()?;
+            let gradient = with_gradient.then(|| deployment.gradient(&evaluation, &lambda));
+            (evaluation, gradient.transpose().ok()?)
+        } else {
+            let rewards = (0..own.mdp.n_states())
+                .flat_map(|s| (0..own.mdp.n_actions()).map(move |a| *own.mdp.reward(s, a)));
+            let (kernel, initial) = (own.mdp.kernel().clone(), own.mdp.initial().to_vec());
+            let mdp = Mdp::new(kernel, rewards.collect(), initial, gamma).ok()?;
+            let evaluation = evaluate(&mdp, &self.policy, &lambda).ok()?;
+            let gradient = with_gradient
+                .then(|| performative_gradient(&mdp, &self.policy, &evaluation, &*own.pullback, &lambda));
+            (evaluation, gradient.transpose().ok()?)
+        };
+        Some(Quantities::from_fn(|quantity| match quantity {
+            Quantity::Value => vec![Some(evaluation.value)],
+            Quantity::StateValues => defined(&evaluation.state_values),
+            Quantity::ActionValues => evaluation.action_values.clone(),
+            Quantity::Occupancy => defined(&evaluation.occupancy),
+            Quantity::Gradient => gradient.as_ref().map_or_else(Entries::new, |terms| terms.total()),
+            _ => Entries::new(),
+        }))
+    }
+
+    /// Whether each quantity given is right, or as it is with these settings.
+    fn fits(&self, gamma: f64, lambda: f64) -> bool {
+        let Some(answer) = self.answer(gamma, lambda, true) else { return false };
+        let allows = |quantity: Quantity| self.comparison.allows(quantity, &answer[quantity], self.claimed);
+        Quantity::MAIN.into_iter().all(allows)
+    }
+
+    /// How far the entry that is farthest off is above what is given.
+    fn above(&self, gamma: f64) -> Option<f64> {
+        let (quantity, i) = self.farthest;
+        let answer =
+            self.answer(gamma, self.case.lambda, self.of_gradient || quantity == Quantity::Gradient)?;
+        let got = self.comparison.normal_form(quantity, self.claimed.quantities[quantity].as_ref()?)[i]?;
+        Some(self.comparison.normal_form(quantity, &answer[quantity])[i]? - got)
+    }
+
+    fn other_gamma(&self) -> Option<String> {
+        let own = self.case.gamma;
+        let found = |gamma: f64| (gamma != own && self.fits(gamma, self.case.lambda)).then_some(gamma);
+        let said = |gamma: f64, is: &str| format!("Right with gamma = {gamma}{is} in place of {own}.");
+        if let Some(gamma) = found(own * own) {
+            return Some(said(gamma, ", the square,"));
+        }
+        if let Some(gamma) = found(own.sqrt()) {
+            return Some(said(gamma, ", the root,"));
+        }
+        let mut grid: Vec<f64> = (0..20).map(|k| f64::from(k) / 20.0).collect();
+        grid.extend([0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.999_99, own]);
+        grid.sort_by(f64::total_cmp);
+        let heights: Vec<Option<f64>> = grid.iter().map(|gamma| self.above(*gamma)).collect();
+        for (ends, heights) in grid.windows(2).zip(heights.windows(2)) {
+            let (Some(left), Some(right)) = (heights[0], heights[1]) else { continue };
+            if (left > 0.0) == (right > 0.0) {
+                continue;
+            }
+            let root = self.root((ends[0], left), (ends[1], right));
+            // Round ones first: nobody sets another one by mistake.
+            let round = |scale: f64| (root * scale).round() / scale;
+            if let Some(gamma) = [1e2, 1e3, 1e4, 1e5].into_iter().map(round).find_map(found) {
+                return Some(said(gamma, ""));
+            }
+            if let Some(gamma) = found(root).filter(|_| self.tells) {
+                return Some(said(gamma, ""));
+            }
+        }
+        None
+    }
+
+    /// The discount factor between these at which the entry is what is given, by bisection
+    /// and secants.
+    fn root(&self, (mut a, mut below): (f64, f64), (mut b, mut above): (f64, f64)) -> f64 {
+        for step in 0..STEPS {
+            let secant = a - below * (b - a) / (above - below);
+            let middle = if step % 3 == 2 || !(a < secant && secant < b) { (a + b) / 2.0 } else { secant };
+            if middle <= a || middle >= b {
+                break;
+            }
+            match self.above(middle) {
+                Some(height) if (height > 0.0) == (below > 0.0) => (a, below) = (middle, height),
+                Some(height) => (b, above) = (middle, height),
+                None => break,
+            }
+        }
+        if below.abs() <= above.abs() { a } else { b }
+    }
+
+    /// Answers are affine in the weight of the entropy: least squares, in tolerances.
+    fn other_entropy(&self) -> Option<String> {
+        let (own, gamma) = (self.case.lambda, self.case.gamma);
+        let unit = if own > 0.0 { own } else { 1.0 };
+        let (without, with) = (self.answer(gamma, 0.0, true)?, self.answer(gamma, unit, true)?);
+        let (mut slopes, mut products) = (0.0, 0.0);
+        for quantity in self.comparison.wrong_quantities(self.claimed) {
+            let got = self.claimed.quantities[quantity].as_ref()?;
+            let form = |entries: &Entries| self.comparison.normal_form(quantity, entries).into_owned();
+            let (got, without, with) = (form(got), form(&without[quantity]), form(&with[quantity]));
+            for i in 0..got.len() {
+                let tolerance = self.comparison.tolerance(quantity, i);
+                let slope = (with[i]? - without[i]?) / tolerance;
+                slopes += slope * slope;
+                products += slope * (got[i]? - without[i]?) / tolerance;
+            }
+        }
+        let lambda = unit * products / slopes;
+        if !(lambda.is_finite() && lambda > 0.0) {
+            return None;
+        }
+        let found = |lambda: f64| (lambda != own && self.fits(gamma, lambda)).then_some(lambda);
+        let said =
+            |lambda: f64, is: &str| format!("Right with the entropy weight {lambda}{is} in place of {own}.");
+        for (base, name) in [(LN_2, "2"), (LN_10, "10")] {
+            if let Some(lambda) = found(own / base) {
+                return Some(said(lambda, &format!(", that of logarithms to base {name},")));
+            }
+        }
+        let round = |scale: f64| (lambda * scale).round() / scale;
+        let rounded = [1e1, 1e2, 1e3].into_iter().map(round).filter(|x| *x > 0.0).find_map(found);
+        rounded.or_else(|| found(lambda).filter(|_| self.tells)).map(|lambda| said(lambda, ""))
+    }
+}
