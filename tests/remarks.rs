@@ -302,6 +302,12 @@ fn signs_zeros_offsets_and_exchanged_quantities_are_told() {
     let mut terms = right["gradient_terms"].clone();
     (terms["policy"], terms["reward"]) = (terms["reward"].clone(), terms["policy"].clone());
     let claim = json!({"gradient": right["gradient"], "gradient_terms": terms});
-    assert_eq!(standing("gradient_terms.policy", claim.clone()).is, Some("gradient_terms.reward"));
-    assert_eq!(standing("gradient_terms.reward", claim).is, Some("gradient_terms.policy"));
+    let is = |quantity: &str, claim: Value| standing(quantity, claim).is.unwrap();
+    assert_eq!(is("gradient_terms.policy", claim.clone()), "gradient_terms.reward");
+    assert_eq!(is("gradient_terms.reward", claim), "gradient_terms.policy");
+    assert_eq!(is("value", json!({"value": right["state_values"][1]})), "state_values[1]");
+    let (values, q) = (&right["state_values"], &right["action_values"]);
+    let less = |s: usize| changed(&q[s], &|q| q - values[s].as_f64().unwrap());
+    let advantages: Value = (0..problem.n_states()).map(less).collect();
+    assert!(is("action_values", json!({"action_values": advantages})).ends_with("the advantages"));
 }

@@ -62,7 +62,10 @@ fn main() -> ExitCode {
 /// An error of usage without what `--help` says.
 fn in_a_line(message: &str) -> String {
     let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let told = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let told = lines.filter(|line| {
+        !line.is_empty()
+            && !["For more information", "tip: to pass"].iter().any(|start| line.starts_with(start))
+    });
     let text = told.collect::<Vec<_>>().join(" ");
     format!("{}; see --help", text.trim_start_matches("error: "))
 }

@@ -134,14 +134,16 @@ fn counts_have_no_decimals() {
     let text = told(&["experiment", "--table", "loan", "--set", "iterations=50"], Some("200"));
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    assert!(["iterations", "deployments"].iter().all(|c| header.contains(c)), "{text}");
+    // What is the same in every row is told once.
     assert!(
-        ["iterations", "deployments", "samples", "kinks", "runs"].iter().all(|c| header.contains(c)),
+        !header.contains(&"runs") && text.contains("\nin every row: runs 1, samples 0, kinks 0\n"),
         "{text}"
     );
-    for row in lines.skip(1).take_while(|line| !line.starts_with("- ")) {
+    for row in lines.skip(1).take_while(|line| !line.starts_with("in every row")) {
         // The label has words of its own: counted from the end.
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        assert!(cells.iter().filter(|cell| cell.chars().all(|c| c.is_ascii_digit())).count() >= 5, "{row}");
+        assert!(cells.iter().filter(|cell| cell.chars().all(|c| c.is_ascii_digit())).count() >= 2, "{row}");
     }
 }
 

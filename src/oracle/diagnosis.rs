@@ -41,9 +41,10 @@ pub struct Standing {
     /// differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<f64>,
-    /// The quantity whose exact entries these are.
+    /// What else is computed on the way, and that these entries are: another quantity of the
+    /// same shape, the value of one state, advantages.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub is: Option<&'static str>,
+    pub is: Option<String>,
     /// How the exact entries have to be rearranged to be these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rearranged: Option<Rearrangement>,
@@ -127,7 +128,7 @@ fn standing(problem: &Problem, comparison: &Comparison<'_>, quantity: Quantity, 
         standing.is = another(problem, comparison, quantity, got);
         standing.ratio = comparison.ratio(quantity, got);
         standing.offset = constant_offset(comparison, quantity, got);
-        if (standing.is, standing.ratio, standing.offset) == (None, None, None) {
+        if (&standing.is, standing.ratio, standing.offset) == (&None, None, None) {
             standing.rearranged = rearrangement(problem, comparison, quantity, got);
         }
     }
@@ -146,21 +147,64 @@ fn constant_offset(comparison: &Comparison<'_>, quantity: Quantity, got: &Entrie
     (differ && offset.is_finite() && comparison.agrees(quantity, &form, &moved)).then_some(offset)
 }
 
-/// Another quantity of the same shape whose exact entries these are.
+/// Something else that is computed on the way, and that these entries are.
 fn another(
     problem: &Problem,
     comparison: &Comparison<'_>,
     quantity: Quantity,
     got: &Entries,
-) -> Option<&'static str> {
+) -> Option<String> {
+    let agrees =
+        |exact: &Entries| exact.iter().any(|x| *x != Some(0.0)) && comparison.agrees(quantity, got, exact);
+    let values = comparison.exact(Quantity::StateValues);
+    match quantity {
+        Quantity::Value => {
+            let state = values.iter().position(|value| agrees(&vec![*value]))?;
+            return Some(format!("state_values[{state}]"));
+        }
+        Quantity::StateValues => {
+            let q = comparison.exact(Quantity::ActionValues).chunks(problem.n_actions());
+            let of_row = |of: fn(f64, f64) -> f64, divisor: f64| -> Entries {
+                let joined =
+                    |row: &[Option<f64>]| row.iter().copied().reduce(|a, b| Some(of(a?, b?))).flatten();
+                q.clone().map(|row| joined(row).map(|x| x / divisor)).collect()
+            };
+            if agrees(&of_row(f64::max, 1.0)) {
+                return Some("the largest action value of each state".to_owned());
+            }
+            if agrees(&of_row(|a, b| a + b, problem.n_actions() as f64)) {
+                return Some("the unweighted mean of each state's action values".to_owned());
+            }
+        }
+        Quantity::Occupancy => {
+            let alike = |length: usize| -> Entries {
+                let mean = |row: &[Option<f64>]| row.iter().flatten().sum::<f64>() / length as f64;
+                let of_row = |row| vec![Some(mean(row)); length];
+                comparison.exact(quantity).chunks(length).flat_map(of_row).collect()
+            };
+            if agrees(&alike(got.len())) {
+                return Some("the occupancy of pairs that are all visited alike".to_owned());
+            }
+            if agrees(&alike(problem.n_actions())) {
+                return Some("the occupancy of states whose actions are all taken alike".to_owned());
+            }
+        }
+        Quantity::ActionValues => {
+            let of_state = |i: usize| values[i / problem.n_actions()];
+            let less = |(i, q): (usize, &Option<f64>)| Some((*q)? - of_state(i)?);
+            let advantages: Entries = comparison.exact(quantity).iter().enumerate().map(less).collect();
+            if agrees(&advantages) {
+                return Some("action_values less state_values, the advantages".to_owned());
+            }
+        }
+        _ => {}
+    }
     let is_like = |other: &Quantity| {
-        let exact = comparison.exact(*other);
         *other != quantity
             && other.shape(problem) == quantity.shape(problem)
-            && exact.iter().any(|x| *x != Some(0.0))
-            && comparison.agrees(quantity, got, exact)
+            && agrees(comparison.exact(*other))
     };
-    Quantity::ALL.into_iter().find(is_like).map(Quantity::name)
+    Quantity::ALL.into_iter().find(is_like).map(|other| other.name().to_owned())
 }
 
 fn rearrangement(
@@ -218,7 +262,13 @@ fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> O
         .collect::<Option<Vec<_>>>()
         // Within their errors estimates are many combinations.
         .filter(|_| !comparison.is_sampled(Quantity::Gradient) && got.amax() >= f64::MIN_POSITIVE)
-        .and_then(|terms| combination(comparison, &form, &got, &terms, &coordinates(problem, &terms)));
+        .and_then(|terms| {
+            let told = coordinates(problem, &terms);
+            let all = combination(comparison, &form, &got, &terms, &told);
+            all.filter(|all| all.explains)
+                .or_else(|| one_coefficient(comparison, &form, &got, &terms, &told))
+                .or_else(|| combination(comparison, &form, &got, &terms, &told))
+        });
     Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
 }
 
@@ -276,4 +326,45 @@ fn combination(
     let [policy, transition, reward, entropy] = coefficients;
     let explains = comparison.agrees(Quantity::Gradient, form, &entries);
     Some(Combination { policy, transition, reward, entropy, residual: left, explains })
+}
+
+/// The sum of the exact terms but for one, whose coefficient explains the rest.
+fn one_coefficient(
+    comparison: &Comparison<'_>,
+    form: &Entries,
+    got: &DVector<f64>,
+    terms: &[DVector<f64>],
+    coordinates: &[usize],
+) -> Option<Combination> {
+    let fitted = |k: usize| -> Option<Combination> {
+        let told = terms[k].select_rows(coordinates);
+        // Of one coordinate any coefficient is right.
+        let (largest, norm) = (told.amax(), told.norm());
+        if !(largest > 0.0 && largest.is_finite()) || largest * largest > (1.0 - 1e-9) * norm * norm {
+            return None;
+        }
+        let others: DVector<f64> = (0..terms.len())
+            .filter(|&i| i != k)
+            .map(|i| &terms[i])
+            .fold(DVector::zeros(got.len()), |sum, x| sum + x);
+        let unit = terms[k].unscale(largest);
+        let coefficient = unit.dot(&(got - &others)) / unit.norm_squared() / largest;
+        let sum = &terms[k] * coefficient + others;
+        let entries: Entries = sum.iter().copied().map(Some).collect();
+        if !coefficient.is_finite() || !comparison.agrees(Quantity::Gradient, form, &entries) {
+            return None;
+        }
+        let of = |i: usize| (terms[i].amax() > 0.0).then_some(if i == k { coefficient } else { 1.0 });
+        Some(Combination {
+            policy: of(0),
+            transition: of(1),
+            reward: of(2),
+            entropy: of(3),
+            residual: (got - sum).norm() / got.norm(),
+            explains: true,
+        })
+    };
+    let mut found = (0..terms.len()).filter_map(fitted);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }

@@ -76,9 +76,9 @@ impl<'a> Node<'a> {
             return Err(InputError::new("", "is empty, expected JSON"));
         }
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
-            let hint = if ends_in_comma(text, &error) { ": the comma before it is one too many" } else { "" };
+            let hint = if ends_in_comma(text, &error) { "a comma too many: " } else { "" };
             non_number::first(text)
-                .unwrap_or_else(|| InputError::new("", format!("is not JSON: {error}{hint}")))
+                .unwrap_or_else(|| InputError::new("", format!("is not JSON: {hint}{error}")))
         })?;
         Ok(Node { text: text.trim_matches(is_space), path: Path::Root })
     }
@@ -461,7 +461,7 @@ mod tests {
         }
         assert_eq!(message(Node::parse(" \n").unwrap_err()), "is empty, expected JSON");
         let error = message(Node::parse("{\n  \"a\": 1,\n}").unwrap_err());
-        assert!(error.ends_with("line 3 column 1: the comma before it is one too many"), "{error}");
+        assert!(error.contains("a comma too many") && error.ends_with("line 3 column 1"), "{error}");
         assert!(!message(Node::parse("{\"a\": 1, b}").unwrap_err()).contains("too many"));
     }
 

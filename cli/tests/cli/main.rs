@@ -156,7 +156,9 @@ fn usage_errors_have_status_2() {
     for arguments in cases {
         let output = run(arguments);
         assert_eq!((status(&output), out(&output)), (2, ""), "{arguments:?}");
-        assert!(err(&output).starts_with("error: "), "{}", err(&output));
+        let told = err(&output);
+        assert!(told.starts_with("pemdp: ") && told.ends_with("; see --help\n"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
 }
 
@@ -346,7 +348,7 @@ fn the_error_of_a_line_has_one_line_number() {
     let file = files.write("batch.jsonl", format!("{0}\n{0}\n{{\"a\":1,}}\n", telling(0.5)));
     let output = run(&["eval", &file]);
     assert_eq!(status(&output), 2);
-    let error = "line 3: is not JSON: key must be a string, column 8";
+    let error = "line 3: is not JSON: a comma too many: key must be a string, column 8";
     assert_eq!(err(&output), format!("pemdp: {file}: {error}\n"));
     let last: Value = serde_json::from_str(out(&output).lines().last().unwrap()).unwrap();
     assert_eq!(last["error"], error);

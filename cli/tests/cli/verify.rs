@@ -92,7 +92,7 @@ fn tolerances_decide_and_bad_ones_are_refused() {
         for option in ["--rtol", "--atol"] {
             let output = run(&["verify", &problem, &answer, option, bad]);
             assert_eq!((status(&output), out(&output)), (2, ""), "{option} {bad}");
-            assert!(err(&output).starts_with("error: "), "{}", err(&output));
+            assert!(err(&output).starts_with("pemdp: "), "{}", err(&output));
         }
     }
 }
