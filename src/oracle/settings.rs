@@ -145,9 +145,11 @@ impl<'a, 'c> Search<'a, 'c> {
                 continue;
             }
             let root = self.root((ends[0], left), (ends[1], right));
-            // Round ones first: nobody sets another one by mistake.
-            let round = |scale: f64| (root * scale).round() / scale;
-            if let Some(gamma) = [1e2, 1e3, 1e4, 1e5].into_iter().map(round).find_map(found) {
+            // Round ones first: nobody sets another one by mistake. With five decimals some gamma
+            // explains a number in fifty, whatever it is.
+            let scales: &[f64] = if self.tells { &[1e2, 1e3, 1e4, 1e5] } else { &[1e2, 1e3] };
+            let round = |scale: &f64| (root * scale).round() / scale;
+            if let Some(gamma) = scales.iter().map(round).find_map(found) {
                 return Some(said(gamma, ""));
             }
             if let Some(gamma) = found(root).filter(|_| self.tells) {
