@@ -19,7 +19,7 @@ from compare import judge
 from evaluate import Problem
 from numerals import Malformed
 
-SECONDS = 10                                  # of the processor's time, which one problem may take
+SECONDS = int(os.environ.get("PEMDP_ATTACK_SECONDS", 10))     # of the processor's time, which one problem may take
 
 
 # ---------------------------------------------------------------------------------------------- the program
