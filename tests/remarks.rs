@@ -310,4 +310,35 @@ fn signs_zeros_offsets_and_exchanged_quantities_are_told() {
     let less = |s: usize| changed(&q[s], &|q| q - values[s].as_f64().unwrap());
     let advantages: Value = (0..problem.n_states()).map(less).collect();
     assert!(is("action_values", json!({"action_values": advantages})).ends_with("the advantages"));
+    let numbers =
+        |row: &Value| -> Vec<f64> { row.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect() };
+    let of_rows = |of: fn(&[f64]) -> f64| -> Value {
+        q.as_array().unwrap().iter().map(|row| json!(of(&numbers(row)))).collect()
+    };
+    let largest = of_rows(|row| row.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    assert!(is("state_values", json!({"state_values": largest})).starts_with("the largest action value"));
+    let visits = problem.answer().unwrap().occupancy;
+    let per_action = |row: &Vec<f64>| vec![row.iter().sum::<f64>() / row.len() as f64; row.len()];
+    let alike: Vec<Vec<f64>> = visits.iter().map(per_action).collect();
+    assert!(is("occupancy", json!({"occupancy": alike})).contains("actions are all taken alike"));
+    let total: f64 = visits.iter().flatten().sum();
+    let all_alike =
+        vec![vec![total / (visits.len() * visits[0].len()) as f64; visits[0].len()]; visits.len()];
+    assert!(is("occupancy", json!({"occupancy": all_alike})).contains("all visited alike"));
+}
+
+/// Two coordinates do not tell three coefficients, but one.
+#[test]
+fn one_coefficient_is_told_where_all_are_not() {
+    let text = examples::example("affine").unwrap().to_json();
+    let problem = Problem::from_json(&text, Reading::Doubles).unwrap();
+    let terms = problem.answer().unwrap().gradient_terms;
+    let of = |reward: f64| -> Vec<f64> {
+        let sum = |k: usize| terms.policy[k].unwrap() + terms.transition[k] + reward * terms.reward[k];
+        (0..problem.n_parameters()).map(sum).collect()
+    };
+    let diagnosis = held(&problem, json!({"gradient": of(0.625)})).diagnosis.unwrap();
+    let combination = diagnosis.gradient.unwrap().combination.unwrap();
+    assert!(combination.explains && (combination.reward.unwrap() - 0.625).abs() < 1e-9, "{combination:?}");
+    assert_eq!((combination.policy, combination.transition), (Some(1.0), Some(1.0)));
 }
