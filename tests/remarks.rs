@@ -277,6 +277,11 @@ fn mistakes_are_named_in_rounded_numbers() {
         assert!(verdict.mistakes.concat().contains(&"no-transition-term"), "{verdict:?}");
         assert!(verdict.evidence[0].rounded.as_ref().unwrap().contains(rounded), "{verdict:?}");
     }
+    // What is the same number twice tells no more than once.
+    let coin = with("coin", "gamma", 0.5);
+    let halved = (coin.answer().unwrap().value * 500.0).round() / 1000.0;
+    let verdict = held(&coin, json!({"value": halved, "state_values": [halved]}));
+    assert!(verdict.mistakes.is_empty(), "{verdict:?}");
     // One number of few digits is near to much.
     let value = problem.answer().unwrap().value;
     let verdict = held(&problem, json!({"value": (value * 50.0).round() / 100.0}));

@@ -333,6 +333,22 @@ fn nothing_is_looked_for_where_most_is_undecided() {
     assert!(lost.mistakes.is_empty() && lost.diagnosis.is_none(), "{:?}", lost.mistakes);
 }
 
+/// Within its error an estimate is near to much: a truth of something else is no finding.
+#[test]
+fn estimates_are_not_said_to_be_something_else() {
+    let problem = family();
+    let answer = problem.answer().unwrap();
+    let (value, other) = (answer.value, answer.state_values[0]);
+    let claim = |error: f64| json!({"value": other, "n": 1000, "standard_errors": {"value": error}});
+    let of = |claim: Value| {
+        let verdict = held(&problem, claim);
+        assert!(!verdict.differences.is_empty(), "{verdict:?}");
+        verdict.diagnosis.map(|diagnosis| diagnosis.quantities[0].is.clone())
+    };
+    assert_eq!(of(claim((other - value).abs() / 6.0)), Some(None));
+    assert_eq!(of(json!({"value": other})), Some(Some("state_values[0]".to_owned())));
+}
+
 /// Visits of a rare pair are counted, not normal.
 #[test]
 fn rare_pairs_ask_for_more_samples() {

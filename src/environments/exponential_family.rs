@@ -1,8 +1,7 @@
 //! Transitions from an exponential family in the policy's parameters.
 
-use std::cell::OnceCell;
-
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use num_traits::{Signed, Zero};
 

@@ -1,9 +1,10 @@
 //! Solving `(I - gamma P) x = b` and its transpose.
 //!
 //! How to solve is a property of the arithmetic: doubles use one LU factorisation (dense
-//! by halves of columns, or within an envelope after reordering where the kernel is sparse), rationals
-//! lift a solution modulo a prime, enclosing arithmetics refine a double solution and bound
-//! what is left by the residual, dual numbers differentiate the system. Bounds: `docs/theory/bounds.md`, section 4.
+//! by halves of columns, or within an envelope after reordering where the kernel is
+//! sparse), rationals lift a solution modulo a prime, enclosing arithmetics refine a double
+//! solution and bound what is left by the residual, dual numbers differentiate the system.
+//! Bounds: `docs/theory/bounds.md`, section 4.
 
 mod dual;
 mod elimination;

@@ -383,11 +383,7 @@ impl<'a> Comparison<'a> {
                 || 2.0 * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth);
             told_apart |= as_predicted && !is_right && is_mistaken && is_nearer;
         }
-        let is_right = |term: Quantity| {
-            claimed.quantities[term].as_ref().is_none_or(|got| {
-                self.agrees(term, got, &self.truth[term]) || self.agrees(term, got, &prediction[term])
-            })
-        };
+        let is_allowed = |term: Quantity| self.allows(term, &prediction[term], claimed);
         let adds_up = || {
             let terms: Option<Vec<&Entries>> =
                 Quantity::TERMS.into_iter().map(|term| claimed.quantities[term].as_ref()).collect();
@@ -397,7 +393,7 @@ impl<'a> Comparison<'a> {
             let gradient = &prediction[Quantity::Gradient];
             terms.is_some_and(|terms| self.agrees(Quantity::Gradient, &sum(terms), gradient))
         };
-        (told_apart && (Quantity::TERMS.into_iter().all(is_right) || adds_up())).then_some(how)
+        (told_apart && (Quantity::TERMS.into_iter().all(is_allowed) || adds_up())).then_some(how)
     }
 
     /// Whether what is given of a quantity is as predicted, or right.
@@ -449,7 +445,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// The entries that are not within their tolerance.
-    pub(super) fn wrong(&self, quantity: Quantity, got: &Entries) -> Vec<usize> {
+    pub(super) fn wrong(&self, quantity: Quantity, got: &[Option<f64>]) -> Vec<usize> {
         let (got, truth) = (self.normal_form(quantity, got), self.truth(quantity));
         let is_wrong = |&i: &usize| !agree(got[i], truth[i], self.tolerances[quantity][i]);
         (0..got.len()).filter(is_wrong).collect()
@@ -499,23 +495,19 @@ impl<'a> Comparison<'a> {
     }
 
     /// How unlikely it is that a prediction fits by accident what is wrong: the decimal
-    /// digits of the errors, in tolerances, each error counted once.
+    /// digits of the errors, in tolerances, equal errors counted once.
     pub(super) fn digits_told(&self, claimed: &Claimed) -> f64 {
         let mut errors: Vec<(f64, f64)> = Vec::new();
         for quantity in self.wrong_quantities(claimed) {
             let Some(got) = &claimed.quantities[quantity] else { continue };
-            let (got, truth) = (self.normal_form(quantity, got), self.truth(quantity));
-            for i in self.wrong(quantity, &got.to_vec()) {
-                let Some(error) = got[i].zip(truth[i]).map(|(got, truth)| (got - truth).abs()) else {
-                    continue;
-                };
-                let tolerance = self.tolerances[quantity][i];
-                if !errors.iter().any(|(known, _)| (known - error).abs() <= tolerance) {
-                    errors.push((error, (error / tolerance).log10()));
-                }
-            }
+            let (wrong, truth) = (self.wrong(quantity, got), self.truth(quantity));
+            let got = self.normal_form(quantity, got);
+            let error = |i: usize| Some(((got[i]? - truth[i]?).abs(), self.tolerances[quantity][i]));
+            errors.extend(wrong.into_iter().filter_map(error));
         }
-        errors.iter().map(|(_, digits)| digits).sum()
+        errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+        errors.dedup_by(|next, known| next.0 - known.0 <= next.1);
+        errors.iter().map(|(error, tolerance)| (error / tolerance).log10()).sum()
     }
 
     /// The largest distance of entries, in tolerances.

@@ -125,9 +125,12 @@ fn standing(problem: &Problem, comparison: &Comparison<'_>, quantity: Quantity, 
         rearranged: None,
     };
     if !wrong.is_empty() {
-        standing.is = another(problem, comparison, quantity, got);
         standing.ratio = comparison.ratio(quantity, got);
-        standing.offset = constant_offset(comparison, quantity, got);
+        // Within their errors estimates are near to much.
+        if !comparison.is_sampled(quantity) {
+            standing.is = another(problem, comparison, quantity, got);
+            standing.offset = constant_offset(comparison, quantity, got);
+        }
         if (&standing.is, standing.ratio, standing.offset) == (&None, None, None) {
             standing.rearranged = rearrangement(problem, comparison, quantity, got);
         }
@@ -264,10 +267,10 @@ fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> O
         .filter(|_| !comparison.is_sampled(Quantity::Gradient) && got.amax() >= f64::MIN_POSITIVE)
         .and_then(|terms| {
             let told = coordinates(problem, &terms);
-            let all = combination(comparison, &form, &got, &terms, &told);
-            all.filter(|all| all.explains)
-                .or_else(|| one_coefficient(comparison, &form, &got, &terms, &told))
-                .or_else(|| combination(comparison, &form, &got, &terms, &told))
+            match combination(comparison, &form, &got, &terms, &told) {
+                Some(all) if all.explains => Some(all),
+                all => one_coefficient(comparison, &form, &got, &terms, &told).or(all),
+            }
         });
     Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
 }
@@ -311,21 +314,10 @@ fn combination(
     let decomposition = DMatrix::from_columns(&columns).svd(true, true);
     let solution = decomposition.solve(&got.unscale(scale), 0.0).ok()?;
     let mut coefficients = [None; 4];
-    let mut sum = DVector::zeros(got.len());
     for (k, &i) in present.iter().enumerate() {
-        let coefficient = solution[k] * scale / terms[i].amax();
-        coefficients[i] = Some(coefficient);
-        sum += &terms[i] * coefficient;
+        coefficients[i] = Some(solution[k] * scale / terms[i].amax());
     }
-    let entries: Entries = sum.iter().copied().map(Some).collect();
-    // In units of the gradient: sums of large numbers are no doubles.
-    let left = (got.unscale(scale) - sum.unscale(scale)).norm() / got.unscale(scale).norm();
-    if !left.is_finite() || coefficients.iter().flatten().any(|c| !c.is_finite()) {
-        return None;
-    }
-    let [policy, transition, reward, entropy] = coefficients;
-    let explains = comparison.agrees(Quantity::Gradient, form, &entries);
-    Some(Combination { policy, transition, reward, entropy, residual: left, explains })
+    combined(comparison, form, got, terms, coefficients)
 }
 
 /// The sum of the exact terms but for one, whose coefficient explains the rest.
@@ -337,34 +329,44 @@ fn one_coefficient(
     coordinates: &[usize],
 ) -> Option<Combination> {
     let fitted = |k: usize| -> Option<Combination> {
-        let told = terms[k].select_rows(coordinates);
-        // Of one coordinate any coefficient is right.
-        let (largest, norm) = (told.amax(), told.norm());
-        if !(largest > 0.0 && largest.is_finite()) || largest * largest > (1.0 - 1e-9) * norm * norm {
-            return None;
-        }
-        let others: DVector<f64> = (0..terms.len())
-            .filter(|&i| i != k)
-            .map(|i| &terms[i])
-            .fold(DVector::zeros(got.len()), |sum, x| sum + x);
+        let largest = terms[k].amax();
         let unit = terms[k].unscale(largest);
-        let coefficient = unit.dot(&(got - &others)) / unit.norm_squared() / largest;
-        let sum = &terms[k] * coefficient + others;
-        let entries: Entries = sum.iter().copied().map(Some).collect();
-        if !coefficient.is_finite() || !comparison.agrees(Quantity::Gradient, form, &entries) {
+        let told = unit.select_rows(coordinates);
+        // Of one coordinate any coefficient is right.
+        if !(largest > 0.0 && told.amax().powi(2) <= (1.0 - 1e-9) * told.norm_squared()) {
             return None;
         }
-        let of = |i: usize| (terms[i].amax() > 0.0).then_some(if i == k { coefficient } else { 1.0 });
-        Some(Combination {
-            policy: of(0),
-            transition: of(1),
-            reward: of(2),
-            entropy: of(3),
-            residual: (got - sum).norm() / got.norm(),
-            explains: true,
-        })
+        let others = (0..terms.len()).filter(|&i| i != k).map(|i| &terms[i]);
+        let rest = others.fold(got.clone(), |rest, term| rest - term);
+        let mut coefficients = [0, 1, 2, 3].map(|i| (terms[i].amax() > 0.0).then_some(1.0));
+        coefficients[k] = Some(unit.dot(&rest) / unit.norm_squared() / largest);
+        combined(comparison, form, got, terms, coefficients).filter(|combination| combination.explains)
     };
     let mut found = (0..terms.len()).filter_map(fitted);
     let first = found.next()?;
     found.next().is_none().then_some(first)
+}
+
+/// The sum of the terms with these coefficients, and what it leaves.
+fn combined(
+    comparison: &Comparison<'_>,
+    form: &Entries,
+    got: &DVector<f64>,
+    terms: &[DVector<f64>],
+    coefficients: [Option<f64>; 4],
+) -> Option<Combination> {
+    let mut sum = DVector::zeros(got.len());
+    for (term, coefficient) in terms.iter().zip(coefficients) {
+        sum += term * coefficient.unwrap_or(0.0);
+    }
+    let entries: Entries = sum.iter().copied().map(Some).collect();
+    // In units of the gradient: sums of large numbers are no doubles.
+    let scale = got.amax();
+    let residual = (got.unscale(scale) - sum.unscale(scale)).norm() / got.unscale(scale).norm();
+    if !residual.is_finite() || coefficients.iter().flatten().any(|c| !c.is_finite()) {
+        return None;
+    }
+    let [policy, transition, reward, entropy] = coefficients;
+    let explains = comparison.agrees(Quantity::Gradient, form, &entries);
+    Some(Combination { policy, transition, reward, entropy, residual, explains })
 }

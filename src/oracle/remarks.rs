@@ -124,12 +124,11 @@ pub(super) fn coarse(comparison: &Comparison<'_>, claimed: &Claimed) -> Vec<(Tol
     if given.is_empty() {
         return Vec::new();
     }
-    let coarsest = |mut spellings: std::ops::RangeInclusive<i32>, spelling: fn(i32) -> Spelling| {
-        spellings.find(|&k| given.iter().all(|x| spelling(k).is_of(*x))).map(spelling)
-    };
-    let rounded = [coarsest(1..=DIGITS, Spelling::Decimals), coarsest(2..=DIGITS, Spelling::Digits)];
+    let is_spelled = |spelling: &Spelling| given.iter().all(|x| spelling.is_of(*x));
+    let decimals = (1..=DIGITS).map(Spelling::Decimals).find(is_spelled);
+    let digits = (2..=DIGITS).map(Spelling::Digits).find(is_spelled);
     let mut found: Vec<(Tolerance, String)> = Vec::new();
-    for spelling in rounded.into_iter().flatten() {
+    for spelling in decimals.into_iter().chain(digits) {
         let half = 0.501 * spelling.unit(1.0);
         let tolerance = match spelling {
             Spelling::Decimals(_) => Tolerance { atol: asked.atol.max(half), ..asked },
@@ -137,10 +136,14 @@ pub(super) fn coarse(comparison: &Comparison<'_>, claimed: &Claimed) -> Vec<(Tol
         };
         found.push((tolerance, format!("rounded to {spelling}")));
     }
-    if asked.precision == Precision::Double && given.iter().all(|x| f64::from(*x as f32) == *x) {
+    if asked.precision == Precision::Double && given.iter().copied().all(is_single) {
         found.push((Tolerance::of(Precision::Single), "in single precision".to_owned()));
     }
     found
+}
+
+fn is_single(x: f64) -> bool {
+    f64::from(x as f32) == x
 }
 
 /// Whether the numbers are right as numbers of single precision.
@@ -160,7 +163,7 @@ fn single(comparison: &Comparison<'_>, case: Option<&Case<'_>>, claimed: &Claime
         Some(errors.fold(0.0, |m: f64, x| m.max(x.abs())) / largest(&truth))
     };
     let error = Quantity::ALL.into_iter().filter_map(share).filter(|x| x.is_finite()).fold(0.0, f64::max);
-    let are_single = pairs(comparison, claimed).iter().all(|(got, _)| f64::from(*got as f32) == *got);
+    let are_single = pairs(comparison, claimed).iter().all(|(got, _)| is_single(*got));
     let numbers = if are_single {
         "every number given is one of single precision"
     } else {

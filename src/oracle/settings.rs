@@ -3,18 +3,18 @@
 
 use std::f64::consts::{LN_2, LN_10};
 
-use super::case::Case;
+use super::case::{Case, WORK};
 use super::claimed::Claimed;
 use super::comparison::Comparison;
 use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity, defined};
+use super::recipe::Environment;
 use crate::evaluate::evaluate;
 use crate::gradient::performative_gradient;
 use crate::mdp::Mdp;
 use crate::policy::Policy;
+use crate::response::Pullback;
 
-/// Nothing is looked for where all evaluations would take more products than this.
-const WORK: usize = 100_000_000;
 /// Evaluations between two discount factors.
 const STEPS: usize = 60;
 
@@ -34,8 +34,6 @@ struct Search<'a, 'c> {
     case: &'a Case<'c>,
     claimed: &'a Claimed,
     policy: Policy<f64>,
-    /// Whether the gradient has to be computed.
-    of_gradient: bool,
     /// The entry that is farthest off, in tolerances.
     farthest: (Quantity, usize),
     /// Whether the entries tell settings apart that are not round.
@@ -50,20 +48,18 @@ impl<'a, 'c> Search<'a, 'c> {
         if is_sampled || case.performance.mdp.kernel().rows().n_stored() > WORK / (2 * STEPS) {
             return None;
         }
-        let mut errors: Vec<(f64, Quantity, usize)> = Vec::new();
-        let mut sizes = Vec::new();
+        let mut errors: Vec<(f64, f64, Quantity, usize)> = Vec::new();
         for &quantity in &wrong {
             let got = comparison.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned();
             for (i, (got, truth)) in got.iter().zip(comparison.truth(quantity)).enumerate() {
-                let error = (*got)? - truth?;
-                errors.push((error.abs() / comparison.tolerance(quantity, i), quantity, i));
-                sizes.push(error.abs());
+                let error = ((*got)? - truth?).abs();
+                errors.push((error / comparison.tolerance(quantity, i), error, quantity, i));
             }
         }
-        let &(_, quantity, i) = errors.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let &(_, _, quantity, i) = errors.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
         // One number, or one and its multiples, is right with some settings in any case.
-        let largest = sizes.iter().copied().fold(0.0, f64::max);
-        let differ = |x: &f64| *x > 1e-3 * largest && *x < 0.999 * largest;
+        let largest = errors.iter().map(|(_, error, ..)| *error).fold(0.0, f64::max);
+        let differ = |error: f64| error > 1e-3 * largest && error < 0.999 * largest;
         let is_multiple = |&quantity: &Quantity| {
             let got = claimed.quantities[quantity].as_ref();
             got.is_some_and(|got| comparison.ratio(quantity, got).is_some())
@@ -73,32 +69,31 @@ impl<'a, 'c> Search<'a, 'c> {
             case,
             claimed,
             policy: case.policy.clone().with_logarithms(),
-            of_gradient: wrong == [Quantity::Gradient],
             farthest: (quantity, i),
-            tells: sizes.iter().any(differ) && !wrong.iter().all(is_multiple),
+            tells: errors.iter().any(|(_, error, ..)| differ(*error)) && !wrong.iter().all(is_multiple),
         })
     }
 
     /// The answer with other settings. Followers discount as the learner does.
     fn answer(&self, gamma: f64, lambda: f64, with_gradient: bool) -> Option<Prediction> {
-        let own = &self.case.performance;
-        let (evaluation, gradient) = if self.case.has_followers() && gamma != self.case.gamma {
-            let problem = self.comparison.problem.discounted(gamma);
-            let model = problem.model::<f64>().ok()?;
-            let deployment = model.deploy(&self.policy).ok()?;
-            let evaluation = deployment.evaluate(&lambda).ok()?;
-            let gradient = with_gradient.then(|| deployment.gradient(&evaluation, &lambda));
-            (evaluation, gradient.transpose().ok()?)
-        } else {
-            let rewards = (0..own.mdp.n_states())
-                .flat_map(|s| (0..own.mdp.n_actions()).map(move |a| *own.mdp.reward(s, a)));
-            let (kernel, initial) = (own.mdp.kernel().clone(), own.mdp.initial().to_vec());
-            let mdp = Mdp::new(kernel, rewards.collect(), initial, gamma).ok()?;
-            let evaluation = evaluate(&mdp, &self.policy, &lambda).ok()?;
-            let gradient = with_gradient
-                .then(|| performative_gradient(&mdp, &self.policy, &evaluation, &*own.pullback, &lambda));
-            (evaluation, gradient.transpose().ok()?)
-        };
+        let (own, model, deployment);
+        let (mdp, pullback): (&Mdp<f64>, &dyn Pullback<f64>) =
+            if self.case.has_followers() && gamma != self.case.gamma {
+                model = self.comparison.problem.discounted(gamma).model::<f64>().ok()?;
+                deployment = model.deploy(&self.policy).ok()?;
+                (&deployment.mdp, &*deployment.pullback)
+            } else {
+                let performance = &self.case.performance;
+                let rewards = self.case.induced(Environment::Own)?.rewards.clone();
+                let initial = performance.mdp.initial().to_vec();
+                own = Mdp::new(performance.mdp.kernel().clone(), rewards, initial, gamma).ok()?;
+                (&own, &*performance.pullback)
+            };
+        let evaluation = evaluate(mdp, &self.policy, &lambda).ok()?;
+        let gradient = with_gradient
+            .then(|| performative_gradient(mdp, &self.policy, &evaluation, pullback, &lambda))
+            .transpose()
+            .ok()?;
         Some(Quantities::from_fn(|quantity| match quantity {
             Quantity::Value => vec![Some(evaluation.value)],
             Quantity::StateValues => defined(&evaluation.state_values),
@@ -119,8 +114,7 @@ impl<'a, 'c> Search<'a, 'c> {
     /// How far the entry that is farthest off is above what is given.
     fn above(&self, gamma: f64) -> Option<f64> {
         let (quantity, i) = self.farthest;
-        let answer =
-            self.answer(gamma, self.case.lambda, self.of_gradient || quantity == Quantity::Gradient)?;
+        let answer = self.answer(gamma, self.case.lambda, quantity == Quantity::Gradient)?;
         let got = self.comparison.normal_form(quantity, self.claimed.quantities[quantity].as_ref()?)[i]?;
         Some(self.comparison.normal_form(quantity, &answer[quantity])[i]? - got)
     }
