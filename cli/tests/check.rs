@@ -88,6 +88,11 @@ fn output_is_json_on_a_pipe_and_a_table_where_asked_for() {
     assert!(report["claims"][0]["mutants"].is_array());
     let table = with(&["--table"]);
     assert!(out(&table).contains("mutants") && out(&table).contains("AG1"), "{}", out(&table));
+    assert!(
+        out(&table).ends_with("--budget SECONDS (default 45) takes more or fewer instances\n"),
+        "{}",
+        out(&table)
+    );
     assert_eq!(with(&["--table", "--json"]).status.code(), Some(2));
     assert_eq!(check(&["--list"]).stdout, check(&["--list", "--table"]).stdout);
 }

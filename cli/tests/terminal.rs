@@ -135,6 +135,8 @@ fn counts_have_no_decimals() {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
     assert!(["iterations", "deployments"].iter().all(|c| header.contains(c)), "{text}");
+    // Of single runs nothing is known.
+    assert!(!text.contains("confidence"), "{text}");
     // What is the same in every row is told once.
     assert!(
         !header.contains(&"runs") && text.contains("\nin every row: runs 1, samples 0, kinks 0\n"),

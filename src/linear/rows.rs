@@ -262,6 +262,15 @@ mod tests {
         assert!(!Rows::dense(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap().compact().is_sparse());
     }
 
+    /// In whatever order they come.
+    #[test]
+    fn rows_that_are_full_are_dense() {
+        let full = Rows::sparse(2, [vec![(1, 0.75), (0, 0.25)], vec![(0, 1.0), (1, 0.0)]]).unwrap();
+        assert_eq!(full, Rows::dense(2, vec![0.25, 0.75, 1.0, 0.0]).unwrap());
+        // A repeated column does not stand for one that is missing.
+        assert!(Rows::sparse(2, [vec![(0, 0.25), (0, 0.75)], vec![(0, 0.5), (1, 0.5)]]).unwrap().is_sparse());
+    }
+
     #[test]
     fn mixtures_agree_between_layouts() {
         let (dense, sparse) = (dense(), dense().compact());

@@ -221,4 +221,15 @@ fn sampled_answers_are_called_consistent() {
     assert_eq!(status(&output), 0);
     let text = out(&output);
     assert!(text.starts_with("consistent: no sampled entry is more than "), "{text}");
+    assert!(!text.contains("is visited about"), "{text}");
+    // Of ten samples few visit any pair.
+    let (problem, answer) = claim(&files, |answer| {
+        let gradient = answer["gradient"].as_array().unwrap().clone();
+        let errors = vec![1e-3; gradient.len()];
+        *answer = json!({
+            "format": "pemdp-answer/1", "gradient": gradient, "standard_errors": {"gradient": errors}, "n": 10
+        });
+    });
+    let output = run(&["verify", "--table", &problem, &answer]);
+    assert!(out(&output).contains("of gradient is visited about "), "{}", out(&output));
 }
