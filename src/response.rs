@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
-use crate::linear::{Rows, ShapeError, SolveError};
+use crate::linear::{Row, Rows, ShapeError, SolveError};
 use crate::mdp::{Kernel, ModelError};
 use crate::policy::Policy;
 
@@ -128,13 +128,24 @@ impl<'a, T: Field> Cotangent<'a, T> {
         Self { transition, reward: occupancy }
     }
 
-    /// Whether nothing depends on the transitions of a pair `s A + a` by its factor.
-    pub fn is_zero(&self, pair: usize) -> bool {
-        match self.transition {
-            TransitionCotangent::Product { visits, .. } | TransitionCotangent::ByAction { visits, .. } => {
-                visits[pair].is_zero()
+    /// `sum_t x[t] c[s,a,t]` with the stored entries `x` of a row and the cotangents `c` of
+    /// `P[s,a,t]`, by pair `s A + a`.
+    pub fn sum_of_row(&self, pair: usize, row: Row<'_, T>) -> T {
+        let times = |visits: &T, values: &[T]| {
+            if visits.is_zero() {
+                return T::zero();
             }
-            TransitionCotangent::Stored(_) => false,
+            T::sum_of_products(row.clone().map(|(t, x)| (x, &values[t]))) * visits
+        };
+        match self.transition {
+            TransitionCotangent::Product { visits, values } => times(&visits[pair], values),
+            TransitionCotangent::ByAction { visits, values, n_states } => {
+                let action = pair % (values.len() / n_states);
+                times(&visits[pair], &values[action * n_states..])
+            }
+            TransitionCotangent::Stored(rows) => {
+                row.fold(T::zero(), |sum, (t, x)| sum + rows.entry(pair, t) * x)
+            }
         }
     }
 

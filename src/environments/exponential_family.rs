@@ -308,12 +308,7 @@ impl<'a, T: Field> TiltPullback<'a, T> {
 impl<T: Field> Pullback<T> for TiltPullback<'_, T> {
     fn pull(&self, cotangent: &Cotangent<'_, T>) -> PulledBack<T> {
         let tilts = self.tilts();
-        let tilt = |i: usize| {
-            if cotangent.is_zero(i) {
-                return T::zero();
-            }
-            tilts.row(i).fold(T::zero(), |sum, (t, tilt)| sum + tilt.clone() * cotangent.transition(i, t))
-        };
+        let tilt = |i: usize| cotangent.sum_of_row(i, tilts.row(i));
         let reward = |i: usize| cotangent.reward[i].clone() * &self.slopes[i];
         let n = self.slopes.len();
         PulledBack {

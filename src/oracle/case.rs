@@ -138,6 +138,13 @@ impl<K: Hash + Eq, V> Memo<K, V> {
         self.0.borrow_mut().insert(key, value.clone());
         value
     }
+
+    /// What is known under the key of the largest number.
+    fn largest(&self, number: impl Fn(&K) -> Option<usize>) -> Option<(usize, Rc<V>)> {
+        let memo = self.0.borrow();
+        let numbered = memo.iter().filter_map(|(key, value)| Some((number(key)?, value.as_ref()?)));
+        numbered.max_by_key(|(number, _)| *number).map(|(number, value)| (number, Rc::clone(value)))
+    }
 }
 
 /// `I - gamma P_pi` of one environment, factorised where it is asked for.
@@ -378,8 +385,9 @@ impl<'a> Case<'a> {
         let next = match how {
             Values::Solved => system.solve(&rewards)?,
             Values::Transposed => system.solve_transposed(&rewards)?,
-            Values::Swept(sweeps) => self.swept(&system.chain, &rewards, sweeps, false)?,
-            Values::SweptInPlace(sweeps) => self.swept(&system.chain, &rewards, sweeps, true)?,
+            Values::Swept(_) | Values::SweptInPlace(_) => {
+                self.swept(&system.chain, &rewards, (environment, entropy, how))?
+            }
         };
         let action_value = |pair: usize| {
             let after: f64 = induced.kernel.row(pair).map(|(t, p)| p * next[t]).sum();
@@ -393,13 +401,28 @@ impl<'a> Case<'a> {
         Some(Valued { state_values, next, action_values })
     }
 
-    /// So many sweeps of `V <- r + gamma P V` from 0, in place or not.
-    fn swept(&self, chain: &Rows<f64>, rewards: &[f64], sweeps: usize, in_place: bool) -> Option<Vec<f64>> {
+    /// So many sweeps of `V <- r + gamma P V` from 0, in place or not; on from the most that
+    /// are known.
+    fn swept(
+        &self,
+        chain: &Rows<f64>,
+        rewards: &[f64],
+        (environment, entropy, how): (Environment, Entropy, Values),
+    ) -> Option<Vec<f64>> {
+        let (sweeps, in_place) = how.sweeps()?;
         if sweeps.saturating_mul(chain.n_stored()) > WORK {
             return None;
         }
-        let mut values = vec![0.0; rewards.len()];
-        for _ in 0..sweeps {
+        let known = self.values.largest(|&(of, with, known)| {
+            let (known, known_in_place) = known.sweeps()?;
+            let continues = (of, with, known_in_place) == (environment, entropy, in_place);
+            (continues && known <= sweeps).then_some(known)
+        });
+        let (done, mut values) = match known {
+            Some((done, known)) => (done, known.next.clone()),
+            None => (0, vec![0.0; rewards.len()]),
+        };
+        for _ in done..sweeps {
             self.sweep(chain, rewards, &mut values, in_place);
         }
         Some(values)

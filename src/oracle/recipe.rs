@@ -87,6 +87,17 @@ pub(super) enum Values {
     Transposed,
 }
 
+impl Values {
+    /// How many sweeps, and whether in place.
+    pub fn sweeps(self) -> Option<(usize, bool)> {
+        match self {
+            Self::Swept(sweeps) => Some((sweeps, false)),
+            Self::SweptInPlace(sweeps) => Some((sweeps, true)),
+            Self::Solved | Self::Transposed => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Start {
     #[default]
@@ -258,8 +269,8 @@ impl Recipe {
 
     /// How many sweeps or steps it takes, where that is a choice.
     pub fn count(&self) -> Option<usize> {
-        match (self.values, self.visits) {
-            (Values::Swept(n) | Values::SweptInPlace(n), _) | (_, Visits::Truncated(n)) => Some(n),
+        match (self.values.sweeps(), self.visits) {
+            (Some((n, _)), _) | (_, Visits::Truncated(n)) => Some(n),
             _ => None,
         }
     }
