@@ -1,5 +1,6 @@
 //! Exact evaluation: value and gradient of the gridworld by number of
-//! followers, in doubles and with proven bounds; dense problems by size;
+//! followers, in doubles and with proven bounds; dense problems by size; formulas beside the
+//! kinds that they are;
 //! answers in fractions by the kind of the problem's numbers.
 //!
 //! Quote ratios within one run: machines differ and are noisy.
@@ -8,10 +9,15 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pemdp::arithmetic::{Ball, Field, Transcendental};
-use pemdp::environments::{BaseMeasure, ClippedReward, ExponentialFamily, Gridworld, gridworld};
+use pemdp::environments::{
+    Affine, BaseMeasure, ClippedReward, ExponentialFamily, FormulaTexts, FormulasSpec, Given, Gridworld,
+    Specification, gridworld,
+};
+use pemdp::linear::Rows;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp::problem::{Problem, Reading};
+use pemdp::problem::{Numeral, Problem, Reading};
+use pemdp::response::Response;
 use std::hint::black_box;
 
 fn benchmark<T: Transcendental>(followers: u32) -> PerformativeMdp<T> {
@@ -51,6 +57,101 @@ fn family<T: Transcendental>(n_states: usize, n_actions: usize) -> PerformativeM
     let mut initial = vec![T::zero(); n_states];
     initial[0] = T::one();
     PerformativeMdp { response: Box::new(family), initial, gamma: T::from_f64(0.9), entropy: T::zero() }
+}
+
+/// The same family as formulas.
+fn family_as_formulas(n_states: usize, n_actions: usize) -> FormulasSpec {
+    let mut texts = FormulaTexts { normalise: true, ..FormulaTexts::default() };
+    let (psi, base): (Vec<f64>, Vec<f64>) = (logits(n_states), logits(n_states * n_actions * n_states));
+    for (i, base_reward) in logits::<f64>(n_states * n_actions).into_iter().enumerate() {
+        let (s, a) = (i / n_actions, i % n_actions);
+        let row = psi.iter().zip(&base[i * n_states..]).enumerate();
+        let weight = |(t, (psi, b)): (usize, (&f64, &f64))| {
+            ([s, a, t], format!("exp({b:.17} + {psi:.17} * theta[{i}])"))
+        };
+        texts.transitions.extend(row.map(weight));
+        texts.rewards.push(([s, a], format!("{base_reward:.17} + 0.5 * theta[{i}]")));
+    }
+    FormulasSpec::new(texts, n_states, n_actions, n_states * n_actions).expect("valid formulas")
+}
+
+/// Half of each row moves to the next state with the share of an action in another state.
+fn affine_slopes(n_states: usize, n_actions: usize) -> Vec<([usize; 5], f64)> {
+    let pairs = (0..n_states).flat_map(|s| (0..n_actions).map(move |a| (s, a)));
+    let of_pair = |(s, a): (usize, usize)| {
+        let other = (s * 7 + a) % n_states;
+        [([s, a, s, other, a], -0.5), ([s, a, (s + 1) % n_states, other, a], 0.5)]
+    };
+    pairs.flat_map(of_pair).collect()
+}
+
+/// Stays where it is but for the slopes.
+fn affine<T: Field>(n_states: usize, n_actions: usize) -> Affine<T> {
+    let n = n_states * n_actions;
+    let base = Rows::sparse(n_states, (0..n).map(|i| [(i / n_actions, T::one())])).expect("rows");
+    let slopes = affine_slopes(n_states, n_actions);
+    let slopes = slopes.into_iter().map(|(index, m)| (index, T::from_f64(m))).collect();
+    Affine::new(n_states, n_actions, base, logits(n), slopes, Vec::new()).expect("an affine environment")
+}
+
+fn affine_as_formulas(n_states: usize, n_actions: usize) -> FormulasSpec {
+    let mut texts = FormulaTexts::default();
+    for (i, reward) in logits::<f64>(n_states * n_actions).into_iter().enumerate() {
+        let (s, a) = (i / n_actions, i % n_actions);
+        texts.transitions.push(([s, a, s], "1".to_owned()));
+        texts.rewards.push(([s, a], format!("{reward:.17}")));
+    }
+    for ([s, a, t, s2, a2], m) in affine_slopes(n_states, n_actions) {
+        texts.transitions.push(([s, a, t], format!("{m} * pi[{s2},{a2}]")));
+    }
+    FormulasSpec::new(texts, n_states, n_actions, n_states * n_actions).expect("valid formulas")
+}
+
+/// A response with what else a problem has.
+fn around<T: Transcendental>(response: Box<dyn Response<T>>) -> PerformativeMdp<T> {
+    let mut initial = vec![T::zero(); response.n_states()];
+    initial[0] = T::one();
+    PerformativeMdp { response, initial, gamma: T::from_f64(0.9), entropy: T::zero() }
+}
+
+/// Formulas beside the kinds that they are, 50 states and 4 actions.
+fn formulas(criterion: &mut Criterion) {
+    let (n_states, n_actions) = (50, 4);
+    let gamma = Numeral::from(0.9);
+    let given = Given { n_states, n_actions, gamma: &gamma, has_local_logits: true };
+    let mut group = criterion.benchmark_group("formulas, 50 states, 4 actions");
+    group.sample_size(20);
+    let kinds = [
+        ("family", family_as_formulas(n_states, n_actions)),
+        ("affine", affine_as_formulas(n_states, n_actions)),
+    ];
+    for (name, spec) in &kinds {
+        let own = if *name == "family" {
+            family(n_states, n_actions)
+        } else {
+            around(Box::new(affine(n_states, n_actions)))
+        };
+        let written = around(spec.response::<f64>(given).expect("a response"));
+        let policy = Policy::softmax(n_states, n_actions, logits(n_states * n_actions)).expect("a policy");
+        for (kind, model) in [("own kind", &own), ("formulas", &written)] {
+            group.bench_function(BenchmarkId::new(format!("{name}, doubles"), kind), |b| {
+                b.iter(|| model.perform(black_box(&policy)).map(|p| p.gradient.total()))
+            });
+        }
+        let own = if *name == "family" {
+            family(n_states, n_actions)
+        } else {
+            around(Box::new(affine(n_states, n_actions)))
+        };
+        let written = around(spec.response::<Ball>(given).expect("a response"));
+        let policy = Policy::softmax(n_states, n_actions, logits(n_states * n_actions)).expect("a policy");
+        for (kind, model) in [("own kind", &own), ("formulas", &written)] {
+            group.bench_function(BenchmarkId::new(format!("{name}, bounds"), kind), |b| {
+                b.iter(|| model.perform(black_box(&policy)).map(|p| p.gradient.total()))
+            });
+        }
+    }
+    group.finish();
 }
 
 fn sizes(criterion: &mut Criterion) {
@@ -127,5 +228,5 @@ fn fractions(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, gridworlds, sizes, fractions);
+criterion_group!(benches, gridworlds, sizes, formulas, fractions);
 criterion_main!(benches);

@@ -181,6 +181,13 @@ pub enum PolicyCotangent<T> {
     Probabilities(Vec<T>),
     /// Of the flat parameters.
     Parameters(Vec<T>),
+    /// Of both: what depends on the probabilities, and on the parameters directly.
+    Both {
+        /// Of `pi(a|s)` at `s A + a`.
+        probabilities: Vec<T>,
+        /// Of the flat parameters.
+        parameters: Vec<T>,
+    },
 }
 
 impl<T: Field> PolicyCotangent<T> {
@@ -196,6 +203,12 @@ impl<T: Field> PolicyCotangent<T> {
             Self::Parameters(cotangent) => {
                 ShapeError::check("cotangents of the parameters", cotangent.len(), policy.n_parameters())?;
                 Ok(cotangent)
+            }
+            Self::Both { probabilities, parameters } => {
+                let mut sum = Self::Parameters(parameters).to_parameters(policy)?;
+                let through = Self::Probabilities(probabilities).to_parameters(policy)?;
+                sum.iter_mut().zip(through).for_each(|(sum, x)| *sum += x);
+                Ok(sum)
             }
         }
     }
@@ -223,6 +236,12 @@ pub enum Kink {
         /// Action a.
         action: usize,
     },
+    /// A minimum, maximum or absolute value in a formula is at its corner, or may be within
+    /// the proven error.
+    Corner {
+        /// The path of the formula.
+        formula: String,
+    },
 }
 
 /// Why an environment has no response to a policy.
@@ -246,6 +265,20 @@ pub enum ResponseError {
         expected: usize,
         /// What they are for.
         why: &'static str,
+    },
+    /// A formula has no value at the policy, or none that it may have.
+    #[error("{place}: {problem}")]
+    Undefined {
+        /// The path of the formula.
+        place: String,
+        /// What was seen, and expected.
+        problem: String,
+    },
+    /// A transition of which nothing is known with the digits at hand.
+    #[error("{transition} could not be bounded: a formula on the way to it is too large")]
+    Unbounded {
+        /// Which.
+        transition: String,
     },
     /// Parts that do not fit each other.
     #[error(transparent)]

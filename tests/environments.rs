@@ -188,7 +188,7 @@ fn cotangents_of_transitions_are_products_or_stored() {
 
 fn parts_of(environment: &EnvironmentSpec, n_states: usize) -> AffineParts {
     let gamma = Numeral::from(0.5);
-    match environment.structure(Given { n_states, n_actions: 2, gamma: &gamma }) {
+    match environment.structure(Given { n_states, n_actions: 2, gamma: &gamma, has_local_logits: true }) {
         Structure::Affine(affine) => affine.parts().unwrap(),
         other => panic!("{other:?}"),
     }
@@ -196,7 +196,7 @@ fn parts_of(environment: &EnvironmentSpec, n_states: usize) -> AffineParts {
 
 fn largest_reward(environment: &EnvironmentSpec) -> Rational {
     let gamma = Numeral::from(0.5);
-    match environment.structure(Given { n_states: 1, n_actions: 2, gamma: &gamma }) {
+    match environment.structure(Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true }) {
         Structure::Affine(affine) => affine.largest_reward(),
         other => panic!("{other:?}"),
     }
@@ -377,7 +377,7 @@ fn environments_are_summarised_in_their_settings() {
 #[test]
 fn environments_are_written_as_objects() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma };
+    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true };
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
     let written = EnvironmentSpec::from(coin).to_json(given);
     assert_eq!(written, r#"{"kind":"coin","mu":"1/8","epsilon":"-1/4"}"#);
@@ -386,7 +386,7 @@ fn environments_are_written_as_objects() {
 #[test]
 fn responses_are_as_dear_as_what_they_take() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: N_STATES, n_actions: N_ACTIONS, gamma: &gamma };
+    let given = Given { n_states: N_STATES, n_actions: N_ACTIONS, gamma: &gamma, has_local_logits: true };
     // Values, and about four steps of policy iteration for each of three followers;
     // an exponential for each state and response.
     let followers = Followers::Seeded { eps: Numeral::from(0.5), count: 3 };
@@ -399,9 +399,19 @@ fn responses_are_as_dear_as_what_they_take() {
         slope: Numeral::ZERO,
         clip: None,
     };
-    let work = EnvironmentSpec::from(family).work(Given { n_states: 3, n_actions: 2, gamma: &gamma });
+    let work = EnvironmentSpec::from(family).work(Given {
+        n_states: 3,
+        n_actions: 2,
+        gamma: &gamma,
+        has_local_logits: true,
+    });
     assert_eq!((work.systems, work.exponentials), (1.0, 18.0));
-    let work = loan(LoanForm::Bandit).work(Given { n_states: 1, n_actions: 2, gamma: &gamma });
+    let work = loan(LoanForm::Bandit).work(Given {
+        n_states: 1,
+        n_actions: 2,
+        gamma: &gamma,
+        has_local_logits: true,
+    });
     assert_eq!((work.systems, work.exponentials), (1.0, 0.0));
 }
 
@@ -419,7 +429,7 @@ fn another_policy_is_deployed_beside_what_is_given() {
 #[test]
 fn only_families_have_exact_kinks() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma };
+    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true };
     let policy = Probabilities { values: numbers(&[0.5, 0.5]) }.into();
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
     assert!(!coin.has_exact_kink(&policy, 0, 0, given));

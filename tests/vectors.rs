@@ -4,34 +4,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "common/files.rs"]
+mod files;
 #[path = "common/tolerances.rs"]
 mod tolerances;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use files::{files, folder};
 use pemdp::oracle::{Claimed, Tolerance, verify};
 use pemdp::problem::{Problem, Reading};
 use serde_json::Value;
 use tolerances::SOLVED;
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
-}
-
-/// The JSON files of a folder with the given format.
-fn files(name: &str, format: &str) -> Vec<(String, Value)> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder(name)).unwrap().map(|e| e.unwrap().path()).collect();
-    paths.sort();
-    let json = paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json"));
-    let read = json.map(|path| {
-        let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        (path.file_name().unwrap().to_string_lossy().into_owned(), value)
-    });
-    read.filter(|(_, value)| value["format"] == format).collect()
-}
 
 fn problem(value: &Value, reading: Reading) -> Problem {
     Problem::from_json(&value.to_string(), reading).unwrap_or_else(|error| panic!("{error}"))

@@ -220,6 +220,9 @@ fn response(kinks: &[KinkReport]) -> String {
             KinkReport::Clip { clip: [s, a] } => {
                 format!("the reward of state {s}, action {a} is on its clip")
             }
+            KinkReport::Corner { formula } => {
+                format!("a minimum, maximum or absolute value of {formula} is at its corner")
+            }
         });
     }
     if kinks.len() > KINKS_SHOWN {

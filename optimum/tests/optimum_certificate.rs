@@ -147,6 +147,62 @@ fn the_bound_of_a_gap_is_within_it() {
     }
 }
 
+/// The ready problems `loan-mdp` and `exponential-family`, the latter with doubles as they are.
+const FORMULAS: [&str; 2] = [
+    r#"{
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1, 0, 0, 0],
+        "policy": {"kind": "weights", "values": [[1, 2], [1, 1], [1, 1], [1, 1]]},
+        "environment": {
+            "kind": "formulas", "definitions": {"q": "3/4 - pi[0,0]/2"},
+            "transitions": [
+                [0, 0, 1, "q"], [0, 0, 2, "1 - q"], [0, 1, 3, 1], [1, 0, 0, 1], [1, 1, 0, 1], [2, 0, 0, 1],
+                [2, 1, 0, 1], [3, 0, 0, 1], [3, 1, 0, 1]
+            ],
+            "rewards": [[1, 0, 1], [1, 1, 1], [2, 0, -1], [2, 1, -1]]
+        }
+    }"#,
+    r#"{
+        "format": "pemdp-problem/1", "gamma": 0.9, "initial": [0.5, 0.5],
+        "policy": {"kind": "softmax", "logits": [[0.1, -0.2], [0.0, 0.3]]},
+        "environment": {
+            "kind": "formulas", "normalise": true,
+            "constants": {"c": [0.2, 0.1, 0.3, 0.7]},
+            "transitions": [
+                [0, 0, 0, "exp(theta[0])"], [0, 0, 1, "exp(c[0] - theta[0]/2)"],
+                [0, 1, 0, "exp(c[1] + theta[1])"], [0, 1, 1, "exp(-theta[1]/2)"],
+                [1, 0, 0, "exp(theta[1,0])"], [1, 0, 1, "exp(-theta[1,0]/2)"],
+                [1, 1, 0, "exp(theta[1,1] + c[2])"], [1, 1, 1, "exp(-theta[1,1]*0.5 - c[2])"]
+            ],
+            "rewards": [
+                [0, 0, "1 + c[3]*theta[0,0]"], [0, 1, "c[3]*theta[0,1]"], [1, 0, "c[3]*theta[1,0]"],
+                [1, 1, "1/2 + c[3]*theta[1,1]"]
+            ]
+        }
+    }"#,
+];
+
+#[test]
+fn formulas_have_the_optima_and_certificates_of_what_they_are() {
+    for (json, name, bound) in
+        [(FORMULAS[0], "loan-mdp", None), (FORMULAS[1], "exponential-family", Some(3.0))]
+    {
+        let (formulas, best) = optimum(json, bound);
+        let (_, own) = optimum(&example(name), bound);
+        assert_eq!((best.upper_bound, &best.policy), (own.upper_bound, &own.policy), "{name}");
+        assert!(best.certified && (best.value - own.value).abs() <= 1e-12, "{name}");
+        let document = |problem: &Problem, best: &PerformativeOptimum| {
+            let document = certificate(problem, best, &settings(bound)).unwrap().document;
+            serde_json::from_str::<serde_json::Value>(&document).unwrap()
+        };
+        let certificate = document(&formulas, &best);
+        assert_ne!(certificate["problem"]["environment"]["kind"], "formulas");
+        if name == "exponential-family" {
+            let stored = fs::read_to_string(directory().join("exponential-family.json")).unwrap();
+            assert_eq!(certificate, serde_json::from_str::<serde_json::Value>(&stored).unwrap());
+        }
+    }
+}
+
 #[test]
 fn what_has_no_certificate_says_why() {
     let (coin, best) = optimum(&example("coin"), None);

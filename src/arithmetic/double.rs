@@ -50,6 +50,10 @@ impl Transcendental for f64 {
     fn ln(&self) -> Self {
         f64::ln(*self)
     }
+
+    fn sqrt(&self) -> Self {
+        f64::sqrt(*self)
+    }
 }
 
 #[cfg(test)]

@@ -158,6 +158,11 @@ pub trait Transcendental: Field {
     /// The natural logarithm of a positive element. A set that reaches 0 or
     /// below gives an element that is not finite.
     fn ln(&self) -> Self;
+
+    /// The square root of a positive element, `e^(ln(self)/2)` unless the arithmetic has its own.
+    fn sqrt(&self) -> Self {
+        (self.ln() / Self::from_integer(2)).exp()
+    }
 }
 
 /// The operators of a type that implements them on references, by value and in

@@ -11,6 +11,7 @@ mod coin;
 mod explicit;
 mod exponential_family;
 mod fixed;
+mod formulas;
 pub mod gridworld;
 mod loan;
 mod structure;
@@ -22,6 +23,7 @@ pub use exponential_family::{
     Base, BaseMeasure, ClippedReward, ExponentialFamily, ExponentialFamilySpec, RationalFamily,
 };
 pub use fixed::FixedSpec;
+pub use formulas::{FormulaTexts, FormulasSpec};
 pub use gridworld::{Followers, Gridworld, GridworldSpec};
 pub use loan::{Loan, LoanForm, LoanSpec};
 pub use structure::{AffineParts, AffineStructure, Structure};
@@ -49,6 +51,8 @@ pub struct Given<'a> {
     pub n_actions: usize,
     /// The discount factor.
     pub gamma: &'a Numeral,
+    /// Whether policies have a logit for each state and action.
+    pub has_local_logits: bool,
 }
 
 /// What a response costs in one arithmetic, about.
@@ -123,6 +127,12 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
     fn structure(&self, given: Given<'_>) -> Structure<'_> {
         let _ = given;
         Structure::Opaque
+    }
+
+    /// The same environment as one of a kind that says more of it, where there is one.
+    fn recognised(&self, given: Given<'_>) -> Option<EnvironmentSpec> {
+        let _ = given;
+        None
     }
 
     /// The same with all rewards multiplied; `None` where that is not an environment of
@@ -247,6 +257,10 @@ macro_rules! environments {
                 match self { $(Self::$variant(environment) => environment.structure(given),)+ }
             }
 
+            pub(crate) fn recognised(&self, given: Given<'_>) -> Option<Self> {
+                match self { $(Self::$variant(environment) => environment.recognised(given),)+ }
+            }
+
             pub(crate) fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
                 match self {
                     $(Self::$variant(environment) => Some(environment.with_rewards_times(factor)?.into()),)+
@@ -291,6 +305,7 @@ environments! {
     ExponentialFamily(ExponentialFamilySpec),
     Affine(AffineSpec),
     Explicit(ExplicitSpec),
+    Formulas(FormulasSpec),
     Coin(CoinSpec),
     Loan(LoanSpec),
     Gridworld(GridworldSpec),

@@ -9,10 +9,10 @@ use crate::arithmetic::rounding::add_up;
 use crate::arithmetic::{Ball, BigBall, Field, Fraction};
 use crate::evaluate::Evaluation;
 use crate::mdp::{Mdp, ModelError};
-use crate::performative::Performance;
+use crate::performative::{Performance, PerformanceError};
 use crate::policy::Policy;
 use crate::problem::{Arithmetic, Problem};
-use crate::response::Kink;
+use crate::response::{Kink, ResponseError};
 
 /// The format name of answers.
 pub(super) const FORMAT: &str = "pemdp-answer/1";
@@ -115,6 +115,11 @@ pub enum KinkReport {
         /// `[s, a]`.
         clip: [usize; 2],
     },
+    /// A minimum, maximum or absolute value in a formula at its corner.
+    Corner {
+        /// The path of the formula.
+        formula: String,
+    },
 }
 
 impl KinkReport {
@@ -125,6 +130,7 @@ impl KinkReport {
                 format!("follower {follower} state {state} actions {actions:?}")
             }
             Self::Clip { clip } => format!("clip {clip:?}"),
+            Self::Corner { formula } => format!("a corner of {formula}"),
         }
     }
 }
@@ -136,6 +142,7 @@ impl From<&Kink> for KinkReport {
                 Self::Tie { follower: *follower, state: *state, actions: actions.clone(), gap: *gap }
             }
             Kink::Clip { state, action } => Self::Clip { clip: [*state, *action] },
+            Kink::Corner { formula } => Self::Corner { formula: formula.clone() },
         }
     }
 }
@@ -442,6 +449,11 @@ impl Bounded {
     }
 }
 
+/// Whether more digits would not make an answer of it.
+fn is_refused(error: &OracleError) -> bool {
+    matches!(error, OracleError::Performance(PerformanceError::Response(ResponseError::Undefined { .. })))
+}
+
 fn is_beyond_doubles(error: &OracleError) -> bool {
     matches!(error, OracleError::NotFinite { about: Some(_), .. })
 }
@@ -494,7 +506,7 @@ impl Problem {
         for bits in precision::LADDER {
             let is_decided = match &best {
                 Ok(attempt) => attempt.is_tight && !self.has_open_kinks(&attempt.kinks, bits),
-                Err(error) => is_beyond_doubles(error),
+                Err(error) => is_beyond_doubles(error) || is_refused(error),
             };
             if is_decided || !cost.is_affordable(bits) {
                 break;
@@ -516,7 +528,7 @@ impl Problem {
                 !self.environment().has_exact_kink(self.policy(), *s, *a, self.given())
             }
             // Exact ties stay ties, others end: probabilities are 1e-300 and more, if not 0.
-            KinkReport::Tie { .. } => bits <= precision::TIES,
+            KinkReport::Tie { .. } | KinkReport::Corner { .. } => bits <= precision::TIES,
         })
     }
 

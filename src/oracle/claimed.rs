@@ -183,7 +183,7 @@ impl Claimed {
     }
 }
 
-/// The place of a kink: `clip [s, a]`, or the follower, state and actions of a tie.
+/// The place of a kink: `clip [s, a]`, a formula, or the follower, state and actions of a tie.
 fn place(node: &Node<'_>) -> Result<String, InputError> {
     let fields = node.fields()?;
     let numbers = |node: &Node<'_>| -> Result<Vec<usize>, InputError> {
@@ -192,6 +192,10 @@ fn place(node: &Node<'_>) -> Result<String, InputError> {
     if let Some(clip) = fields.optional("clip") {
         fields.only(&["clip"])?;
         return Ok(format!("clip {:?}", numbers(&clip)?));
+    }
+    if let Some(formula) = fields.optional("formula") {
+        fields.only(&["formula"])?;
+        return Ok(format!("a corner of {}", formula.string()?));
     }
     fields.only(&["follower", "state", "actions", "gap"])?;
     let count = |key| fields.required(key)?.count(0..=usize::MAX);

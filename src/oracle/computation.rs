@@ -227,6 +227,12 @@ impl Recipe {
     }
 
     fn to_parameters(&self, case: &Case<'_>, cotangent: PolicyCotangent<f64>) -> Option<Entries> {
+        if let PolicyCotangent::Both { probabilities, parameters } = cotangent {
+            let through = self.to_parameters(case, PolicyCotangent::Probabilities(probabilities))?;
+            let sum = |(x, y): (Option<f64>, f64)| Some(x? + y);
+            return (through.len() == parameters.len())
+                .then(|| through.into_iter().zip(parameters).map(sum).collect());
+        }
         Some(defined(&match (self.jacobian, cotangent) {
             (Jacobian::Probabilities, PolicyCotangent::Probabilities(cotangent)) => cotangent,
             (Jacobian::DiagonalThroughout, PolicyCotangent::Probabilities(mut cotangent)) => {

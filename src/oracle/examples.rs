@@ -61,6 +61,10 @@ pub const EXAMPLES: &[Example] = &[
     example!("affine", "two states, transitions and rewards affine in the policy"),
     example!("fixed", "two states without a performative effect, log-linear policy"),
     example!("explicit", "a point: P, r and their derivatives given as numbers"),
+    example!("congestion", "formulas: two roads whose travel times and jams respond to who takes them"),
+    example!("epidemic", "formulas: infections respond to how many of the infected go out"),
+    example!("credit", "formulas, in fractions: borrowers respond to whom the lender approves"),
+    example!("recommender", "formulas, normalised: tastes drift to what is shown, and users leave"),
 ];
 
 /// The ready problem of this name.

@@ -47,7 +47,9 @@ pub(super) fn of_probabilities(problem: &Problem, case: &Case<'_>) -> Vec<f64> {
     let occupancy = &evaluation.occupancy;
     let pulled = case.pull(Environment::Own, false, (occupancy, &next), occupancy);
     let of_response = |cotangent: &PolicyCotangent<f64>, i: usize| match cotangent {
-        PolicyCotangent::Probabilities(entries) => entries[i],
+        PolicyCotangent::Probabilities(entries) | PolicyCotangent::Both { probabilities: entries, .. } => {
+            entries[i]
+        }
         PolicyCotangent::Parameters(_) | PolicyCotangent::None => 0.0,
     };
     // `g` and `h`.

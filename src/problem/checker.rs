@@ -22,6 +22,8 @@ pub struct PolicyShape {
     pub n_parameters: usize,
     /// Whether it is a softmax with a logit for each state and action.
     pub is_local: bool,
+    /// Whether rows of probabilities sum to 1 whatever the parameters are.
+    pub is_normalised: bool,
 }
 
 /// What the parts of a problem are held against.
@@ -43,7 +45,7 @@ pub fn place(path: &str, index: &[usize]) -> String {
 }
 
 impl Checker {
-    pub(super) fn new(reading: Reading, policy: PolicyShape, n_states: usize, n_actions: usize) -> Self {
+    pub(crate) fn new(reading: Reading, policy: PolicyShape, n_states: usize, n_actions: usize) -> Self {
         let (largest_policy_row, largest_transition_row) = (1.0, 1.0);
         Self { reading, policy, n_states, n_actions, largest_policy_row, largest_transition_row }
     }

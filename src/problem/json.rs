@@ -349,6 +349,11 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// The keys, in alphabetical order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(AsRef::as_ref)
+    }
+
     /// The value of `key`.
     ///
     /// # Errors

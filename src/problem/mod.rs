@@ -23,6 +23,8 @@ mod parts;
 pub(crate) mod reader;
 pub(crate) mod writer;
 
+pub(crate) use excerpt::excerpt;
+
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};

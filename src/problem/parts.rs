@@ -174,7 +174,12 @@ impl Problem {
 
     /// The frame that the environment stands in.
     pub fn given(&self) -> Given<'_> {
-        Given { n_states: self.n_states(), n_actions: self.n_actions(), gamma: &self.parts.gamma }
+        Given {
+            n_states: self.n_states(),
+            n_actions: self.n_actions(),
+            gamma: &self.parts.gamma,
+            has_local_logits: self.policy().shape().is_local,
+        }
     }
 
     /// The problem as a file, every number an exact fraction in a string: it means the
@@ -192,6 +197,15 @@ impl Problem {
             file.nested("environment", |file| self.environment().write(self.given(), file));
         });
         file.into_text() + "\n"
+    }
+
+    /// The same problem, with its environment as one of the kind that it was recognised to be:
+    /// formulas that are affine as an affine one.
+    #[must_use]
+    pub fn recognised(&self) -> Self {
+        let environment = self.environment().recognised(self.given());
+        let environment = environment.unwrap_or_else(|| self.environment().clone());
+        Self { parts: Parts { environment, ..self.parts.clone() } }
     }
 
     /// The same problem with another policy.

@@ -77,6 +77,16 @@ impl Reader {
         Axis { length: self.n_actions, of: "action of the policy" }
     }
 
+    /// The number of states.
+    pub(crate) fn n_states(&self) -> usize {
+        self.n_states
+    }
+
+    /// The number of actions.
+    pub(crate) fn n_actions(&self) -> usize {
+        self.n_actions
+    }
+
     /// Index of a state.
     pub(crate) fn state(&self) -> Index {
         (self.n_states, "a state")
@@ -120,6 +130,17 @@ impl Reader {
         node: &Node<'_>,
         indices: [Index; N],
     ) -> Checked<Vec<([usize; N], Numeral)>> {
+        self.sparse(node, indices, "a number", |node| node.numeral(self.reading))
+    }
+
+    /// Sparse entries: `N` indices and something else each.
+    pub(crate) fn sparse<const N: usize, V>(
+        &self,
+        node: &Node<'_>,
+        indices: [Index; N],
+        what: &str,
+        value: impl Fn(&Node<'_>) -> Checked<V>,
+    ) -> Checked<Vec<([usize; N], V)>> {
         let mut entries = Vec::new();
         for entry in node.array()? {
             let mut key = [0; N];
@@ -130,27 +151,27 @@ impl Reader {
                     Some(part) => {
                         *index = part.index(below, what).map_err(|error| {
                             if entry.array().is_ok_and(|all| all.count() != N + 1) {
-                                wrong_length(&entry, &indices)
+                                wrong_length(&entry, &indices, what)
                             } else {
                                 error
                             }
                         })?
                     }
-                    None => return Err(wrong_length(&entry, &indices)),
+                    None => return Err(wrong_length(&entry, &indices, what)),
                 }
             }
             match (parts.next(), parts.next()) {
-                (Some(number), None) => entries.push((key, number.numeral(self.reading)?)),
-                _ => return Err(wrong_length(&entry, &indices)),
+                (Some(node), None) => entries.push((key, value(&node)?)),
+                _ => return Err(wrong_length(&entry, &indices, what)),
             }
         }
         Ok(entries)
     }
 }
 
-fn wrong_length(entry: &Node<'_>, indices: &[Index]) -> InputError {
+fn wrong_length(entry: &Node<'_>, indices: &[Index], what: &str) -> InputError {
     let count = entry.array().map_or(0, Iterator::count);
     let names: Vec<_> = indices.iter().map(|(_, what)| *what).collect();
-    let expected = format!("{}: {} and a number", indices.len() + 1, names.join(", "));
+    let expected = format!("{}: {} and {what}", indices.len() + 1, names.join(", "));
     entry.error(format!("has length {count}, expected {expected}"))
 }

@@ -42,6 +42,12 @@ impl Writer {
         self.push(format_args!("\"{text}\""));
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, key: &str, flag: bool) {
+        self.key(key);
+        self.push(format_args!("{flag}"));
+    }
+
     /// A natural number.
     pub(crate) fn count(&mut self, key: &str, count: usize) {
         self.key(key);
@@ -82,6 +88,18 @@ impl Writer {
             }
             file.numeral(x);
             file.text.push(']');
+        });
+    }
+
+    /// Sparse entries: their indices and a text each that needs no escapes.
+    pub(crate) fn sparse_texts<const N: usize>(&mut self, key: &str, entries: &[([usize; N], String)]) {
+        self.key(key);
+        self.list(entries, &mut |file, (index, text)| {
+            file.text.push('[');
+            for i in index {
+                file.push(format_args!("{i},"));
+            }
+            file.push(format_args!("\"{text}\"]"));
         });
     }
 

@@ -9,6 +9,7 @@ Everything is in Decimal, and a `weights` policy is softmax(log w) here: rationa
 arithmetic.
 """
 import json
+import re
 from decimal import Decimal, getcontext
 from fractions import Fraction
 
@@ -22,6 +23,50 @@ def lift(x):
         x = Fraction(x)
         return Decimal(x.numerator) / Decimal(x.denominator)
     return None if x is None else +Decimal(float(x))
+
+
+class Table(dict):
+    """`pi[0,1]` and `load[0]`, whose indices are Decimals like all numbers of a formula."""
+
+    def __missing__(self, index):
+        whole = tuple(map(int, index)) if isinstance(index, tuple) else int(index)
+        if whole == index and type(whole) is type(index):
+            raise KeyError(index)
+        return self[whole]
+
+
+def logistic(x):
+    return 1 / (1 + (-x).exp())
+
+
+LANGUAGE = {"exp": Decimal.exp, "log": Decimal.ln, "sqrt": Decimal.sqrt, "sigmoid": logistic, "D": Decimal,
+            "tanh": lambda x: 2 * logistic(2 * x) - 1, "min": min, "max": max, "abs": abs}
+
+
+class Names(dict):
+    """Constants as numbers and definitions as formulas, worked out when they are asked for."""
+
+    def __init__(self, environment, of_policy):
+        super().__init__(LANGUAGE | of_policy)
+        self.constants, self.definitions = environment.get("constants", {}), environment.get("definitions", {})
+
+    def __missing__(self, name):
+        def worked_out(x, evaluate, at=()):
+            if isinstance(x, list):
+                parts = [worked_out(y, evaluate, at + (i,)) for i, y in enumerate(x)]
+                return Table(item for part in parts for item in part.items())
+            return Table({at[0] if len(at) == 1 else at: evaluate(x)}) if at else evaluate(x)
+        if name in self.constants:
+            self[name] = worked_out(self.constants[name], lift)
+        else:
+            self[name] = worked_out(self.definitions[name], self.value)
+        return self[name]
+
+    def value(self, formula):
+        if not isinstance(formula, str):
+            return lift(formula)
+        numbers = re.sub(r"(?<![A-Za-z_0-9.])(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", r"D('\g<0>')", formula)
+        return eval(numbers.replace("^", "**").strip(), {"__builtins__": {}}, self)
 
 
 def normalised(rows):
@@ -53,7 +98,7 @@ class Check:
     def prepare(self):
         e = self.environment
         self.tables = {key: lift(e[key]) for key in ("transitions", "rewards", "psi", "base_logits", "base_weights", "mu",
-                                                     "epsilon", "q0", "c", "gain", "loss") if key in e}
+                                                     "epsilon", "q0", "c", "gain", "loss") if key in e and e["kind"] != "formulas"}
 
     def default_initial(self):
         n = 4 if self.environment.get("form") == "mdp" else 1
@@ -74,6 +119,23 @@ class Check:
 
     def log_pi(self, x):
         return [[p.ln() if p else ZERO for p in row] for row in self.pi(x)]
+
+    def by_formulas(self, e, pi, x):
+        states = range(len(pi))
+        table = Table({(s, a): p for s in states for a, p in enumerate(pi[s])})
+        theta = Table({k: y for k, y in enumerate(x)} | {divmod(k, self.A): y for k, y in enumerate(x)})
+        names = Names(e, {"pi": table, "theta": theta})
+        p = [[[ZERO] * len(pi) for _ in range(self.A)] for _ in states]
+        r = [[ZERO] * self.A for _ in states]
+        for s, a, t, formula in e["transitions"]:
+            p[s][a][t] += names.value(formula)
+        if e.get("normalise"):
+            p = [normalised(rows) for rows in p]
+        for s, a, formula in e.get("rewards", []):
+            r[s][a] += names.value(formula)
+        for s, a, t, formula in e.get("next_rewards", []):
+            r[s][a] += p[s][a][t] * names.value(formula)
+        return p, r
 
     def response(self, x):
         """Dense P[s][a][t] and r[s][a]."""
@@ -111,6 +173,8 @@ class Check:
             back = [[ONE, ZERO, ZERO, ZERO]] * 2
             return ([[[ZERO, q, 1 - q, ZERO], [ZERO, ZERO, ZERO, ONE]], back, back, back],
                     [[ZERO] * 2, [t["gain"]] * 2, [-t["loss"]] * 2, [ZERO] * 2])
+        if kind == "formulas":
+            return self.by_formulas(e, pi, x)
         reward = e["reward"]
         base, slope, clip = lift(reward["base"]), lift(reward["slope"]), lift(reward.get("clip"))
         theta, p, r = self.log_weights(x), [], []

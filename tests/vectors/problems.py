@@ -4,6 +4,8 @@
 evaluated by hand; `digits` raises the precision of the second source; `strict` compares it entry by entry in relative
 terms (for answers whose entries differ by hundreds of orders of magnitude).
 """
+import json
+import pathlib
 import random
 from fractions import Fraction as F
 
@@ -336,6 +338,51 @@ for w in (1, 3):
                    family([0, -1, 0, 1], [[0], ["3/4"], [0], [1]], 0, None,
                           base_weights=[[[0, 1, 1, 1]], [[0, 1, 0, 0]], [[0, 0, 1, 0]], [[0, 0, 0, 1]]]), [1, 0, 0, 0]),
            rational=True, closed=lambda a, v=value, s=slope: (equal(a["value"], v), equal(a["gradient"], s, 0, 0, 0)))
+
+# ------------------------------------------------------------------------------------------------------- formulas
+
+EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "src" / "oracle" / "examples"
+
+
+def formulas(transitions, rewards, **rest):
+    return {"kind": "formulas", "transitions": transitions, "rewards": rewards} | rest
+
+
+for name in ("congestion", "epidemic", "credit", "recommender"):
+    ready = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    rational = name == "credit"
+    vector(f"formulas-{name}", f"The ready problem {name}.", ["formulas"] + ["rational"] * rational, ready, rational=rational)
+
+FOUR = [[0, 0, 0, "p"], [0, 0, 1, "1 - p"], [0, 1, 1, 1], [1, 0, 0, "q/2"], [1, 0, 1, "1 - q/2"], [1, 1, 0, "q"], [1, 1, 1, "1 - q"]]
+PQ = {"p": "sigmoid(2*pi[1,0] - 1)", "q": "(1 + tanh(-theta[0,0]))/2"}
+vector("formulas-functions", "Every function, `pi` and `theta` at once; `^` binds tighter than a sign.", ["formulas"],
+       problem(0.9, softmax([0.3, -0.2], [0.1, 0.4]),
+               formulas(FOUR, [[0, 0, "log(1 + pi[0,0])*3 - sqrt(pi[0,1])"], [0, 1, "-pi[1,1]^2 + 2^-1"], [1, 1, "exp(-abs(theta[3]))"]],
+                        definitions=PQ), [0.5, 0.5], 0.1))
+vector("formulas-log-linear", "`theta` of a log-linear policy has one index.", ["formulas"],
+       problem(0.9, log_linear([[[1, 0], [0, 1]], [[0.5, 1], [1, -1]]], [0.3, -0.4]),
+               formulas(FOUR, [[0, 0, "theta[0] * theta[1]"], [1, 1, "min(1, 3*pi[0,0], theta[0]^3)"]],
+                        definitions={"p": "pi[0,0]^2", "q": "1/(1 + exp(theta[1]))"}), [1, 0]))
+vector("formulas-weights", "`theta` of a weights policy is the logarithm of a weight.", ["formulas"],
+       problem(0.8, weights([1, 3], [2, "1/2"]),
+               formulas(FOUR, [[0, 0, "theta[0,1]"], [1, 0, "exp(theta[1,0]) - theta[1,1]"]],
+                        definitions={"p": "sigmoid(theta[0,1] - theta[0,0])", "q": "pi[0,1]"}), [0.25, 0.75], 0.2))
+vector("formulas-next-rewards", "A reward r(s,a,t) counts as its mean under the transitions, whose response it shares.",
+       ["formulas", "rational"],
+       problem("9/10", probabilities(["1/4", "3/4"], ["2/3", "1/3"]),
+               formulas(FOUR, [[0, 0, "1/3"]], next_rewards=[[0, 0, 0, "pi[0,0]"], [0, 0, 1, -2], [1, 1, 0, "1/(1 + q)"]],
+                        definitions={"p": "pi[1,1]^3", "q": "1/2 - pi[0,0]*pi[1,0]"}), ["1/2", "1/2"]), rational=True)
+vector("formulas-normalised", "Rows proportional to rational functions; repeated entries add up before that.", ["formulas", "rational"],
+       problem("1/2", weights([1, 2], [3, 1]),
+               formulas([[0, 0, 0, "1 + pi[0,0]"], [0, 0, 1, "load"], [0, 0, 1, "load"], [0, 1, 0, "1/(2 - pi[1,1])"], [0, 1, 1, 1],
+                         [1, 0, 1, "5"], [1, 1, 0, "a[0,1]"], [1, 1, 1, "a[1,0]"]], [[0, 0, 1], [1, 1, "max(load, 1/100, pi[0,1])"]],
+                        normalise=True, constants={"a": [[1, "1/3"], [2, 4]]}, definitions={"load": "pi[0,1]*pi[1,0]"}), [0, 1]),
+       rational=True)
+vector("formulas-corner", "A maximum of two equal numbers: the first is taken, and the gradient that is printed is one of several.",
+       ["formulas", "kink", "rational"],
+       problem("1/2", weights([1, 1], [1, 3]),
+               formulas([[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]], [[0, 0, "2*gap"], [1, 0, 1]],
+                        definitions={"gap": "max(pi[0,0], pi[0,1])"}), [1, 0]), rational=True)
 
 # --------------------------------------------------------------------------------------------------------- affine
 

@@ -39,6 +39,7 @@ import json
 from decimal import Decimal, getcontext
 from fractions import Fraction
 
+import formulas
 import numpy_grids
 
 DIGITS, GRID_DIGITS = 800, 400
@@ -71,6 +72,8 @@ def is_rational(data, exact):
     if environment["kind"] == "exponential-family":
         return ("base_weights" in environment and rational_value(environment["reward"]["slope"], exact) == 0
                 and all(rational_value(x, exact).denominator == 1 for x in environment["psi"]))
+    if environment["kind"] == "formulas":
+        return formulas.is_rational(environment)
     return environment["kind"] in ("fixed", "affine", "explicit", "coin", "loan")
 
 
@@ -551,7 +554,8 @@ class Gridworld(Environment):
 
 
 ENVIRONMENTS = {"fixed": Fixed, "exponential-family": ExponentialFamily, "affine": Affine, "explicit": Explicit,
-                "coin": Coin, "loan": Loan, "gridworld": Gridworld}
+                "coin": Coin, "loan": Loan, "gridworld": Gridworld,
+                "formulas": lambda problem, data: formulas.Formulas(problem, data, Literal)}
 
 
 # -------------------------------------------------------------------------------------------------- evaluation

@@ -154,6 +154,7 @@ fn written(problem: &Problem) -> Result<Value, CertificateError> {
     {
         return Err(CertificateError::NotCovered { kind });
     }
+    let problem = problem.recognised();
     let environment: Value = serde_json::from_str(&problem.environment().to_json(problem.given()))
         .map_err(|_| CertificateError::NotCovered { kind })?;
     let initial: Vec<Value> = problem.initial().iter().map(exact).collect();

@@ -310,6 +310,7 @@ impl PolicySpec {
             path: self.table_path(),
             n_parameters: self.n_parameters(),
             is_local: self.features().is_none() && !self.is_unconstrained(),
+            is_normalised: !self.is_unconstrained(),
         }
     }
 }

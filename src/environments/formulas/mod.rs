@@ -1,0 +1,566 @@
+//! Transitions and rewards as formulas of the policy.
+
+mod graph;
+mod parser;
+mod recognition;
+mod response;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use graph::{Builder, Graph, Node};
+use parser::{RESERVED, Scope, Step, is_name, parse};
+use recognition::Recognised;
+use response::Formulas;
+
+use super::{EnvironmentSpec, Given, Specification, Structure, Work};
+use crate::arithmetic::{Field, Rational, Transcendental};
+use crate::mdp::ModelError;
+use crate::problem::checker::{Checked, Checker, place};
+use crate::problem::input_error::InputError;
+#[cfg(feature = "json")]
+use crate::problem::json::{Fields, Node as Value};
+use crate::problem::numeral::Numeral;
+#[cfg(feature = "json")]
+use crate::problem::reader::Reader;
+use crate::problem::writer::Writer;
+use crate::response::Response;
+
+/// Formulas as text. Numbers in a formula are read exactly.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FormulaTexts {
+    /// Names that stand for numbers: `beta`, `cost[1]`.
+    pub constants: Vec<(String, Numeral)>,
+    /// Names that stand for formulas.
+    pub definitions: Vec<(String, String)>,
+    /// `([s, a, t], f)`: what of `P(t|s,a)` is not 0. Repeated entries add up.
+    pub transitions: Vec<([usize; 3], String)>,
+    /// `([s, a], f)`: what of `r(s,a)` is not 0. Repeated entries add up.
+    pub rewards: Vec<([usize; 2], String)>,
+    /// `([s, a, t], f)`: what `r(s,a)` has of the next state, `sum_t P(t|s,a) f[t]`.
+    pub next_rewards: Vec<([usize; 3], String)>,
+    /// Whether rows of transitions are proportional to their formulas.
+    pub normalise: bool,
+}
+
+/// Transitions and rewards as formulas of `pi[s,a]`, `theta[k]`, constants and definitions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FormulasSpec {
+    texts: FormulaTexts,
+    compiled: Arc<Compiled>,
+}
+
+/// What formulas mean.
+#[derive(Debug, PartialEq)]
+struct Compiled {
+    scope: Scope,
+    normalise: bool,
+    graph: Graph,
+    /// Paths of the formulas.
+    places: Vec<String>,
+    /// `(t, expression)` of each pair `s A + a`.
+    rows: Vec<Vec<(usize, usize)>>,
+    /// The expression of `r(s,a)` at `s A + a`.
+    rewards: Vec<usize>,
+    /// Whether each expression depends on the policy.
+    depends: Vec<bool>,
+    /// The largest parameter of which a formula speaks, and where.
+    parameter: Option<(usize, usize)>,
+    recognised: Recognised,
+}
+
+impl Compiled {
+    /// `P(t=2|s=0,a=1)` or `P(.|s=0,a=1)`.
+    fn transition(&self, pair: usize, target: Option<usize>) -> String {
+        let (s, a) = (pair / self.scope.n_actions, pair % self.scope.n_actions);
+        match target {
+            Some(t) => format!("P(t={t}|s={s},a={a})"),
+            None => format!("P(.|s={s},a={a})"),
+        }
+    }
+}
+
+impl FormulasSpec {
+    /// The formulas of an environment with so many states and actions, for policies with so
+    /// many parameters.
+    ///
+    /// # Errors
+    /// A formula that is none, with its path and the column; names that are taken twice, are
+    /// not known, or stand for what they are made of; indices that are out of range.
+    ///
+    /// ```
+    /// use pemdp::environments::{FormulaTexts, FormulasSpec};
+    /// let mut texts = FormulaTexts::default();
+    /// texts.definitions.push(("load".to_owned(), "pi[0,0]^2".to_owned()));
+    /// texts.transitions = [[0, 0, 0], [0, 1, 0]].map(|entry| (entry, "1".to_owned())).into();
+    /// texts.rewards.push(([0, 0], "2 - lod".to_owned()));
+    /// let error = FormulasSpec::new(texts, 1, 2, 2).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "environment.rewards[0]: column 5 is \"lod\", expected pi, theta, a function or a name in constants \
+    ///      or definitions"
+    /// );
+    /// ```
+    pub fn new(
+        texts: FormulaTexts,
+        n_states: usize,
+        n_actions: usize,
+        n_parameters: usize,
+    ) -> Result<Self, InputError> {
+        let scope = Scope { n_states, n_actions, n_parameters };
+        let compiled = Arc::new(Compiler::default().compile(&texts, scope)?);
+        Ok(Self { texts, compiled })
+    }
+
+    /// As text.
+    pub fn texts(&self) -> &FormulaTexts {
+        &self.texts
+    }
+
+    /// The number of different expressions.
+    pub fn n_expressions(&self) -> usize {
+        self.compiled.graph.nodes.len()
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    builder: Builder,
+    places: Vec<String>,
+    names: HashMap<String, usize>,
+}
+
+impl Compiler {
+    fn compile(mut self, texts: &FormulaTexts, scope: Scope) -> Result<Compiled, InputError> {
+        self.name(texts, scope)?;
+        let (n, n_actions) = (scope.n_states, scope.n_actions);
+        let out_of_range = |path: String, what: &str| {
+            InputError::new(path, format!("is out of range, expected {what} of the policy"))
+        };
+        let mut rows: Vec<BTreeMap<usize, usize>> = vec![BTreeMap::new(); n * n_actions];
+        for (i, ([s, a, t], text)) in texts.transitions.iter().enumerate() {
+            let path = place("environment.transitions", &[i]);
+            if *s >= n || *a >= n_actions || *t >= n {
+                return Err(out_of_range(path, "a state, an action and a state"));
+            }
+            let node = self.formula(path, text, scope)?;
+            let row = &mut rows[s * n_actions + a];
+            let node = row.get(t).map_or(node, |&before| self.builder.sum(before, node));
+            row.insert(*t, node);
+        }
+        let weights = texts.normalise.then(|| rows.clone());
+        if texts.normalise {
+            for (pair, row) in rows.iter_mut().enumerate() {
+                self.normalise(row, (pair / n_actions, pair % n_actions))?;
+            }
+        }
+        self.place("environment.rewards".to_owned());
+        let zero = self.builder.constant(Rational::from_integer(0.into()));
+        let mut rewards = vec![zero; n * n_actions];
+        for (i, ([s, a], text)) in texts.rewards.iter().enumerate() {
+            let path = place("environment.rewards", &[i]);
+            if *s >= n || *a >= n_actions {
+                return Err(out_of_range(path, "a state and an action"));
+            }
+            let node = self.formula(path, text, scope)?;
+            let reward = &mut rewards[s * n_actions + a];
+            *reward = self.builder.sum(*reward, node);
+        }
+        for (i, ([s, a, t], text)) in texts.next_rewards.iter().enumerate() {
+            let path = place("environment.next_rewards", &[i]);
+            if *s >= n || *a >= n_actions || *t >= n {
+                return Err(out_of_range(path, "a state, an action and a state"));
+            }
+            let node = self.formula(path, text, scope)?;
+            let pair = s * n_actions + a;
+            let Some(&probability) = rows[pair].get(t) else { continue };
+            let part = self.builder.product(probability, node);
+            rewards[pair] = self.builder.sum(rewards[pair], part);
+        }
+        let listed = |rows: &[BTreeMap<usize, usize>]| -> Vec<Vec<(usize, usize)>> {
+            rows.iter().map(|row| row.iter().map(|(t, node)| (*t, *node)).collect()).collect()
+        };
+        let weights = weights.map(|weights| listed(&weights));
+        let (graph, weights) = (&self.builder.graph, weights.as_deref());
+        let recognised = Recognised::new(graph, &listed(&rows), weights, &rewards, scope);
+        Ok(self.compiled(rows, &rewards, recognised, texts.normalise, scope))
+    }
+
+    fn compiled(
+        self,
+        rows: Vec<BTreeMap<usize, usize>>,
+        rewards: &[usize],
+        recognised: Recognised,
+        normalise: bool,
+        scope: Scope,
+    ) -> Compiled {
+        let roots: Vec<usize> = rows.iter().flat_map(|row| row.values()).chain(rewards).copied().collect();
+        let (graph, roots) = self.builder.graph.pruned(&roots);
+        let mut roots = roots.into_iter();
+        let rows: Vec<Vec<(usize, usize)>> =
+            rows.iter().map(|row| row.keys().copied().zip(roots.by_ref()).collect()).collect();
+        let rewards: Vec<usize> = roots.collect();
+        let parameters = graph.nodes.iter().zip(&graph.places).filter_map(|(node, place)| match node {
+            Node::Parameter(k) => Some((*k, *place)),
+            _ => None,
+        });
+        let parameter = parameters.max_by_key(|(k, _)| *k);
+        let (depends, places) = (graph.depends(), self.places);
+        Compiled { scope, normalise, graph, places, rows, rewards, depends, parameter, recognised }
+    }
+
+    fn place(&mut self, path: String) {
+        self.builder.place = self.places.len();
+        self.places.push(path);
+    }
+
+    /// The expression of a formula.
+    fn formula(&mut self, path: String, text: &str, scope: Scope) -> Result<usize, InputError> {
+        let steps = parse(text, scope).map_err(|error| InputError::new(path.clone(), error.to_string()))?;
+        self.lower(path, &steps)
+    }
+
+    fn lower(&mut self, path: String, steps: &[Step]) -> Result<usize, InputError> {
+        self.place(path.clone());
+        let names = &self.names;
+        let node = self.builder.lower(steps, |name| names.get(name).copied());
+        node.map_err(|error| InputError::new(path, error.to_string()))
+    }
+
+    /// Rows proportional to their weights.
+    fn normalise(
+        &mut self,
+        row: &mut BTreeMap<usize, usize>,
+        (s, a): (usize, usize),
+    ) -> Result<(), InputError> {
+        self.place(format!("environment.transitions: P(.|s={s},a={a})"));
+        let Some(total) = row.values().copied().reduce(|x, y| self.builder.sum(x, y)) else {
+            let problem = format!("P(.|s={s},a={a}) has no entry, expected at least one to normalise");
+            return Err(InputError::new("environment.transitions", problem));
+        };
+        row.values_mut().for_each(|node| *node = self.builder.quotient(*node, total));
+        Ok(())
+    }
+
+    /// Constants, and definitions after those that they are made of.
+    fn name(&mut self, texts: &FormulaTexts, scope: Scope) -> Result<(), InputError> {
+        let paths = |key: &str, name: &str| format!("environment.{key}.{}", crate::problem::excerpt(name));
+        let mut taken: HashMap<&str, &str> = HashMap::new();
+        let constants = texts.constants.iter().map(|(name, _)| ("constants", name));
+        let definitions = texts.definitions.iter().map(|(name, _)| ("definitions", name));
+        for (key, name) in constants.chain(definitions) {
+            check_name(name).map_err(|problem| InputError::new(paths(key, name), problem))?;
+            if let Some(before) = taken.insert(name, key) {
+                let problem = format!("stands in {before} already, expected each name once");
+                return Err(InputError::new(paths(key, name), problem));
+            }
+        }
+        for (name, number) in &texts.constants {
+            self.place(paths("constants", name));
+            let node = self.builder.constant(number.exact());
+            self.names.insert(name.clone(), node);
+        }
+        let mut programs = Vec::new();
+        for (name, text) in &texts.definitions {
+            let path = paths("definitions", name);
+            let steps =
+                parse(text, scope).map_err(|error| InputError::new(path.clone(), error.to_string()))?;
+            programs.push((path, steps));
+        }
+        for i in self.order(&texts.definitions, &programs)? {
+            let (path, steps) = &programs[i];
+            let node = self.lower(path.clone(), steps)?;
+            self.names.insert(texts.definitions[i].0.clone(), node);
+        }
+        Ok(())
+    }
+
+    /// Definitions after those that they are made of.
+    fn order(
+        &self,
+        definitions: &[(String, String)],
+        programs: &[(String, Vec<Step>)],
+    ) -> Result<Vec<usize>, InputError> {
+        let index: HashMap<&str, usize> =
+            definitions.iter().enumerate().map(|(i, (name, _))| (name.as_str(), i)).collect();
+        let parts = |i: usize| -> Vec<usize> {
+            let named = |step: &Step| match step {
+                Step::Name { name, .. } => index.get(name.as_str()).copied(),
+                _ => None,
+            };
+            programs[i].1.iter().filter_map(named).collect()
+        };
+        let (mut order, mut state) = (Vec::new(), vec![Visit::Not; definitions.len()]);
+        for start in 0..definitions.len() {
+            let mut path = vec![(start, None)];
+            while let Some((i, open)) = path.last_mut() {
+                let i = *i;
+                if open.is_none() {
+                    if state[i] == Visit::Done {
+                        path.pop();
+                        continue;
+                    }
+                    if state[i] == Visit::Open {
+                        let name = &definitions[i].0;
+                        let problem = format!("is made of {name} itself, expected other names only");
+                        return Err(InputError::new(programs[i].0.clone(), problem));
+                    }
+                    state[i] = Visit::Open;
+                }
+                match open.get_or_insert_with(|| parts(i)).pop() {
+                    Some(part) => path.push((part, None)),
+                    None => {
+                        state[i] = Visit::Done;
+                        order.push(i);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        Ok(order)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Not,
+    Open,
+    Done,
+}
+
+/// A name that is not taken, with or without indices.
+fn check_name(name: &str) -> Result<(), String> {
+    const EXPECTED: &str =
+        "expected a letter or _, then letters, digits and _, and indices such as [0,1] if any";
+    let (base, indices) = match name.split_once('[') {
+        Some((base, rest)) => (base, rest.strip_suffix(']').map(|list| list.split(','))),
+        None => (name, Some("0".split(','))),
+    };
+    let is_index = |text: &str| {
+        text.bytes().all(|c| c.is_ascii_digit())
+            && !text.is_empty()
+            && (text == "0" || !text.starts_with('0'))
+    };
+    if !(is_name(base) && indices.is_some_and(|mut indices| indices.all(is_index))) {
+        return Err(format!("is no name, {EXPECTED}"));
+    }
+    if RESERVED.contains(&base) {
+        return Err(format!(
+            "is taken by the language of formulas, expected another name than {}",
+            RESERVED.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Exact numbers may take so many bits in all.
+const BITS: u64 = 1 << 24;
+
+impl Specification for FormulasSpec {
+    const KIND: &'static str = "formulas";
+    const KEYS: &'static [&'static str] =
+        &["constants", "definitions", "transitions", "rewards", "next_rewards", "normalise"];
+    const DOCUMENTATION: [&'static str; 2] = [
+        "`transitions`: entries `[s, a, t, formula]`; `rewards` (default none): entries `[s, a, formula]`; \
+         `next_rewards` (default none): entries `[s, a, t, formula]`; `constants`, `definitions` (default none): \
+         names and numbers, names and formulas; `normalise` (default false)",
+        "see [Formulas](#formulas); must be a kernel for the policy at hand, or is made one by `normalise`; not \
+         `theta` with policy `probabilities`",
+    ];
+
+    #[cfg(feature = "json")]
+    fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
+        let mut texts = FormulaTexts::default();
+        if let Some(constants) = fields.optional("constants") {
+            named(&constants, &mut |name, node| {
+                texts.constants.push((name, node.numeral(reader.reading)?));
+                Ok(())
+            })?;
+        }
+        if let Some(definitions) = fields.optional("definitions") {
+            named(&definitions, &mut |name, node| {
+                texts.definitions.push((name, formula(node, reader)?));
+                Ok(())
+            })?;
+        }
+        let (state, action) = (reader.state(), reader.action());
+        let text = |node: &Value<'_>| formula(node, reader);
+        texts.transitions =
+            reader.sparse(&fields.required("transitions")?, [state, action, state], "a formula", text)?;
+        if let Some(node) = fields.optional("rewards") {
+            texts.rewards = reader.sparse(&node, [state, action], "a formula", text)?;
+        }
+        if let Some(node) = fields.optional("next_rewards") {
+            texts.next_rewards = reader.sparse(&node, [state, action, state], "a formula", text)?;
+        }
+        texts.normalise = fields.optional("normalise").map_or(Ok(false), |node| node.flag())?;
+        Self::new(texts, reader.n_states(), reader.n_actions(), reader.parameter().0)
+    }
+
+    fn write(&self, _given: Given<'_>, file: &mut Writer) {
+        let texts = &self.texts;
+        file.nested("constants", |file| texts.constants.iter().for_each(|(name, x)| file.number(name, x)));
+        file.nested("definitions", |file| {
+            texts.definitions.iter().for_each(|(name, text)| file.text(name, &one_line(text)));
+        });
+        file.sparse_texts("transitions", &texts.transitions);
+        file.sparse_texts("rewards", &texts.rewards);
+        file.sparse_texts("next_rewards", &texts.next_rewards);
+        file.flag("normalise", texts.normalise);
+    }
+
+    fn check(&self, checker: &mut Checker) -> Checked<()> {
+        let Scope { n_states, n_actions, .. } = self.compiled.scope;
+        checker.shape("these formulas", n_states, n_actions)?;
+        // For the sums of its rows: what is wrong is told at the policy.
+        self.compiled.recognised.check(checker);
+        let Some((k, place)) = self.compiled.parameter else { return Ok(()) };
+        let path = || self.compiled.places[place].clone();
+        let policy = checker.policy();
+        if !policy.is_normalised {
+            let problem = format!("speaks of theta, expected pi only with policy {}", policy.kind);
+            return Err(InputError::new(path(), problem));
+        }
+        if k >= policy.n_parameters {
+            let problem =
+                format!("speaks of theta[{k}], expected at most {} parameters", policy.n_parameters);
+            return Err(InputError::new(path(), problem));
+        }
+        Ok(())
+    }
+
+    fn rational_response<T: Field>(
+        &self,
+        _given: Given<'_>,
+    ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
+        let has_functions = self.not_rational().is_some();
+        let response = || Box::new(Formulas::rational(Arc::clone(&self.compiled)));
+        Ok((!has_functions).then(|| response() as Box<dyn Response<T>>))
+    }
+
+    fn response<T: Transcendental>(&self, _given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
+        Ok(Box::new(Formulas::transcendental(Arc::clone(&self.compiled))))
+    }
+
+    fn not_rational(&self) -> Option<(String, String)> {
+        let Compiled { graph, places, .. } = &*self.compiled;
+        let path = |i: usize| places[graph.places[i]].clone();
+        let seen = |node: &Node| match node {
+            Node::Call(..) => Some("takes a function that is not rational"),
+            Node::Parameter(_) => Some("speaks of theta, which is not rational"),
+            _ => None,
+        };
+        if let Some((i, seen)) = graph.nodes.iter().enumerate().find_map(|(i, node)| Some((i, seen(node)?))) {
+            return Some((path(i), format!("{seen}, expected + - * / and integer powers of pi")));
+        }
+        let mut sum = 0_u64;
+        let too_long = graph.bits().into_iter().position(|bits| {
+            sum = sum.saturating_add(bits);
+            sum > BITS
+        })?;
+        Some((path(too_long), "takes millions of digits as a fraction, expected shorter formulas".to_owned()))
+    }
+
+    fn structure(&self, given: Given<'_>) -> Structure<'_> {
+        match &self.compiled.recognised {
+            Recognised::Fixed(fixed) => Structure::Fixed(Cow::Borrowed(fixed)),
+            Recognised::Affine(affine) => Structure::Affine(affine),
+            Recognised::LocalFamily(family) if given.has_local_logits => {
+                Structure::LocalFamily(Cow::Borrowed(family))
+            }
+            Recognised::LocalFamily(_) | Recognised::Nothing => Structure::Opaque,
+        }
+    }
+
+    fn recognised(&self, given: Given<'_>) -> Option<EnvironmentSpec> {
+        match &self.compiled.recognised {
+            Recognised::Fixed(fixed) => Some(fixed.clone().into()),
+            Recognised::Affine(affine) => Some(affine.clone().into()),
+            Recognised::LocalFamily(family) if given.has_local_logits => Some(family.clone().into()),
+            Recognised::LocalFamily(_) | Recognised::Nothing => None,
+        }
+    }
+
+    fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
+        let mut texts = self.texts.clone();
+        let rewards = texts.rewards.iter_mut().map(|(_, text)| text);
+        for text in rewards.chain(texts.next_rewards.iter_mut().map(|(_, text)| text)) {
+            *text = format!("({factor})*({text})");
+        }
+        let Scope { n_states, n_actions, n_parameters } = self.compiled.scope;
+        Self::new(texts, n_states, n_actions, n_parameters).ok()
+    }
+
+    fn work(&self, given: Given<'_>) -> Work {
+        let nodes = &self.compiled.graph.nodes;
+        let calls = nodes.iter().filter(|node| matches!(node, Node::Call(..))).count();
+        let system = (given.n_states as f64).powi(3) / 3.0;
+        Work { systems: 1.0 + 4.0 * nodes.len() as f64 / system.max(1.0), exponentials: calls as f64 }
+    }
+
+    fn summary(&self, _show: &dyn Fn(&Numeral) -> String) -> String {
+        let expressions = self.n_expressions();
+        format!("{expressions} expressions{}", if self.compiled.normalise { ", normalised" } else { "" })
+    }
+}
+
+/// A text without line breaks and tabs.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ")
+}
+
+/// A formula, or a number as one.
+#[cfg(feature = "json")]
+fn formula(node: &Value<'_>, reader: &Reader) -> Checked<String> {
+    if node.is_string() {
+        return Ok(one_line(&node.string()?));
+    }
+    if !node.is_number() {
+        return Err(node.unexpected("a formula in a string, or a number"));
+    }
+    let number = node.numeral(reader.reading)?.exact();
+    Ok(number.to_string())
+}
+
+/// Calls `entry` with each name of an object; where one stands for an array, with the name of
+/// each of its elements: `load[0,1]`.
+#[cfg(feature = "json")]
+fn named(node: &Value<'_>, entry: &mut dyn FnMut(String, &Value<'_>) -> Checked<()>) -> Checked<()> {
+    let fields = node.fields()?;
+    for key in fields.keys() {
+        elements(&fields.required(key)?, key, &mut Vec::new(), entry)?;
+    }
+    Ok(())
+}
+
+/// Arrays in each other go so deep.
+#[cfg(feature = "json")]
+const AXES: usize = 4;
+
+#[cfg(feature = "json")]
+fn elements(
+    node: &Value<'_>,
+    name: &str,
+    indices: &mut Vec<String>,
+    entry: &mut dyn FnMut(String, &Value<'_>) -> Checked<()>,
+) -> Checked<()> {
+    if !node.is_array() {
+        return entry(
+            if indices.is_empty() { name.to_owned() } else { parser::indexed(name, indices) },
+            node,
+        );
+    }
+    if indices.len() == AXES {
+        return Err(node.error(format!("is an array, expected at most {AXES} arrays in each other")));
+    }
+    for (i, element) in node.array()?.enumerate() {
+        indices.push(i.to_string());
+        elements(&element, name, indices, entry)?;
+        indices.pop();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

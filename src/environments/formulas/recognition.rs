@@ -1,0 +1,279 @@
+//! What is known of formulas: that they do not respond, are affine in the policy, or are an
+//! exponential family.
+
+use std::collections::BTreeMap;
+
+use num_traits::{One, Signed, Zero};
+
+use super::graph::{Graph, Node};
+use super::parser::{Function, Scope};
+use crate::arithmetic::Rational;
+use crate::environments::{AffineSpec, Base, ExponentialFamilySpec, FixedSpec, Specification};
+use crate::problem::checker::{Checker, PolicyShape};
+use crate::problem::numeral::{Numeral, Reading};
+
+/// What formulas are.
+#[derive(Debug, PartialEq)]
+pub(super) enum Recognised {
+    Fixed(FixedSpec),
+    Affine(AffineSpec),
+    /// Where policies have a logit for each state and action.
+    LocalFamily(ExponentialFamilySpec),
+    Nothing,
+}
+
+/// Larger dense kernels are not looked at.
+const ENTRIES: usize = 1 << 20;
+
+/// So many steps at most are taken to find coefficients.
+const STEPS: usize = 10_000_000;
+
+impl Recognised {
+    /// `weights` are what rows are proportional to, where they are normalised.
+    pub fn new(
+        graph: &Graph,
+        rows: &[Vec<(usize, usize)>],
+        weights: Option<&[Vec<(usize, usize)>]>,
+        rewards: &[usize],
+        scope: Scope,
+    ) -> Self {
+        if scope.n_states.saturating_mul(rows.len()) > ENTRIES {
+            return Self::Nothing;
+        }
+        let mut seen = Seen { graph, scope, steps: 0 };
+        let found = seen.affine(rows, rewards).or_else(|| seen.family(weights?, rewards));
+        found.filter(|found| found.is_valid(scope)).unwrap_or(Self::Nothing)
+    }
+
+    /// Whether it is what it seems for every policy.
+    fn is_valid(&self, scope: Scope) -> bool {
+        self.check(&mut Checker::new(
+            Reading::Doubles,
+            PolicyShape {
+                kind: "softmax",
+                path: "policy.logits".to_owned(),
+                n_parameters: scope.n_parameters,
+                is_local: scope.n_parameters == scope.n_states * scope.n_actions,
+                is_normalised: true,
+            },
+            scope.n_states,
+            scope.n_actions,
+        ))
+    }
+
+    /// Whether a checker finds it right.
+    pub fn check(&self, checker: &mut Checker) -> bool {
+        match self {
+            Self::Fixed(fixed) => fixed.check(checker).is_ok(),
+            Self::Affine(affine) => affine.check(checker).is_ok(),
+            Self::LocalFamily(family) => family.check(checker).is_ok(),
+            Self::Nothing => true,
+        }
+    }
+}
+
+/// A constant, and a coefficient for each `pi[s,a]` or `theta[k]` by its expression.
+type Linear = (Rational, BTreeMap<usize, Rational>);
+
+/// The same with the state and action of each probability.
+type OfProbabilities = (Rational, Vec<([usize; 2], Rational)>);
+
+struct Seen<'a> {
+    graph: &'a Graph,
+    scope: Scope,
+    steps: usize,
+}
+
+impl Seen<'_> {
+    fn constant(&self, node: usize) -> Option<&Rational> {
+        match &self.graph.nodes[node] {
+            Node::Constant(q) => Some(q),
+            _ => None,
+        }
+    }
+
+    /// An expression as a linear one, by the derivatives of all that it is made of.
+    fn linear(&mut self, root: usize) -> Option<Linear> {
+        let (mut constant, mut coefficients) = (Rational::zero(), BTreeMap::new());
+        let mut open = BTreeMap::from([(root, Rational::one())]);
+        while let Some((node, factor)) = open.pop_last() {
+            self.steps += 1;
+            if self.steps > STEPS {
+                return None;
+            }
+            let mut add = |x: usize, c: Rational| *open.entry(x).or_insert_with(Rational::zero) += c;
+            match self.graph.nodes[node] {
+                Node::Constant(ref q) => constant += factor * q,
+                Node::Probability(_) | Node::Parameter(_) => {
+                    coefficients.insert(node, factor);
+                }
+                Node::Negation(x) => add(x, -factor),
+                Node::Sum(x, y) => {
+                    add(x, factor.clone());
+                    add(y, factor);
+                }
+                Node::Difference(x, y) => {
+                    add(x, factor.clone());
+                    add(y, -factor);
+                }
+                Node::Product(x, y) => match (self.constant(x), self.constant(y)) {
+                    (Some(q), _) => add(y, factor * q),
+                    (None, Some(q)) => add(x, factor * q),
+                    (None, None) => return None,
+                },
+                Node::Quotient(x, y) => add(x, factor / self.constant(y).filter(|q| !q.is_zero())?),
+                _ => return None,
+            }
+        }
+        coefficients.retain(|_, c| !c.is_zero());
+        Some((constant, coefficients))
+    }
+
+    /// A linear expression of probabilities.
+    fn of_probabilities(&mut self, root: usize) -> Option<OfProbabilities> {
+        let (constant, coefficients) = self.linear(root)?;
+        let n_actions = self.scope.n_actions;
+        let named = |(node, c): (usize, Rational)| match self.graph.nodes[node] {
+            Node::Probability(pair) => Some(([pair / n_actions, pair % n_actions], c)),
+            _ => None,
+        };
+        Some((constant, coefficients.into_iter().map(named).collect::<Option<_>>()?))
+    }
+
+    /// Fixed or affine.
+    fn affine(&mut self, rows: &[Vec<(usize, usize)>], rewards: &[usize]) -> Option<Recognised> {
+        let Scope { n_states, n_actions, .. } = self.scope;
+        let mut affine = AffineSpec {
+            transitions: vec![Numeral::ZERO; rows.len() * n_states],
+            transition_slopes: Vec::new(),
+            rewards: Vec::with_capacity(rewards.len()),
+            reward_slopes: Vec::new(),
+        };
+        for (pair, row) in rows.iter().enumerate() {
+            for &(t, node) in row {
+                let (constant, slopes) = self.of_probabilities(node)?;
+                affine.transitions[pair * n_states + t] = constant.into();
+                let slope = |([s2, a2], m): ([usize; 2], Rational)| {
+                    ([pair / n_actions, pair % n_actions, t, s2, a2], m.into())
+                };
+                affine.transition_slopes.extend(slopes.into_iter().map(slope));
+            }
+        }
+        for (pair, &node) in rewards.iter().enumerate() {
+            let (constant, slopes) = self.of_probabilities(node)?;
+            affine.rewards.push(constant.into());
+            let slope = |([s2, a2], m): ([usize; 2], Rational)| {
+                ([pair / n_actions, pair % n_actions, s2, a2], m.into())
+            };
+            affine.reward_slopes.extend(slopes.into_iter().map(slope));
+        }
+        let is_fixed = affine.transition_slopes.is_empty() && affine.reward_slopes.is_empty();
+        Some(if is_fixed {
+            Recognised::Fixed(FixedSpec { transitions: affine.transitions, rewards: affine.rewards })
+        } else {
+            Recognised::Affine(affine)
+        })
+    }
+
+    /// `w exp(b + c theta[pair])` as `(w, b, c)`.
+    fn weight(&mut self, node: usize, pair: usize) -> Option<(Rational, Rational, Rational)> {
+        match self.graph.nodes[node] {
+            Node::Constant(ref q) => Some((q.clone(), Rational::zero(), Rational::zero())),
+            Node::Call(Function::Exp, x) => {
+                let (b, c) = self.own(x, pair)?;
+                Some((Rational::one(), b, c))
+            }
+            Node::Product(x, y) => {
+                let (x, y) = (self.weight(x, pair)?, self.weight(y, pair)?);
+                Some((x.0 * y.0, x.1 + y.1, x.2 + y.2))
+            }
+            Node::Quotient(x, y) => {
+                let (x, y) = (self.weight(x, pair)?, self.weight(y, pair)?);
+                (!y.0.is_zero()).then(|| (x.0 / y.0, x.1 - y.1, x.2 - y.2))
+            }
+            _ => None,
+        }
+    }
+
+    /// `b + c theta[pair]` as `(b, c)`.
+    fn own(&mut self, node: usize, pair: usize) -> Option<(Rational, Rational)> {
+        let (b, coefficients) = self.linear(node)?;
+        let mut c = Rational::zero();
+        for (variable, coefficient) in coefficients {
+            match self.graph.nodes[variable] {
+                Node::Parameter(k) if k == pair => c = coefficient,
+                _ => return None,
+            }
+        }
+        Some((b, c))
+    }
+
+    /// An exponential family: rows proportional to `w exp(b + psi[t] theta[s,a])` with all `w`
+    /// 1 or all `b` 0, rewards `b + c theta[s,a]`, which may be clipped.
+    fn family(&mut self, rows: &[Vec<(usize, usize)>], rewards: &[usize]) -> Option<Recognised> {
+        let n = self.scope.n_states;
+        let mut psi: Vec<Option<Rational>> = vec![None; n];
+        let mut logits: Vec<Option<Rational>> = vec![None; rows.len() * n];
+        let mut weights = vec![Rational::zero(); rows.len() * n];
+        for (pair, row) in rows.iter().enumerate() {
+            for &(t, node) in row {
+                let (w, b, c) = self.weight(node, pair)?;
+                if w.is_zero() {
+                    continue;
+                }
+                if *psi[t].get_or_insert_with(|| c.clone()) != c {
+                    return None;
+                }
+                weights[pair * n + t] = w;
+                logits[pair * n + t] = Some(b);
+            }
+        }
+        let is_one = |(w, b): (&Rational, &Option<Rational>)| b.is_none() || w.is_one();
+        let base = if weights.iter().zip(&logits).all(is_one) {
+            Base::Logits(Some(logits.into_iter().map(|b| b.map(Numeral::from)).collect()))
+        } else if logits.iter().flatten().all(Rational::is_zero) {
+            Base::Weights(weights.into_iter().map(Numeral::from).collect())
+        } else {
+            return None;
+        };
+        let (mut reward_base, mut same) = (Vec::with_capacity(rewards.len()), None);
+        for (pair, &node) in rewards.iter().enumerate() {
+            let (inner, clip) = self.clipped(node);
+            let (b, c) = self.own(inner, pair)?;
+            if *same.get_or_insert_with(|| (c.clone(), clip.clone())) != (c, clip) {
+                return None;
+            }
+            reward_base.push(b.into());
+        }
+        let (slope, clip) = same?;
+        let psi = psi.into_iter().map(|psi| psi.unwrap_or_else(Rational::zero).into()).collect();
+        let (slope, clip) = (slope.into(), clip.map(Numeral::from));
+        Some(Recognised::LocalFamily(ExponentialFamilySpec { psi, base, reward_base, slope, clip }))
+    }
+
+    /// What is clipped to `[-clip, clip]`, and `clip`; the expression itself where it is not
+    /// clipped so.
+    fn clipped(&self, node: usize) -> (usize, Option<Rational>) {
+        let with_bound = |node: usize, is_larger: bool| -> Option<(usize, &Rational)> {
+            let (x, y) = match self.graph.nodes[node] {
+                Node::Larger(x, y) if is_larger => (x, y),
+                Node::Smaller(x, y) if !is_larger => (x, y),
+                _ => return None,
+            };
+            match (self.constant(x), self.constant(y)) {
+                (Some(bound), _) => Some((y, bound)),
+                (None, Some(bound)) => Some((x, bound)),
+                (None, None) => None,
+            }
+        };
+        for is_larger in [true, false] {
+            let Some((inside, first)) = with_bound(node, is_larger) else { continue };
+            let Some((inner, second)) = with_bound(inside, !is_larger) else { continue };
+            let clip = if is_larger { second } else { first };
+            if !clip.is_negative() && (first + second).is_zero() {
+                return (inner, Some(clip.clone()));
+            }
+        }
+        (node, None)
+    }
+}
