@@ -28,6 +28,7 @@ import sys
 
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
+import formulas
 import gridworld
 from numerals import LARGEST, Malformed, index, leaves, load, nearest, rational, tree
 
@@ -489,7 +490,7 @@ class Gridworld(Environment):
 
 
 ENVIRONMENTS = {"fixed": Fixed, "exponential-family": ExponentialFamily, "affine": Affine, "explicit": Explicit,
-                "coin": Coin, "loan": Loan, "gridworld": Gridworld}
+                "coin": Coin, "loan": Loan, "gridworld": Gridworld, "formulas": formulas.Formulas}
 
 
 # ---------------------------------------------------------------------------------------------------- problems
@@ -521,11 +522,15 @@ class Problem:
         if self.kind == "exponential-family":
             family = self.environment
             return family.weights is not None and family.slope == 0 and family.integer_powers()
+        if self.kind == "formulas":
+            return self.environment.is_rational()
         return self.kind != "gridworld"
 
     def height(self):
         """About how many bits the fractions of the answer have."""
         bits = max((x.height_bits() for x in self.numbers()), default=1) * self.policy.n_states
+        if self.kind == "formulas":
+            bits *= 100
         if self.kind == "exponential-family" and self.environment.weights is not None:
             bits *= 1 + max(int(abs(x.p) // x.q) for x in self.environment.psi)
         return bits

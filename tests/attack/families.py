@@ -13,6 +13,7 @@ import random
 import sys
 from fractions import Fraction
 
+import formulas
 import gridworld
 
 TINY, HUGE, LARGEST = 5e-324, 1e308, Fraction(sys.float_info.max)
@@ -549,6 +550,16 @@ def coin(maker):
     return maker.problem("coin")
 
 
+def formula(maker):
+    """Random formulas of the policy, its parameters and each other."""
+    problem = maker.problem("fixed")
+    policy = problem["policy"]
+    table = policy.get("logits") or policy.get("values") or policy["features"]
+    has_theta = policy["kind"] in ("softmax", "weights")
+    shape = (len(table), len(table[0]))
+    return problem | {"environment": formulas.environment(maker.rng, shape, maker.rational, has_theta)}
+
+
 def grid(maker):
     """Gridworlds: beta of 0 .. 1e6, gamma near 1, eps next to a draw, given grids with fractions."""
     maker.scale = 1.0
@@ -624,7 +635,7 @@ FAMILIES = {
     "chains": (chains, 6, True), "rows": (rows, 4, True), "logits": (logits, 6, False), "log-linear": (log_linear, 5, False),
     "clip": (clip, 5, True), "entropy": (entropy, 5, False), "exponential-family": (exponential_family, 6, True),
     "affine": (affine, 6, True), "explicit": (explicit, 4, True), "loan": (loan, 2, True), "coin": (coin, 2, True),
-    "invalid": (invalid, 3, True), "gridworld": (grid, 1, False), "large": (large, 1, True),
+    "formulas": (formula, 8, True), "invalid": (invalid, 3, True), "gridworld": (grid, 1, False), "large": (large, 1, True),
 }
 
 
