@@ -191,6 +191,35 @@ pub enum PolicyCotangent<T> {
 }
 
 impl<T: Field> PolicyCotangent<T> {
+    /// The sum of two.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |mut x: Vec<T>, y: Vec<T>| {
+            x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+            x
+        };
+        match (self, other) {
+            (Self::None, other) | (other, Self::None) => other,
+            (Self::Probabilities(x), Self::Probabilities(y)) => Self::Probabilities(sum(x, y)),
+            (Self::Parameters(x), Self::Parameters(y)) => Self::Parameters(sum(x, y)),
+            (Self::Probabilities(probabilities), Self::Parameters(parameters))
+            | (Self::Parameters(parameters), Self::Probabilities(probabilities)) => {
+                Self::Both { probabilities, parameters }
+            }
+            (Self::Both { probabilities, parameters }, Self::Both { probabilities: x, parameters: y }) => {
+                Self::Both { probabilities: sum(probabilities, x), parameters: sum(parameters, y) }
+            }
+            (Self::Both { probabilities, parameters }, Self::Probabilities(x))
+            | (Self::Probabilities(x), Self::Both { probabilities, parameters }) => {
+                Self::Both { probabilities: sum(probabilities, x), parameters }
+            }
+            (Self::Both { probabilities, parameters }, Self::Parameters(x))
+            | (Self::Parameters(x), Self::Both { probabilities, parameters }) => {
+                Self::Both { probabilities, parameters: sum(parameters, x) }
+            }
+        }
+    }
+
     /// The cotangent of the parameters of `policy`.
     ///
     /// # Errors
@@ -274,11 +303,11 @@ pub enum ResponseError {
         /// What was seen, and expected.
         problem: String,
     },
-    /// A transition of which nothing is known with the digits at hand.
-    #[error("{transition} could not be bounded: a formula on the way to it is too large")]
+    /// A formula of whose value nothing is known with the digits at hand.
+    #[error("{what} with the digits that are affordable")]
     Unbounded {
-        /// Which.
-        transition: String,
+        /// Which, and why.
+        what: String,
     },
     /// Parts that do not fit each other.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 #[path = "common/verdicts.rs"]
 mod verdicts;
 
+use pemdp::oracle::examples::example;
 use pemdp::oracle::{KNOWN_MISTAKES, Rearrangement};
 use pemdp::problem::{Problem, Reading};
 use serde_json::{Value, json};
@@ -44,6 +45,44 @@ fn terms_that_depend_on_each_other_are_no_combination() {
     let found = combination([1.0, 3.0, 2.0, 0.5]).unwrap();
     assert!(found.policy.is_some() && found.reward.is_some() && !found.explains);
     assert_eq!((found.transition, found.entropy), (None, None));
+}
+
+/// Where all that responds responds to one number, both terms are multiples of its derivative:
+/// a factor that is missing in it is told, and that it may be split otherwise.
+#[test]
+fn one_factor_of_what_responds_is_told() {
+    let problem = read(json!({
+        "format": "pemdp-problem/1", "gamma": 0.9, "initial": [0.8, 0.2, 0],
+        "policy": {"kind": "softmax", "logits": [[0.2, 0.9], [0.5, 0.1], [0.3, -0.4]]},
+        "environment": {
+            "kind": "formulas",
+            "definitions": {"load": "(pi[0,1] + pi[1,1] + pi[2,1])/3", "x": "sigmoid(4*load - 2)"},
+            "transitions": [
+                [0, 0, 0, "1 - x/4"], [0, 0, 1, "x/4"], [0, 1, 0, "1 - x"], [0, 1, 1, "x"], [1, 0, 0, "1/2"],
+                [1, 0, 1, "1/2"], [1, 1, 1, "1 - x"], [1, 1, 2, "x"], [2, 0, 1, 0.25], [2, 0, 2, 0.75], [2, 1, 2, 1]
+            ],
+            "rewards": [[0, 0, 0.125], [0, 1, "2/(1 + load^2)"], [1, 1, "1/(1 + load^2)"]]
+        }
+    }));
+    let terms = problem.answer().unwrap().gradient_terms;
+    let with = |transition: f64, reward: f64| {
+        let sum =
+            |k: usize| terms.policy[k].unwrap() + transition * terms.transition[k] + reward * terms.reward[k];
+        let gradient: Vec<f64> = (0..6).map(sum).collect();
+        held(&problem, json!({"gradient": gradient}))
+            .diagnosis
+            .unwrap()
+            .gradient
+            .unwrap()
+            .combination
+            .unwrap()
+    };
+    let three = with(3.0, 3.0);
+    assert!(three.explains && three.joint && three.policy == Some(1.0));
+    assert!((three.transition.unwrap() - 3.0).abs() < 1e-9 && three.transition == three.reward);
+    // The same sum as with some coefficient of both.
+    let quarter = with(0.25, 1.0);
+    assert!(quarter.explains && quarter.joint && quarter.transition == quarter.reward);
 }
 
 /// As many terms as entries, here one, fit anything.
@@ -233,4 +272,95 @@ fn as_many_terms_as_dimensions_are_no_combination() {
     };
     assert_eq!(combination(3, json!([1, -1, 7, -7, -3.5, 3.5])), None);
     assert_eq!(combination(4, json!([1, -1, 7, -7, -3.5, 3.5, 2, -2])), None);
+}
+
+/// An error of three tolerances is near to what some number of sweeps leaves.
+#[test]
+fn no_number_of_sweeps_is_named_by_chance() {
+    let problem = read(serde_json::from_str(&example("two-state").unwrap().to_json()).unwrap());
+    let answer = problem.answer().unwrap();
+    for share in [2e-6, 3e-6, 5e-6, 1e-5, -4e-6] {
+        let gradient: Vec<f64> = answer.gradient.iter().map(|x| x.unwrap() * (1.0 + share)).collect();
+        let verdict = held(&problem, json!({"gradient": gradient, "value": answer.value}));
+        assert!(
+            !verdict.ok && verdict.mistakes.is_empty() && verdict.pairs.is_empty(),
+            "{share} {verdict:?}"
+        );
+    }
+}
+
+/// The derivative of another choice at a corner is no mistake.
+#[test]
+fn nothing_is_named_at_a_kink() {
+    let problem = read(json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [1], "policy": {"kind": "softmax", "logits": [[0, 0]]},
+        "environment": {
+            "kind": "formulas", "transitions": [[0, 0, 0, 1], [0, 1, 0, 1]], "rewards": [[0, 0, "max(pi[0,0], pi[0,1])"]]
+        }
+    }));
+    let answer = problem.answer().unwrap();
+    assert!(!answer.smooth);
+    let terms = &answer.gradient_terms;
+    // Of the second argument, and of both halves.
+    for share in [-1.0, 0.0] {
+        let gradient: Vec<f64> = (0..2).map(|k| terms.policy[k].unwrap() + share * terms.reward[k]).collect();
+        let verdict = held(&problem, json!({"gradient": gradient}));
+        assert!(verdict.mistakes.is_empty() && verdict.pairs.is_empty());
+        let remarks = verdict.diagnosis.unwrap().remarks;
+        assert!(
+            remarks[0].contains("not differentiable here (a corner of environment.rewards[0])"),
+            "{remarks:?}"
+        );
+    }
+    // Values have no choice.
+    let verdict = held(&problem, json!({"value": 0.5 * answer.value}));
+    assert!(!verdict.mistakes.is_empty());
+}
+
+/// What is right with another discount factor in one quantity is said of that one.
+#[test]
+fn other_settings_of_one_quantity_are_said_to_be_so() {
+    let problem = read(serde_json::from_str(&example("recommender").unwrap().to_json()).unwrap());
+    let answer = problem.answer().unwrap();
+    let discounted = read({
+        let mut problem: Value = serde_json::from_str(&example("recommender").unwrap().to_json()).unwrap();
+        problem["gamma"] = json!(0.5);
+        problem
+    });
+    let q = discounted.answer().unwrap().action_values;
+    let claim = json!({"value": answer.value, "state_values": answer.state_values, "action_values": q});
+    let remarks = held(&problem, claim).diagnosis.unwrap().remarks;
+    let only = "in action_values only: the other numbers are right as they are";
+    assert_eq!(remarks, [format!("Right with gamma = 0.5 in place of 0.95, {only}.")]);
+}
+
+/// Next to a discount factor of 1 doubles are far off, and so are predictions in doubles.
+#[test]
+fn what_doubles_lose_is_not_taken_for_a_mistake() {
+    for name in ["exponential-family", "credit"] {
+        let mut problem: Value = serde_json::from_str(&example(name).unwrap().to_json()).unwrap();
+        for gamma in ["0.99999999999", "0.9999999999999"] {
+            problem["gamma"] = json!(gamma);
+            let problem = read(problem.clone());
+            let model = problem.model::<f64>().unwrap();
+            let policy = problem.deployed_policy::<f64>().unwrap();
+            let performance = model.perform(&policy).unwrap();
+            let evaluation = &performance.evaluation;
+            let claim = json!({
+                "value": evaluation.value, "state_values": evaluation.state_values,
+                "gradient": performance.gradient.total()
+            });
+            let verdict = held(&problem, claim);
+            let remarks = verdict.diagnosis.map_or_else(Vec::new, |diagnosis| diagnosis.remarks);
+            assert!(
+                verdict.mistakes.is_empty() && verdict.pairs.is_empty(),
+                "{name} {gamma} {:?}",
+                verdict.mistakes
+            );
+            assert!(
+                !remarks.iter().any(|remark| remark.contains("Right with")),
+                "{name} {gamma} {remarks:?}"
+            );
+        }
+    }
 }

@@ -169,6 +169,22 @@ fn cotangents_of_parameters_have_to_fit() {
     assert_eq!((three.seen, three.expected), (3, 2));
     let own = PolicyCotangent::Parameters(vec![1.0, 2.0]).to_parameters(&policy);
     assert_eq!(own, Ok(vec![1.0, 2.0]));
+    // Sums, of whatever they are.
+    let probabilities = |x: f64| PolicyCotangent::Probabilities(vec![x, 2.0 * x]);
+    let parameters = |x: f64| PolicyCotangent::Parameters(vec![x, -x]);
+    let both = |x: f64, y: f64| probabilities(x).plus(parameters(y));
+    assert_eq!(PolicyCotangent::None.plus(probabilities(1.0)), probabilities(1.0));
+    assert_eq!(parameters(1.0).plus(PolicyCotangent::None), parameters(1.0));
+    assert_eq!(probabilities(1.0).plus(probabilities(2.0)), probabilities(3.0));
+    assert_eq!(parameters(1.0).plus(parameters(2.0)), parameters(3.0));
+    assert_eq!(parameters(2.0).plus(probabilities(1.0)), both(1.0, 2.0));
+    assert_eq!(both(1.0, 2.0).plus(both(4.0, 8.0)), both(5.0, 10.0));
+    assert_eq!(both(1.0, 2.0).plus(probabilities(4.0)), both(5.0, 2.0));
+    assert_eq!(parameters(4.0).plus(both(1.0, 2.0)), both(1.0, 6.0));
+    // Of a uniform softmax policy or probabilities.
+    let whole = both(1.0, 3.0).to_parameters(&policy).unwrap();
+    let apart = [probabilities(1.0), parameters(3.0)].map(|part| part.to_parameters(&policy).unwrap());
+    assert_eq!(whole, [apart[0][0] + apart[1][0], apart[0][1] + apart[1][1]]);
 }
 
 #[test]
@@ -327,6 +343,7 @@ fn families_and_points_are_multiplied_with_their_slopes() {
         psi: numbers(&[1.0]),
         base: Base::Weights(numbers(&[1.0, 2.0])),
         reward_base: numbers(&[1.0, -2.0]),
+        next_rewards: Vec::new(),
         slope: Numeral::from(0.5),
         clip: Some(Numeral::from(4.0)),
     };
@@ -340,6 +357,7 @@ fn families_and_points_are_multiplied_with_their_slopes() {
     };
     let expected = ExponentialFamilySpec {
         reward_base: numbers(&[-2.0, 4.0]),
+        next_rewards: Vec::new(),
         slope: Numeral::from(-1.0),
         clip: Some(Numeral::from(8.0)),
         ..family.clone()
@@ -396,6 +414,7 @@ fn responses_are_as_dear_as_what_they_take() {
         psi: numbers(&[1.0, 2.0, 3.0]),
         base: Base::Logits(None),
         reward_base: numbers(&[0.0; 6]),
+        next_rewards: Vec::new(),
         slope: Numeral::ZERO,
         clip: None,
     };

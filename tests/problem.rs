@@ -109,6 +109,7 @@ fn family() -> ExponentialFamilySpec {
         psi: numbers(&[1.0]),
         base: Base::Weights(numbers(&[1.0, 2.0])),
         reward_base: numbers(&[1.0, 0.0]),
+        next_rewards: Vec::new(),
         slope: Numeral::from(0.5),
         clip: Some(Numeral::from(2.0)),
     }

@@ -111,6 +111,9 @@ pub struct VerifyArguments {
     /// Absolute tolerance
     #[arg(long, default_value = "0", value_parser = tolerance, allow_negative_numbers = true)]
     pub atol: f64,
+    /// Read the decimals of the problem as they are spelled, as eval --exact does
+    #[arg(long)]
+    pub exact: bool,
     /// Numbers that the answer was computed in
     #[arg(long, value_enum, default_value_t)]
     pub precision: AnswerPrecision,

@@ -124,7 +124,9 @@ fn explanation(verdict: &Verdict) -> String {
     let mut text = String::new();
     let mut evidence = verdict.evidence.iter();
     if !verdict.mistakes.is_empty() {
-        text += &(heading("Known mistakes that give these numbers, any one of them") + "\n");
+        let within = if verdict.sampling.is_some() { " within their standard errors" } else { "" };
+        text +=
+            &(heading(&format!("Known mistakes that give these numbers{within}, any one of them")) + "\n");
     } else if !verdict.pairs.is_empty() {
         text += &(heading("Pairs of known mistakes that give these numbers together") + "\n");
     }
@@ -225,12 +227,17 @@ fn order(rearranged: &Rearrangement) -> String {
 }
 
 fn combined(combination: &Combination) -> String {
-    let Combination { policy, transition, reward, entropy, residual, explains } = combination;
+    let Combination { policy, transition, reward, entropy, residual, explains, joint } = combination;
     let named = [("policy", policy), ("transition", transition), ("reward", reward), ("entropy", entropy)];
     let terms = named.into_iter().filter_map(|(name, x)| Some(format!("{} {name}", significant((*x)?, 6))));
     let sum = terms.collect::<Vec<_>>().join(" + ");
     if *explains {
-        format!("gradient: this is {sum} of the exact terms")
+        let joint = if *joint {
+            "; transition and reward are multiples of each other here, other coefficients of the two add up to the same"
+        } else {
+            ""
+        };
+        format!("gradient: this is {sum} of the exact terms{joint}")
     } else {
         format!(
             "gradient: no combination of the exact terms; the nearest is {sum}, which leaves {} of it",

@@ -21,9 +21,10 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         bail!("standard input: can be only one of the files, and - was given more than once");
     }
-    let problem = problem(&arguments.problem)?;
+    let reading = if arguments.exact { Reading::Exact } else { Reading::Doubles };
+    let problem = problem(&arguments.problem, reading)?;
     let claimed = claimed(&arguments.answer, &problem)?;
-    let previous = arguments.previous.as_deref().map(|path| previous(path, &problem)).transpose()?;
+    let previous = arguments.previous.as_deref().map(|path| previous(path, &problem, reading)).transpose()?;
     let default = Tolerance::of(arguments.precision.into());
     let tolerance =
         Tolerance { rtol: arguments.rtol.unwrap_or(default.rtol), atol: arguments.atol, ..default };
@@ -35,13 +36,13 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
     Ok(if verdict.ok { Status::Fine } else { Status::Differs })
 }
 
-fn problem(path: &Path) -> anyhow::Result<Problem> {
+fn problem(path: &Path, reading: Reading) -> anyhow::Result<Problem> {
     let input = Input::named(path);
-    Problem::from_bytes(&input.read()?, Reading::Doubles).with_context(|| input.name())
+    Problem::from_bytes(&input.read()?, reading).with_context(|| input.name())
 }
 
-fn previous(path: &Path, problem: &Problem) -> anyhow::Result<Problem> {
-    let previous = self::problem(path)?;
+fn previous(path: &Path, problem: &Problem, reading: Reading) -> anyhow::Result<Problem> {
+    let previous = self::problem(path, reading)?;
     let shape = |problem: &Problem| (problem.n_states(), problem.n_actions());
     let ((states, actions), (expected_states, expected_actions)) = (shape(&previous), shape(problem));
     ensure!(

@@ -7,10 +7,12 @@ mod second_order;
 use num_traits::Zero;
 
 use super::cell::Cell;
+use super::climb::{Climber, ascend};
 use super::enclosure::{common, interval, largest_mean};
 use super::model::{AffineModel, Scratch, Values};
 use super::outcome::Halt;
-use pemdp::arithmetic::rounding::{add_down, add_up, mul_up};
+use super::search::Domain;
+use pemdp::arithmetic::rounding::{add_down, add_up, div_up, mul_up};
 use pemdp::arithmetic::{Field, Interval};
 
 /// Steps of policy iteration on an optimistic problem; what is left of the
@@ -80,6 +82,56 @@ pub(super) struct Bounder<'a> {
 pub(super) struct Point {
     pub value: f64,
     pub gradient: Vec<f64>,
+}
+
+impl Climber for Bounder<'_> {
+    fn root(&self) -> &Cell {
+        &self.model.root
+    }
+
+    fn n_actions(&self) -> usize {
+        self.model.n_actions
+    }
+
+    fn is_late(&self) -> bool {
+        self.halt.is_over()
+    }
+
+    fn climb(&mut self, point: &Cell) -> Point {
+        self.at_point(point)
+    }
+}
+
+impl Domain for AffineModel {
+    type Bounder<'b> = Bounder<'b>;
+
+    fn root(&self) -> &Cell {
+        &self.root
+    }
+
+    fn n_actions(&self) -> usize {
+        self.n_actions
+    }
+
+    fn most(&self) -> f64 {
+        div_up(self.largest_reward, self.gap.lower())
+    }
+
+    fn halves(&self, lower: f64, middle: f64, upper: f64) -> [(f64, f64); 2] {
+        self.rules.halves(lower, middle, upper)
+    }
+
+    fn bounder<'b>(&'b self, halt: &'b Halt<'b>) -> Bounder<'b> {
+        Bounder::new(self, halt)
+    }
+
+    fn bound(&self, bounder: &mut Bounder<'_>, cell: &Cell, target: f64) -> Bounded {
+        bounder.bound(cell, target)
+    }
+
+    fn ascend(&self, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
+        ascend(bounder, start)
+    }
 }
 
 impl<'a> Bounder<'a> {
@@ -157,14 +209,7 @@ impl<'a> Bounder<'a> {
         }
     }
 
-    /// Whether the time is over.
-    pub fn is_late(&self) -> bool {
-        self.halt.is_over()
-    }
-
-    /// The value and gradient of a point, as doubles; the gradient of
-    /// probabilities is up to a constant for each state.
-    pub fn climb(&mut self, point: &Cell) -> Point {
+    fn at_point(&mut self, point: &Cell) -> Point {
         let centre = self.centre(point);
         let value = self.enclose_centre(&centre).lower();
         let n = self.model.n_states;

@@ -19,14 +19,23 @@ const MAX_STATES: usize = 64;
 /// # Errors
 /// [`OptimumError`] for what is not bounded here.
 pub(super) fn model(problem: &Problem) -> Result<AffineModel, OptimumError> {
-    let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    if n_states > MAX_STATES || n_actions > MAX_ACTIONS {
-        return Err(OptimumError::Size { n_states, n_actions });
-    }
+    check_size(problem)?;
     match problem.structure() {
         Structure::Affine(affine) => affine_model(&affine.parts()?, problem),
         _ => Err(OptimumError::NotBounded { kind: problem.environment().kind() }),
     }
+}
+
+/// Refuses what has too many states or actions.
+///
+/// # Errors
+/// [`OptimumError::Size`].
+pub(super) fn check_size(problem: &Problem) -> Result<(), OptimumError> {
+    let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
+    if n_states > MAX_STATES || n_actions > MAX_ACTIONS {
+        return Err(OptimumError::Size { n_states, n_actions });
+    }
+    Ok(())
 }
 
 /// `1 - gamma max sum_t P[t]` over rows that do not respond.
@@ -41,7 +50,7 @@ pub(super) fn gap<'a>(
     contraction_gap(problem, &rows.map(sum).max().unwrap_or_else(Rational::zero))
 }
 
-fn contraction_gap(problem: &Problem, largest_sum: &Rational) -> Result<Interval, OptimumError> {
+pub(super) fn contraction_gap(problem: &Problem, largest_sum: &Rational) -> Result<Interval, OptimumError> {
     let product = problem.gamma().exact() * largest_sum;
     let gap = Rational::one() - &product;
     if !gap.is_positive() {
@@ -167,7 +176,7 @@ impl Exact {
 }
 
 /// The deterministic choice of action 0.
-fn choose_first(root: &mut Cell, s: usize, width: usize) {
+pub(super) fn choose_first(root: &mut Cell, s: usize, width: usize) {
     for i in s * width..(s + 1) * width {
         let p = if i == s * width { 1.0 } else { 0.0 };
         (root.lower[i], root.upper[i]) = (p, p);

@@ -1,8 +1,7 @@
 //! Lower bounds: projected gradient ascent.
 
-use super::bound::Bounder;
+use super::bound::Point;
 use super::cell::Cell;
-use super::model::AffineModel;
 
 const ITERATIONS: usize = 400;
 /// The share of the promised rise that a step must bring.
@@ -10,56 +9,72 @@ const RISE: f64 = 1e-4;
 /// Steps of the search along single coordinates where ascent ends.
 const LOOKS: [f64; 6] = [1.0, -1.0, 0.2, -0.2, 0.02, -0.02];
 
+/// Values and gradients in doubles, over a domain.
+pub(super) trait Climber {
+    /// The domain.
+    fn root(&self) -> &Cell;
+
+    /// The number of actions.
+    fn n_actions(&self) -> usize;
+
+    /// Whether the time is over.
+    fn is_late(&self) -> bool;
+
+    /// The value and gradient of a point; the gradient of probabilities is up to a constant
+    /// for each state.
+    fn climb(&mut self, point: &Cell) -> Point;
+}
+
 /// Ascends from a point, and again from wherever a step along one coordinate is
 /// better: ascent may end at a kink. Returns the point and its value, rounded
 /// down.
-pub(super) fn ascend(model: &AffineModel, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
-    let mut best = climb(model, bounder, start);
+pub(super) fn ascend(climber: &mut impl Climber, start: &[f64]) -> (Vec<f64>, f64) {
+    let mut best = climb(climber, start);
     loop {
         let mut better = None;
         for (i, look) in (0..start.len()).flat_map(|i| LOOKS.map(|look| (i, look))) {
             let mut y = best.0.clone();
             y[i] += look;
-            project(model, &mut y);
-            if bounder.is_late() {
+            project(climber.root(), climber.n_actions(), &mut y);
+            if climber.is_late() {
                 return best;
             }
-            let value = if y == best.0 { best.1 } else { bounder.climb(&at(&y)).value };
+            let value = if y == best.0 { best.1 } else { climber.climb(&at(&y)).value };
             if value > best.1 + 1e-9 * best.1.abs() {
                 better = Some(y);
                 break;
             }
         }
         match better {
-            Some(y) => best = climb(model, bounder, &y),
+            Some(y) => best = climb(climber, &y),
             None => return best,
         }
     }
 }
 
 /// Steps of Barzilai and Borwein's length, shortened until they rise.
-fn climb(model: &AffineModel, bounder: &mut Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64) {
+fn climb(climber: &mut impl Climber, start: &[f64]) -> (Vec<f64>, f64) {
     let mut x = start.to_vec();
-    project(model, &mut x);
-    let mut here = bounder.climb(&at(&x));
+    project(climber.root(), climber.n_actions(), &mut x);
+    let mut here = climber.climb(&at(&x));
     let largest = here.gradient.iter().fold(0.0, |most, g| f64::max(most, g.abs()));
     let mut step = if largest > 0.0 { 0.5 / largest } else { return (x, here.value) };
     for _ in 0..ITERATIONS {
-        if bounder.is_late() {
+        if climber.is_late() {
             break;
         }
         let mut y = x.clone();
         for (y, g) in y.iter_mut().zip(&here.gradient) {
             *y += step * g;
         }
-        project(model, &mut y);
+        project(climber.root(), climber.n_actions(), &mut y);
         let moved: Vec<f64> = y.iter().zip(&x).map(|(y, x)| y - x).collect();
         let promise: f64 = moved.iter().zip(&here.gradient).map(|(m, g)| m * g).sum();
         let length: f64 = moved.iter().map(|m| m * m).sum();
         if promise <= 1e-15 * here.value.abs() || length == 0.0 {
             break;
         }
-        let there = bounder.climb(&at(&y));
+        let there = climber.climb(&at(&y));
         if there.value < here.value + RISE * promise {
             step *= 0.25;
             if step < 1e-14 {
@@ -81,10 +96,9 @@ pub(super) fn at(x: &[f64]) -> Cell {
 }
 
 /// The nearest point of the domain.
-pub(super) fn project(model: &AffineModel, x: &mut [f64]) {
-    let root = &model.root;
-    for first in (0..x.len()).step_by(model.n_actions) {
-        let state = first..first + model.n_actions;
+pub(super) fn project(root: &Cell, n_actions: usize, x: &mut [f64]) {
+    for first in (0..x.len()).step_by(n_actions) {
+        let state = first..first + n_actions;
         if root.lower[first] == root.upper[first] {
             x[state.clone()].copy_from_slice(&root.lower[state]);
         } else {

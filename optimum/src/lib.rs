@@ -24,6 +24,7 @@ mod outcome;
 mod performative;
 mod polynomial;
 mod rectangular;
+mod responding;
 mod rules;
 mod scale;
 mod search;

@@ -26,7 +26,8 @@ pub enum OptimumError {
     Entropy,
     /// The environment is a point, or has no bounds here.
     #[error(
-        "environment {kind} has no bounds, expected fixed, affine, loan, coin, exponential-family or gridworld"
+        "environment {kind} has no bounds here, expected fixed, affine, loan, coin, exponential-family, gridworld, or \
+         formulas of pi whose rows visibly sum to 1 (1 - x beside x, or normalise), or of an exponential family"
     )]
     NotBounded {
         /// Its kind.

@@ -12,6 +12,7 @@ use super::fixed::Fixed;
 use super::gridworld::{Improve, Improvement, gridworld_optimum};
 use super::outcome::{Found, Halt, OptimumError, OptimumStop, Progress};
 use super::rectangular::{Rectangular, check_bound};
+use super::responding::Responding;
 use super::scale::Scale;
 use super::search::Search;
 use super::settings::OptimumSettings;
@@ -130,6 +131,10 @@ pub fn performative_optimum_with(
             (gridworld_optimum(&scaled, &inner, improve, &halt, &mut shown)?, ALL_POLICIES.to_owned())
         }
         Structure::Fixed(_) => (Fixed::new(&scaled)?.search(&halt, &mut shown), ALL_POLICIES.to_owned()),
+        Structure::OfProbabilities { matters } => {
+            let domain = Responding::new(&scaled, &matters)?;
+            (Search::new(&domain, &inner).run(&halt, &mut shown), ALL_KERNELS.to_owned())
+        }
         _ => {
             let model = build::model(&scaled)?;
             (Search::new(&model, &inner).run(&halt, &mut shown), ALL_POLICIES.to_owned())
@@ -156,6 +161,7 @@ pub fn performative_optimum_with(
 }
 
 const ALL_POLICIES: &str = "all policies";
+const ALL_KERNELS: &str = "all policies that induce a kernel";
 
 fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
     let upper_bound = found.upper.max(found.value) + 0.0;

@@ -97,7 +97,7 @@ impl Rectangular {
         let Structure::LocalFamily(family) = problem.structure() else {
             return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
         };
-        let ExponentialFamilySpec { psi, base, reward_base, slope, clip } = &*family;
+        let ExponentialFamilySpec { psi, base, reward_base, slope, clip, .. } = &*family;
         check_bound(bound)?;
         let (n, width) = (problem.n_states(), problem.n_actions());
         let exact: Vec<Rational> = psi.iter().map(Numeral::exact).collect();

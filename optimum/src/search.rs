@@ -1,4 +1,4 @@
-//! Best-first branch and bound over the policies of an affine environment.
+//! Best-first branch and bound over policies.
 
 use std::cmp::Ordering;
 
@@ -6,14 +6,43 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::bound::{Bounded, Bounder, middle};
+use super::bound::{Bounded, middle};
 use super::cell::Cell;
-use super::climb::ascend;
 use super::frontier::{Frontier, Part};
-use super::model::AffineModel;
 use super::outcome::{Found, Halt, OptimumStop, Progress};
 use super::settings::OptimumSettings;
-use pemdp::arithmetic::rounding::{add_up, div_up};
+use pemdp::arithmetic::rounding::add_up;
+
+/// Policies, and bounds of their values over cells.
+pub(super) trait Domain: Sync {
+    /// The buffers of one thread.
+    type Bounder<'b>
+    where
+        Self: 'b;
+
+    /// All policies.
+    fn root(&self) -> &Cell;
+
+    /// The number of actions.
+    fn n_actions(&self) -> usize;
+
+    /// No value is larger.
+    fn most(&self) -> f64;
+
+    /// The ranges that a range is split into.
+    fn halves(&self, lower: f64, middle: f64, upper: f64) -> [(f64, f64); 2] {
+        [(lower, middle), (middle, upper)]
+    }
+
+    /// Buffers for a search that this ends.
+    fn bounder<'b>(&'b self, halt: &'b Halt<'b>) -> Self::Bounder<'b>;
+
+    /// Bounds a cell; nothing beyond a first bound where that one does not exceed `target`.
+    fn bound(&self, bounder: &mut Self::Bounder<'_>, cell: &Cell, target: f64) -> Bounded;
+
+    /// A policy that is locally best from a start, and its value.
+    fn ascend(&self, bounder: &mut Self::Bounder<'_>, start: &[f64]) -> (Vec<f64>, f64);
+}
 
 /// A cell that may hold something better.
 struct Open {
@@ -39,8 +68,8 @@ const BATCH: usize = 64;
 const CLIMBING: f64 = 0.3;
 
 /// Best-first branch and bound.
-pub(super) struct Search<'a> {
-    model: &'a AffineModel,
+pub(super) struct Search<'a, D> {
+    domain: &'a D,
     settings: &'a OptimumSettings,
     open: Frontier<Open>,
     /// The largest bound of a closed cell.
@@ -51,26 +80,26 @@ pub(super) struct Search<'a> {
     value: f64,
 }
 
-impl<'a> Search<'a> {
-    pub fn new(model: &'a AffineModel, settings: &'a OptimumSettings) -> Self {
+impl<'a, D: Domain> Search<'a, D> {
+    pub fn new(domain: &'a D, settings: &'a OptimumSettings) -> Self {
         Self {
-            model,
+            domain,
             settings,
             open: Frontier::default(),
             closed: f64::NEG_INFINITY,
             nodes: 0,
             batches: 0,
             // Said where no value is known in doubles.
-            best: vec![1.0 / model.n_actions as f64; model.root.lower.len()],
+            best: vec![1.0 / domain.n_actions() as f64; domain.root().lower.len()],
             value: f64::NEG_INFINITY,
         }
     }
 
     /// Splits cells until the gap is small enough or the search is told to end.
     pub fn run(mut self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
-        let most = div_up(self.model.largest_reward, self.model.gap.lower());
+        let most = self.domain.most();
         self.climb(&halt.share(CLIMBING));
-        self.enter(vec![(self.model.root.clone(), most)], halt);
+        self.enter(vec![(self.domain.root().clone(), most)], halt);
         let stop = loop {
             let upper = self.upper();
             progress(Progress {
@@ -123,15 +152,15 @@ impl<'a> Search<'a> {
 
     /// Ascends from the middle of the domain and from random points.
     fn climb(&mut self, halt: &Halt<'_>) {
-        let model = self.model;
-        let n = model.root.lower.len();
+        let domain = self.domain;
+        let n = domain.root().lower.len();
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
         let mut starts = vec![vec![0.0; n]];
         starts
             .extend((0..self.settings.starts).map(|_| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()));
         let climbed: Vec<(Vec<f64>, f64)> = starts
             .par_iter()
-            .map_init(|| Bounder::new(model, halt), |bounder, start| ascend(model, bounder, start))
+            .map_init(|| domain.bounder(halt), |bounder, start| domain.ascend(bounder, start))
             .collect();
         for (x, value) in climbed {
             self.improve(x, value);
@@ -148,8 +177,8 @@ impl<'a> Search<'a> {
     fn split(&self, cell: &Open, halves: &mut Vec<(Cell, f64)>) {
         let i = cell.split;
         let at = middle(cell.face.lower[i], cell.face.upper[i]);
-        let width = self.model.n_actions;
-        for (lower, upper) in self.model.rules.halves(cell.face.lower[i], at, cell.face.upper[i]) {
+        let width = self.domain.n_actions();
+        for (lower, upper) in self.domain.halves(cell.face.lower[i], at, cell.face.upper[i]) {
             let mut half = cell.face.clone();
             (half.lower[i], half.upper[i]) = (lower, upper);
             if half.narrow_to_simplex(i / width * width, width) {
@@ -160,11 +189,11 @@ impl<'a> Search<'a> {
 
     /// Bounds cells and keeps those that may hold something better.
     fn enter(&mut self, cells: Vec<(Cell, f64)>, halt: &Halt<'_>) {
-        let model = self.model;
+        let domain = self.domain;
         let target = add_up(self.value, self.settings.gap);
         let bounded: Vec<Bounded> = cells
             .par_iter()
-            .map_init(|| Bounder::new(model, halt), |bounder, (cell, _)| bounder.bound(cell, target))
+            .map_init(|| domain.bounder(halt), |bounder, (cell, _)| domain.bound(bounder, cell, target))
             .collect();
         self.nodes += bounded.len();
         let best = bounded.iter().fold(None, |best: Option<&Bounded>, b| match best {
@@ -177,7 +206,7 @@ impl<'a> Search<'a> {
             // From the best centre now and then, and wherever one is better.
             let promising = best.lower > self.value + 0.1 * self.settings.gap;
             if promising || self.batches.is_power_of_two() {
-                let (higher, value) = ascend(model, &mut Bounder::new(model, halt), &x);
+                let (higher, value) = domain.ascend(&mut domain.bounder(halt), &x);
                 self.improve(higher, value);
             }
             self.improve(x, best.lower);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use num_traits::{Signed, Zero};
 
 use super::fixed::rows;
+#[cfg(feature = "json")]
+use super::next_rewards::{Rewards, mean};
 use super::{AffineParts, AffineStructure, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
@@ -173,7 +175,7 @@ impl Specification for AffineSpec {
     const KIND: &'static str = "affine";
     const KEYS: &'static [&'static str] = &["transitions", "transition_slopes", "rewards", "reward_slopes"];
     const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions`, `rewards`; `transition_slopes`: entries `[s, a, t, s2, a2, m]`; `reward_slopes`: entries \
+        "`transitions`, `rewards` (also `[s][a][t]`); `transition_slopes`: entries `[s, a, t, s2, a2, m]`; `reward_slopes`: entries \
          `[s, a, s2, a2, n]`",
         "adds $m \\pi(a_2\\mid s_2)$, $n \\pi(a_2\\mid s_2)$; repeated entries add up; must be a kernel for every \
          policy, which is checked exactly",
@@ -183,11 +185,19 @@ impl Specification for AffineSpec {
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
         let (state, action) = (reader.state(), reader.action());
         let transitions = reader.kernel(&fields.required("transitions")?)?;
-        let rewards = reader.table(&fields.required("rewards")?)?;
-        let reward_slopes =
+        let rewards = Rewards::read(&fields.required("rewards")?, reader)?;
+        let mut reward_slopes =
             reader.entries(&fields.required("reward_slopes")?, [state, action, state, action])?;
         let transition_slopes =
             reader.entries(&fields.required("transition_slopes")?, [state, action, state, state, action])?;
+        if let Rewards::OfNextStates(next) = &rewards {
+            let (n, width) = (reader.n_states(), reader.n_actions());
+            let slope = |([s, a, t, s2, a2], m): &([usize; 5], Numeral)| {
+                ([*s, *a, *s2, *a2], mean([(m, &next[(s * width + a) * n + t])].into_iter()))
+            };
+            reward_slopes.extend(transition_slopes.iter().map(slope));
+        }
+        let rewards = rewards.means(&transitions, reader.n_states());
         Ok(Self { transitions, transition_slopes, rewards, reward_slopes })
     }
 

@@ -1,8 +1,12 @@
 //! A kernel and rewards at a point, with their derivatives there.
 
 use std::borrow::Cow;
+#[cfg(feature = "json")]
+use std::collections::BTreeMap;
 
 use super::fixed::kernel;
+#[cfg(feature = "json")]
+use super::next_rewards::{Rewards, mean};
 use super::{Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::mdp::{Kernel, ModelError};
@@ -163,7 +167,7 @@ impl Specification for ExplicitSpec {
     const KEYS: &'static [&'static str] =
         &["transitions", "rewards", "transition_jacobian", "reward_jacobian"];
     const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions`, `rewards` at the given parameters; `transition_jacobian`: `[s, a, t, k, dP]`; \
+        "`transitions`, `rewards` (also `[s][a][t]`) at the given parameters; `transition_jacobian`: `[s, a, t, k, dP]`; \
          `reward_jacobian`: `[s, a, k, dr]`",
         "$k$ the flat parameter index; each dP row sums to 0 over t; a repeated entry is an error; `rewards` \
          without entropy, which the oracle applies. For checking any implementation at one point",
@@ -173,11 +177,16 @@ impl Specification for ExplicitSpec {
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
         let (state, action, parameter) = (reader.state(), reader.action(), reader.parameter());
         let transitions = reader.kernel(&fields.required("transitions")?)?;
-        let rewards = reader.table(&fields.required("rewards")?)?;
-        let reward_jacobian =
+        let rewards = Rewards::read(&fields.required("rewards")?, reader)?;
+        let mut reward_jacobian =
             reader.entries(&fields.required("reward_jacobian")?, [state, action, parameter])?;
         let transition_jacobian =
             reader.entries(&fields.required("transition_jacobian")?, [state, action, state, parameter])?;
+        if let Rewards::OfNextStates(next) = &rewards {
+            once(REWARDS, &reward_jacobian, |key| key)?;
+            reward_jacobian = with_next(&reward_jacobian, &transition_jacobian, next, reader);
+        }
+        let rewards = rewards.means(&transitions, reader.n_states());
         Ok(Self { transitions, rewards, transition_jacobian, reward_jacobian })
     }
 
@@ -242,6 +251,26 @@ impl Specification for ExplicitSpec {
         scaled.rewards.iter_mut().chain(slopes).for_each(|r| *r = r.times(factor));
         Some(scaled)
     }
+}
+
+/// The derivatives of rewards with those of the next states' means.
+#[cfg(feature = "json")]
+fn with_next(
+    rewards: &[([usize; 3], Numeral)],
+    transitions: &[([usize; 4], Numeral)],
+    next: &[Numeral],
+    reader: &Reader,
+) -> Vec<([usize; 3], Numeral)> {
+    let one = Numeral::from(1.0);
+    let mut sums: BTreeMap<[usize; 3], Vec<(&Numeral, &Numeral)>> = BTreeMap::new();
+    for (key, dr) in rewards {
+        sums.entry(*key).or_default().push((&one, dr));
+    }
+    for ([s, a, t, k], dp) in transitions {
+        let r = &next[(s * reader.n_actions() + a) * reader.n_states() + t];
+        sums.entry([*s, *a, *k]).or_default().push((dp, r));
+    }
+    sums.into_iter().map(|(key, products)| (key, mean(products.into_iter()))).collect()
 }
 
 /// The positions of sparse entries in the order of their indices, arranged by

@@ -1,16 +1,22 @@
 //! Transitions from an exponential family in the policy's parameters.
 
+mod rational;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use num_traits::{Signed, Zero};
 
+#[cfg(feature = "json")]
+use super::next_rewards::Rewards;
+use super::next_rewards::WithNextRewards;
+pub use rational::RationalFamily;
+
 use super::{Given, Specification, Structure, Work};
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::linear::{Rows, Size};
 use crate::mdp::{Kernel, ModelError};
-use crate::policy::PolicySpec;
-use crate::policy::{Parametrisation, Policy, Weights, shifted_exponentials};
+use crate::policy::{Policy, PolicySpec, shifted_exponentials};
 use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
@@ -177,88 +183,6 @@ impl<T: Field> ClippedReward<T> {
     }
 }
 
-/// The same family on weights `w = exp theta`, with integer `psi`, base weights
-/// and no reward slope: `P(t|s,a)` proportional to `h[s,a,t] w[s,a]^psi[t]`,
-/// rational where `h` and `w` are.
-#[derive(Debug, Clone)]
-pub struct RationalFamily<T> {
-    shape: (usize, usize),
-    exponents: Vec<i64>,
-    psi: Vec<T>,
-    base: Vec<T>,
-    /// `r[s,a]`, clipped.
-    rewards: Vec<T>,
-}
-
-impl<T: Field> RationalFamily<T> {
-    /// A family with the statistic `psi[t]` and base weights `h[s,a,t] >= 0`.
-    ///
-    /// # Errors
-    /// [`ModelError`] for shapes that do not fit.
-    pub fn new(n_actions: usize, psi: Vec<i64>, base: Vec<T>, rewards: Vec<T>) -> Result<Self, ModelError> {
-        Self::clipped(n_actions, psi, base, rewards, None)
-    }
-
-    /// The same with rewards that are clipped to `[-clip, clip]`.
-    ///
-    /// # Errors
-    /// As [`RationalFamily::new`].
-    pub fn clipped(
-        n_actions: usize,
-        psi: Vec<i64>,
-        base: Vec<T>,
-        rewards: Vec<T>,
-        clip: Option<T>,
-    ) -> Result<Self, ModelError> {
-        let shape = (psi.len(), n_actions);
-        check_family(shape, base.len(), rewards.len())?;
-        // Without a slope the rewards are the same whatever the parameters are.
-        let reward = ClippedReward { base: rewards, slope: T::zero(), clip };
-        let (rewards, ..) = reward.at(&vec![T::zero(); shape.0 * shape.1], n_actions);
-        // Only differences of psi matter: small exponents keep the numbers small.
-        let least = psi.iter().copied().min().unwrap_or(0);
-        let exponents = psi.iter().map(|p| p - least).collect();
-        let psi = psi.into_iter().map(T::from_integer).collect();
-        Ok(Self { shape, exponents, psi, base, rewards })
-    }
-}
-
-impl<T: Field> Response<T> for RationalFamily<T> {
-    fn n_states(&self) -> usize {
-        self.shape.0
-    }
-
-    fn n_actions(&self) -> usize {
-        self.shape.1
-    }
-
-    fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
-        check_shape(self, policy)?;
-        let Parametrisation::Weights(Weights { values }) = policy.parametrisation() else {
-            return Err(no_local_parameters(policy, self.shape));
-        };
-        let n = self.shape.0;
-        let rows = values.iter().enumerate().map(|(i, w)| {
-            let support = (0..n).filter(|t| !self.base[i * n + t].is_zero());
-            let weights: Vec<(usize, T)> =
-                support.map(|t| (t, w.power(self.exponents[t]) * &self.base[i * n + t])).collect();
-            let total = weights.iter().fold(T::zero(), |sum, (_, w)| sum + w);
-            weights.into_iter().map(|(t, w)| (t, w / &total)).collect::<Vec<_>>()
-        });
-        let kernel = Kernel::new(n, self.shape.1, Rows::sparse(n, rows)?)?;
-        let slopes = vec![T::zero(); self.rewards.len()];
-        let pullback = TiltPullback::new(kernel.clone(), &self.psi, slopes);
-        Ok(Induced { kernel, rewards: self.rewards.clone(), kinks: Vec::new(), pullback: Box::new(pullback) })
-    }
-
-    fn responds(&self, state: usize) -> Responds {
-        let n = self.shape.0;
-        let support = |i: usize| (0..n).filter(|t| !self.base[i * n + t].is_zero()).collect::<Vec<_>>();
-        let rows = state * self.shape.1..(state + 1) * self.shape.1;
-        responds(rows, support, &self.psi, &T::zero())
-    }
-}
-
 fn no_local_parameters<T: Field>(policy: &Policy<T>, shape: (usize, usize)) -> ResponseError {
     ResponseError::Parameters {
         seen: policy.n_parameters(),
@@ -327,6 +251,8 @@ pub struct ExponentialFamilySpec {
     pub base: Base,
     /// The rewards at parameters 0, `[s,a]`.
     pub reward_base: Vec<Numeral>,
+    /// Rewards of the next state beside them, `[s,a,t]`; none where it is empty.
+    pub next_rewards: Vec<Numeral>,
     /// The derivative of the rewards where they are not clipped.
     pub slope: Numeral,
     /// Rewards are clipped to \[-clip, clip\].
@@ -357,8 +283,8 @@ impl Specification for ExponentialFamilySpec {
     const KEYS: &'static [&'static str] = &["psi", "base_logits", "base_weights", "reward"];
     const DOCUMENTATION: [&'static str; 2] = [
         "`psi[t]`; `base_logits[s][a][t]` (default 0, `null` for a transition that cannot happen) **or** \
-         `base_weights[s][a][t]` $\\ge0$, a positive entry in each row; `reward`: `base[s][a]`, `slope` (default \
-         0), `clip` (number, or `null`, the default)",
+         `base_weights[s][a][t]` $\\ge0$, a positive entry in each row; `reward`: `base[s][a]` (or `[s][a][t]`, without a clip), `slope` \
+         (default 0), `clip` (number, or `null`, the default)",
         "policy `softmax` or `weights`; reward base + slope·θ, clipped to [−clip, clip], derivative 0 where the \
          clip is active",
     ];
@@ -384,7 +310,12 @@ impl Specification for ExponentialFamilySpec {
         let reward_node = fields.required("reward")?;
         let reward = reward_node.fields()?;
         reward.only(&["base", "slope", "clip"])?;
-        let reward_base = reader.table(&reward.required("base")?)?;
+        let (reward_base, next_rewards) = match Rewards::read(&reward.required("base")?, reader)? {
+            Rewards::OfPairs(base) => (base, Vec::new()),
+            Rewards::OfNextStates(next) => {
+                (vec![Numeral::ZERO; reader.n_states() * reader.n_actions()], next)
+            }
+        };
         let slope = match reward.optional("slope") {
             Some(node) => node.numeral(reader.reading)?,
             None => Numeral::ZERO,
@@ -393,7 +324,12 @@ impl Specification for ExponentialFamilySpec {
             Some(node) => Some(node.numeral(reader.reading)?),
             None => None,
         };
-        Ok(Self { psi, base, reward_base, slope, clip })
+        if let (Some(node), false) =
+            (reward.optional("clip").filter(|node| !node.is_null()), next_rewards.is_empty())
+        {
+            return Err(node.unexpected("null where rewards have a next state"));
+        }
+        Ok(Self { psi, base, reward_base, next_rewards, slope, clip })
     }
 
     fn write(&self, given: Given<'_>, file: &mut Writer) {
@@ -407,7 +343,14 @@ impl Specification for ExponentialFamilySpec {
             Base::Weights(weights) => file.array("base_weights", &[n, width, n], weights),
         }
         file.nested("reward", |file| {
-            file.array("base", &[n, width], &self.reward_base);
+            if self.next_rewards.is_empty() {
+                file.array("base", &[n, width], &self.reward_base);
+            } else {
+                let base = self.reward_base.iter().flat_map(|base| std::iter::repeat_n(base, n));
+                let whole =
+                    base.zip(&self.next_rewards).map(|(base, next)| (base.exact() + next.exact()).into());
+                file.array("base", &[n, width, n], &whole.collect::<Vec<Numeral>>());
+            }
             file.number("slope", &self.slope);
             file.optional("clip", self.clip.as_ref());
         });
@@ -445,6 +388,9 @@ impl Specification for ExponentialFamilySpec {
             }
         }
         checker.table("environment.reward.base", &self.reward_base)?;
+        if !self.next_rewards.is_empty() {
+            checker.numbers("environment.reward.base", &self.next_rewards, &[n, width, n])?;
+        }
         checker.number("environment.reward.slope", &[], &self.slope)?;
         match &self.clip {
             Some(clip) => checker.at_least_zero("environment.reward.clip", &[], clip),
@@ -466,13 +412,9 @@ impl Specification for ExponentialFamilySpec {
         };
         let psi = self.psi.iter().map(|psi| psi.approximate() as i64).collect();
         let clip = self.clip.as_ref().map(Numeral::lift);
-        Ok(Some(Box::new(RationalFamily::clipped(
-            given.n_actions,
-            psi,
-            base,
-            lift(&self.reward_base),
-            clip,
-        )?)))
+        let rewards = lift(&self.reward_base);
+        let family = RationalFamily::clipped(given.n_actions, psi, base, rewards, clip)?;
+        Ok(Some(self.with_next(Box::new(family))))
     }
 
     fn response<T: Transcendental>(&self, given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
@@ -493,7 +435,8 @@ impl Specification for ExponentialFamilySpec {
             slope: self.slope.lift(),
             clip: self.clip.as_ref().map(Numeral::lift),
         };
-        Ok(Box::new(ExponentialFamily::new(given.n_actions, lift(&self.psi), base, reward)?))
+        let family = ExponentialFamily::new(given.n_actions, lift(&self.psi), base, reward)?;
+        Ok(self.with_next(Box::new(family)))
     }
 
     fn not_rational(&self) -> Option<(String, String)> {
@@ -514,12 +457,17 @@ impl Specification for ExponentialFamilySpec {
     }
 
     fn structure(&self, _given: Given<'_>) -> Structure<'_> {
-        Structure::LocalFamily(Cow::Borrowed(self))
+        if self.next_rewards.is_empty() {
+            Structure::LocalFamily(Cow::Borrowed(self))
+        } else {
+            Structure::Opaque
+        }
     }
 
     fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
         let mut scaled = self.clone();
-        scaled.reward_base.iter_mut().chain([&mut scaled.slope]).for_each(|r| *r = r.times(factor));
+        let rewards = scaled.reward_base.iter_mut().chain(&mut scaled.next_rewards);
+        rewards.chain([&mut scaled.slope]).for_each(|r| *r = r.times(factor));
         // From -clip to clip, whatever the sign of the factor.
         scaled.clip.iter_mut().for_each(|clip| *clip = clip.times(&factor.abs()));
         Some(scaled)
@@ -542,6 +490,15 @@ impl Specification for ExponentialFamilySpec {
         let Some(theta) = policy.exact_logit(i) else { return false };
         let reward = self.reward_base[i].exact() + self.slope.exact() * theta;
         reward == clip.exact() || reward == -clip.exact()
+    }
+}
+
+impl ExponentialFamilySpec {
+    fn with_next<T: Field>(&self, family: Box<dyn Response<T>>) -> Box<dyn Response<T>> {
+        if self.next_rewards.is_empty() {
+            return family;
+        }
+        Box::new(WithNextRewards::new(family, lift(&self.next_rewards)))
     }
 }
 

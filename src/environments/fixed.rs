@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "json")]
+use super::next_rewards::Rewards;
 use super::{AffineParts, AffineStructure, Explicit, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::Rows;
@@ -44,12 +46,13 @@ impl Specification for FixedSpec {
     const KIND: &'static str = "fixed";
     const KEYS: &'static [&'static str] = &["transitions", "rewards"];
     const DOCUMENTATION: [&'static str; 2] =
-        ["`transitions[s][a][t]`, `rewards[s][a]`", "no performative effect"];
+        ["`transitions[s][a][t]`, `rewards[s][a]` or `[s][a][t]`", "no performative effect"];
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
         let transitions = reader.kernel(&fields.required("transitions")?)?;
-        let rewards = reader.table(&fields.required("rewards")?)?;
+        let rewards = Rewards::read(&fields.required("rewards")?, reader)?;
+        let rewards = rewards.means(&transitions, reader.n_states());
         Ok(Self { transitions, rewards })
     }
 

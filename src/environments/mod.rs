@@ -14,6 +14,7 @@ mod fixed;
 mod formulas;
 pub mod gridworld;
 mod loan;
+mod next_rewards;
 mod structure;
 
 pub use affine::{Affine, AffineSpec};

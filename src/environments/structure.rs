@@ -24,6 +24,12 @@ pub enum Structure<'a> {
     /// One state and two actions of the same reward `c0 + c1 p + c2 p^2`, with
     /// `p = pi(0)`.
     Quadratic([Rational; 3]),
+    /// `P` and `r` are functions of the probabilities of the policy, known by the response;
+    /// rows sum to 1 for every policy.
+    OfProbabilities {
+        /// Whether anything depends on the choice in a state, for each.
+        matters: Vec<bool>,
+    },
     /// Followers override the moves on a grid.
     Followers(Cow<'a, GridworldSpec>),
     /// `P`, `r` and their derivatives are known at the given parameters only.

@@ -99,7 +99,6 @@ impl<'a> Induced<'a> {
     }
 }
 
-/// Whether no action that is taken leaves a state, for each.
 fn never_left(kernel: &Rows<f64>, policy: &Policy<f64>) -> Vec<bool> {
     let n_actions = policy.n_actions();
     let is_never_left = |s: usize| {
@@ -460,7 +459,7 @@ impl<'a> Case<'a> {
         Some(())
     }
 
-    /// How many sweeps come to a change below each of these, in place and not.
+    /// How many sweeps come to changes below these, in place and not.
     pub fn sweeps_to(&self, changes: &[f64]) -> Vec<usize> {
         let mut counts = Vec::new();
         for in_place in [false, true] {

@@ -112,6 +112,9 @@ pub enum Entry {
     Text(String),
 }
 
+/// Evaluations in doubles differ by so many times their error at most.
+const ROUNDINGS: f64 = 10.0;
+
 /// Whether two entries agree; null agrees with null only.
 fn agree(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
     match (a, b) {
@@ -366,10 +369,16 @@ impl<'a> Comparison<'a> {
         for quantity in Quantity::MAIN {
             let Some(got) = &claimed.quantities[quantity] else { continue };
             let (predicted, truth) = (&prediction[quantity], &self.truth[quantity]);
-            // What differs from the truth by no more than doubles round is no mistake.
-            let rounded = self.rounded.as_ref();
-            let is_mistaken = !self.agrees(quantity, predicted, truth)
-                && rounded.is_none_or(|rounded| !self.agrees(quantity, predicted, &rounded[quantity]));
+            // What differs from the truth by no more than doubles round is no mistake: a prediction
+            // is made in doubles, too.
+            let is_rounding = |rounded: &Prediction| {
+                let rounded = &rounded[quantity];
+                self.agrees(quantity, predicted, rounded)
+                    || self.distance(quantity, predicted, rounded)
+                        <= ROUNDINGS * self.distance(quantity, rounded, truth)
+            };
+            let is_mistaken =
+                !self.agrees(quantity, predicted, truth) && !self.rounded.as_ref().is_some_and(is_rounding);
             let as_predicted = self.agrees(quantity, got, predicted);
             let is_right = self.agrees(quantity, got, truth);
             if !as_predicted && !is_right {
@@ -394,6 +403,15 @@ impl<'a> Comparison<'a> {
             terms.is_some_and(|terms| self.agrees(Quantity::Gradient, &sum(terms), gradient))
         };
         (told_apart && (Quantity::TERMS.into_iter().all(is_allowed) || adds_up())).then_some(how)
+    }
+
+    /// Whether doubles hold the quantities given, far within their tolerances.
+    pub(super) fn is_held_by_doubles(&self, claimed: &Claimed) -> bool {
+        let given = |quantity: &Quantity| claimed.quantities[*quantity].is_some();
+        self.rounded.as_ref().is_some_and(|rounded| {
+            let off = |quantity: Quantity| self.distance(quantity, &rounded[quantity], &self.truth[quantity]);
+            Quantity::MAIN.into_iter().filter(given).all(|quantity| ROUNDINGS * off(quantity) <= 1.0)
+        })
     }
 
     /// Whether what is given of a quantity is as predicted, or right.

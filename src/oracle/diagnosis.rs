@@ -91,6 +91,10 @@ pub struct Combination {
     pub residual: f64,
     /// Whether what is left is within the tolerance of every entry.
     pub explains: bool,
+    /// Whether the transition and the reward term are multiples of each other, so that only
+    /// one coefficient of both is told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub joint: bool,
 }
 
 impl Diagnosis {
@@ -320,7 +324,8 @@ fn combination(
     combined(comparison, form, got, terms, coefficients)
 }
 
-/// The sum of the exact terms but for one, whose coefficient explains the rest.
+/// The sum of the exact terms but for one, whose coefficient explains the rest; or the same
+/// coefficient of the transition and the reward term where either would.
 fn one_coefficient(
     comparison: &Comparison<'_>,
     form: &Entries,
@@ -342,10 +347,28 @@ fn one_coefficient(
         coefficients[k] = Some(unit.dot(&rest) / unit.norm_squared() / largest);
         combined(comparison, form, got, terms, coefficients).filter(|combination| combination.explains)
     };
-    let mut found = (0..terms.len()).filter_map(fitted);
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
+    let found: Vec<(usize, Combination)> = (0..terms.len()).filter_map(|k| Some((k, fitted(k)?))).collect();
+    match &found[..] {
+        [(_, one)] => Some(one.clone()),
+        [(TRANSITION, _), (REWARD, _)] => {
+            let both = &terms[TRANSITION] + &terms[REWARD];
+            let largest = both.amax();
+            let unit = both.unscale(largest);
+            let others = (0..terms.len()).filter(|k| ![TRANSITION, REWARD].contains(k)).map(|k| &terms[k]);
+            let rest = others.fold(got.clone(), |rest, term| rest - term);
+            let mut coefficients = [0, 1, 2, 3].map(|i| (terms[i].amax() > 0.0).then_some(1.0));
+            let both = Some(unit.dot(&rest) / unit.norm_squared() / largest);
+            (coefficients[TRANSITION], coefficients[REWARD]) = (both, both);
+            let joint = combined(comparison, form, got, terms, coefficients)?;
+            joint.explains.then_some(Combination { joint: true, ..joint })
+        }
+        _ => None,
+    }
 }
+
+/// Places of terms.
+const TRANSITION: usize = 1;
+const REWARD: usize = 2;
 
 /// The sum of the terms with these coefficients, and what it leaves.
 fn combined(
@@ -368,5 +391,5 @@ fn combined(
     }
     let [policy, transition, reward, entropy] = coefficients;
     let explains = comparison.agrees(Quantity::Gradient, form, &entries);
-    Some(Combination { policy, transition, reward, entropy, residual, explains })
+    Some(Combination { policy, transition, reward, entropy, residual, explains, joint: false })
 }

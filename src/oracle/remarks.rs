@@ -46,9 +46,18 @@ fn beside(difference: &Difference) -> String {
         "error_bounds.covers" => {
             format!("Every number is right; but the bounds cover \"{expected}\", not \"{got}\".")
         }
-        bound => format!(
-            "Every number is within its tolerance; but {bound} of {got} does not hold: the error is {expected}."
-        ),
+        bound => {
+            let is_exact = difference.got.as_ref().is_some_and(|got| *got == Entry::Number(0.0));
+            let hint = if is_exact {
+                " An answer to the problem's decimals as they are spelled is compared with --exact."
+            } else {
+                ""
+            };
+            format!(
+                "Every number is within its tolerance; but {bound} of {got} does not hold: the error is \
+                 {expected}.{hint}"
+            )
+        }
     }
 }
 
@@ -82,7 +91,7 @@ impl Spelling {
 
     fn is_of(self, x: f64) -> bool {
         let units = x / self.unit(x);
-        (units - units.round()).abs() <= 1e-6
+        (units - units.round()).abs() <= 1e-6 && (x == 0.0 || units.round() != 0.0)
     }
 
     /// Those with few digits, the coarsest first.
@@ -160,6 +169,9 @@ fn single(comparison: &Comparison<'_>, case: Option<&Case<'_>>, claimed: &Claime
         let got = comparison.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned();
         let truth = comparison.truth(quantity);
         let errors = got.iter().zip(&truth).filter_map(|(got, truth)| Some((*got)? - (*truth)?));
+        if largest(&truth) == 0.0 {
+            return None;
+        }
         Some(errors.fold(0.0, |m: f64, x| m.max(x.abs())) / largest(&truth))
     };
     let error = Quantity::ALL.into_iter().filter_map(share).filter(|x| x.is_finite()).fold(0.0, f64::max);
@@ -167,9 +179,9 @@ fn single(comparison: &Comparison<'_>, case: Option<&Case<'_>>, claimed: &Claime
     let numbers = if are_single {
         "every number given is one of single precision"
     } else {
-        "as single precision makes them"
+        "no larger than those of single precision, of coarse differences or of sweeps that end early"
     };
-    (are_single || error <= SINGLE).then(|| {
+    (error > 0.0 && (are_single || error <= SINGLE)).then(|| {
         format!("The errors are at most {error:.1e} of the largest entry, {numbers}: right with --precision float32.")
     })
 }

@@ -15,6 +15,9 @@ use crate::mdp::Mdp;
 use crate::policy::Policy;
 use crate::response::Pullback;
 
+/// So many digits, beside those of one entry, tell that a setting is one.
+const TOLD: f64 = 5.0;
+
 /// Evaluations between two discount factors.
 const STEPS: usize = 60;
 
@@ -45,7 +48,10 @@ impl<'a, 'c> Search<'a, 'c> {
     fn new(comparison: &'a Comparison<'c>, case: &'a Case<'c>, claimed: &'a Claimed) -> Option<Self> {
         let wrong = comparison.wrong_quantities(claimed);
         let is_sampled = wrong.iter().any(|&quantity| comparison.is_sampled(quantity));
-        if is_sampled || case.performance.mdp.kernel().rows().n_stored() > WORK / (2 * STEPS) {
+        if is_sampled || !comparison.is_held_by_doubles(claimed) {
+            return None;
+        }
+        if case.performance.mdp.kernel().rows().n_stored() > WORK / (2 * STEPS) {
             return None;
         }
         let mut errors: Vec<(f64, f64, Quantity, usize)> = Vec::new();
@@ -56,7 +62,7 @@ impl<'a, 'c> Search<'a, 'c> {
                 errors.push((error / comparison.tolerance(quantity, i), error, quantity, i));
             }
         }
-        let &(_, _, quantity, i) = errors.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let &(largest_in_tolerances, _, quantity, i) = errors.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
         // One number, or one and its multiples, is right with some settings in any case.
         let largest = errors.iter().map(|(_, error, ..)| *error).fold(0.0, f64::max);
         let differ = |error: f64| error > 1e-3 * largest && error < 0.999 * largest;
@@ -70,7 +76,10 @@ impl<'a, 'c> Search<'a, 'c> {
             claimed,
             policy: case.policy.clone().with_logarithms(),
             farthest: (quantity, i),
-            tells: errors.iter().any(|(_, error, ..)| differ(*error)) && !wrong.iter().all(is_multiple),
+            // With the largest error one setting is found: the others tell whether it is one.
+            tells: errors.iter().any(|(_, error, ..)| differ(*error))
+                && !wrong.iter().all(is_multiple)
+                && comparison.digits_told(claimed) >= TOLD + (largest_in_tolerances.max(1.0)).log10(),
         })
     }
 
@@ -111,6 +120,21 @@ impl<'a, 'c> Search<'a, 'c> {
         Quantity::MAIN.into_iter().all(allows)
     }
 
+    /// In which quantities, where others are as they are with the right settings only.
+    fn alone(&self, gamma: f64, lambda: f64) -> String {
+        let Some(answer) = self.answer(gamma, lambda, true) else { return String::new() };
+        let is_other = |quantity: Quantity| {
+            let got = self.claimed.quantities[quantity].as_ref();
+            got.is_some_and(|got| !self.comparison.agrees(quantity, got, &answer[quantity]))
+        };
+        if !Quantity::MAIN.into_iter().any(is_other) {
+            return String::new();
+        }
+        let wrong = self.comparison.wrong_quantities(self.claimed);
+        let names: Vec<&str> = wrong.into_iter().map(Quantity::name).collect();
+        format!(", in {} only: the other numbers are right as they are", names.join(" and "))
+    }
+
     /// How far the entry that is farthest off is above what is given.
     fn above(&self, gamma: f64) -> Option<f64> {
         let (quantity, i) = self.farthest;
@@ -122,7 +146,10 @@ impl<'a, 'c> Search<'a, 'c> {
     fn other_gamma(&self) -> Option<String> {
         let own = self.case.gamma;
         let found = |gamma: f64| (gamma != own && self.fits(gamma, self.case.lambda)).then_some(gamma);
-        let said = |gamma: f64, is: &str| format!("Right with gamma = {gamma}{is} in place of {own}.");
+        let alone = |gamma: f64| self.alone(gamma, self.case.lambda);
+        let said = |gamma: f64, is: &str| {
+            format!("Right with gamma = {gamma}{is} in place of {own}{}.", alone(gamma))
+        };
         if let Some(gamma) = found(own * own) {
             return Some(said(gamma, ", the square,"));
         }
@@ -193,8 +220,10 @@ impl<'a, 'c> Search<'a, 'c> {
             return None;
         }
         let found = |lambda: f64| (lambda != own && self.fits(gamma, lambda)).then_some(lambda);
-        let said =
-            |lambda: f64, is: &str| format!("Right with the entropy weight {lambda}{is} in place of {own}.");
+        let said = |lambda: f64, is: &str| {
+            let alone = self.alone(gamma, lambda);
+            format!("Right with the entropy weight {lambda}{is} in place of {own}{alone}.")
+        };
         for (base, name) in [(LN_2, "2"), (LN_10, "10")] {
             if let Some(lambda) = found(own / base) {
                 return Some(said(lambda, &format!(", that of logarithms to base {name},")));

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::answer::KinkReport;
 use super::case::{Case, Models};
 use super::claimed::Claimed;
 use super::comparison::{Comparison, Difference, Evidence, Explains, Tolerance};
@@ -121,7 +122,18 @@ pub fn verify(
     if is_right || is_lost {
         return Ok(verdict);
     }
-    (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed);
+    // At a kink the derivative is one of several, and another one is no mistake.
+    if !answer.smooth && wrong.iter().all(|quantity| quantity.is_of_gradient()) && !wrong.is_empty() {
+        let places: Vec<String> = answer.kink.iter().take(3).map(KinkReport::place).collect();
+        let remark = format!(
+            "The response is not differentiable here ({}): the exact gradient is that of one choice, and that of \
+             another is no mistake.",
+            places.join(", ")
+        );
+        verdict.diagnosis = Some(Diagnosis::new(problem, &comparison, claimed, vec![remark]));
+        return Ok(verdict);
+    }
+    (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed, false);
     if !verdict.mistakes.is_empty() {
         return Ok(verdict);
     }
@@ -132,7 +144,7 @@ pub fn verify(
         if comparison.digits_told(claimed) < TOLD {
             continue;
         }
-        (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed);
+        (verdict.mistakes, verdict.evidence) = named(&comparison, &readings, claimed, true);
         if !verdict.mistakes.is_empty() {
             verdict.evidence.iter_mut().for_each(|evidence| evidence.rounded = Some(rounded.clone()));
             return Ok(verdict);
@@ -156,8 +168,10 @@ fn named(
     comparison: &Comparison<'_>,
     readings: &[Reading],
     claimed: &Claimed,
+    is_coarse: bool,
 ) -> (Vec<Vec<&'static str>>, Vec<Evidence>) {
     let wrong = comparison.wrong_quantities(claimed);
+    let may_be_chance = !is_coarse && !wrong.iter().any(|&quantity| comparison.is_sampled(quantity));
     let explained: Vec<Option<Explains>> = readings
         .iter()
         .map(|reading| comparison.explains(reading.mistake.touches, &reading.answer, claimed))
@@ -168,19 +182,31 @@ fn named(
     let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
     let mut evidence = Vec::new();
     for (reading, _) in readings.iter().zip(&explained).filter(|(_, explains)| **explains == Some(how)) {
+        let fit = comparison.evidence((&reading.recipe, &reading.answer), only, claimed);
+        if may_be_chance && is_chance(&fit) {
+            continue;
+        }
         let is_like = |first: &Prediction| comparison.coincide(first, &reading.answer, &wrong);
         match groups.iter_mut().find(|(first, _)| is_like(first)) {
             Some((_, group)) if group.contains(&reading.mistake.id) => {}
             Some((_, group)) => group.push(reading.mistake.id),
             None => {
                 groups.push((&reading.answer, vec![reading.mistake.id]));
-                let predicted = (&reading.recipe, &reading.answer);
-                evidence.push(comparison.evidence(predicted, only, claimed));
+                evidence.push(fit);
             }
         }
     }
     (groups.into_iter().map(|(_, group)| group).collect(), evidence)
 }
+
+/// Whether a number of steps fits as well as the best of many does by chance: a small error has
+/// some number of steps that comes near.
+fn is_chance(fit: &Evidence) -> bool {
+    fit.count.is_some() && fit.error < CHANCE * fit.residual
+}
+
+/// The truth is so many times as far as a prediction that is no chance.
+const CHANCE: f64 = 100.0;
 
 /// The pairs of mistakes that explain an answer, which no single one does.
 ///
@@ -205,6 +231,7 @@ fn explain_by_pairs(
             candidates.push(reading);
         }
     }
+    let may_be_chance = !wrong.iter().any(|&quantity| comparison.is_sampled(quantity));
     let mut groups: Vec<(Prediction, Vec<[&'static str; 2]>)> = Vec::new();
     for (i, first) in candidates.iter().enumerate() {
         for second in &candidates[i + 1..] {
@@ -219,12 +246,15 @@ fn explain_by_pairs(
             if comparison.explains(&touches, &answer, claimed) != Some(Explains::Wholly) {
                 continue;
             }
+            let fit = comparison.evidence((&recipe, &answer), &[], claimed);
+            if may_be_chance && is_chance(&fit) {
+                continue;
+            }
             match groups.iter_mut().find(|(known, _)| comparison.coincide(known, &answer, wrong)) {
                 Some((_, group)) if group.contains(&pair) => {}
                 Some((_, group)) => group.push(pair),
                 None => {
-                    let predicted = (&recipe, &answer);
-                    verdict.evidence.push(comparison.evidence(predicted, &[], claimed));
+                    verdict.evidence.push(fit);
                     groups.push((answer, vec![pair]));
                 }
             }

@@ -49,7 +49,10 @@ impl Problem {
 fn problem(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
     let fields = document.fields()?;
     let hint = "this is an answer, where its problem belongs";
-    fields.required("format")?.format(FORMAT, "pemdp-answer/1", hint)?;
+    let format = fields
+        .optional("format")
+        .ok_or_else(|| InputError::new("format", format!("is missing, expected \"{FORMAT}\"")))?;
+    format.format(FORMAT, "pemdp-answer/1", hint)?;
     fields.only(&["format", "gamma", "initial", "entropy", "policy", "environment"])?;
     let gamma = fields.required("gamma")?.numeral(reading)?;
     let entropy = match fields.optional("entropy") {

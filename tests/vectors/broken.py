@@ -22,6 +22,8 @@ COIN = {"format": "pemdp-problem/1", "gamma": 0.9, "initial": [1], "policy": {"k
         "environment": {"kind": "coin", "mu": 0.125, "epsilon": 0.25}}
 GRID = {"format": "pemdp-problem/1", "gamma": 0.9, "policy": {"kind": "softmax", "logits": [[0, 0, 0, 0]] * 64},
         "environment": {"kind": "gridworld", "eps": 0.5, "beta": 5, "followers": 2}}
+FORMULAS = {"kind": "formulas", "constants": {"c": 2}, "definitions": {"q": "pi[0,0]/c"},
+            "transitions": [[0, 0, 0, "q"], [0, 0, 1, "1 - q"], [0, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]], "rewards": [[0, 0, "q^2"]]}
 ABSENT = object()
 CASES = []                                                    # (file, content, reason, path, also)
 
@@ -245,6 +247,19 @@ case("grid-seven-rows", GIVEN, {"environment.perturbed_grids.0": PLAIN[:7]}, "se
 case("grid-no-followers", GIVEN, {"environment.perturbed_grids": []}, "at least one follower", "environment.perturbed_grids")
 case("grid-cell-word", GIVEN, {"environment.perturbed_grids.0.3.4": "hole"}, "a string that is not a numeral", "environment.perturbed_grids[0][3][4]")
 case("grid-policy-states", GRID, {"policy.logits": [[0, 0, 0, 0]] * 63}, "63 states, the grid has 64", "policy", "environment")
+case("family-next-rewards-clip", in_environment(FAMILY),
+     {"environment.reward.base": [[[0, 1], [1, 0]], [[0, 0], [1, 1]]], "environment.reward.clip": 1},
+     "a clip where rewards have a next state", "environment.reward.clip")
+case("formulas-syntax", in_environment(FORMULAS), {"environment.transitions.1.3": "1 - (q"}, "a parenthesis is open", "environment.transitions[1]")
+case("formulas-name", in_environment(FORMULAS), {"environment.rewards.0.2": "2*qq"}, "no such name", "environment.rewards[0]")
+case("formulas-index", in_environment(FORMULAS), {"environment.definitions.q": "pi[0,2]"}, "an action that there is not", "environment.definitions.q")
+case("formulas-cycle", in_environment(FORMULAS), {"environment.definitions": {"q": "r", "r": "1 - q"}}, "two names that stand for each other",
+     "environment.definitions.q", "environment.definitions.r")
+case("formulas-reserved", in_environment(FORMULAS), {"environment.constants.exp": 1}, "the name of a function", "environment.constants.exp")
+case("formulas-state", in_environment(FORMULAS), {"environment.transitions.2.2": 2}, "a state that there is not", "environment.transitions[2][2]")
+case("formulas-boolean", in_environment(FORMULAS), {"environment.rewards.0.2": True}, "neither a formula nor a number", "environment.rewards[0][2]")
+case("formulas-empty-row", in_environment(FORMULAS, normalise=True), {"environment.transitions.4": [1, 0, 1, 1]}, "a row without an entry to normalise",
+     "environment.transitions")
 case("grid-initial-length", GRID, {"initial": [1] + [0] * 62}, "63 entries for 64 states", "initial")
 
 

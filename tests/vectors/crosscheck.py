@@ -138,7 +138,12 @@ class Check:
         return p, r
 
     def response(self, x):
-        """Dense P[s][a][t] and r[s][a]."""
+        """Dense P[s][a][t] and r[s][a], the mean of r[s][a][t] where a reward has an entry for each next state."""
+        p, r = self.own_response(x)
+        return p, [[y if not isinstance(y, list) else sum((q * z for q, z in zip(p[s][a], y)), ZERO)
+                    for a, y in enumerate(row)] for s, row in enumerate(r)]
+
+    def own_response(self, x):
         e, t, kind = self.environment, self.tables, self.environment["kind"]
         pi = self.pi(x)
         if kind == "fixed":
@@ -148,7 +153,8 @@ class Check:
             for s, a, u, s2, a2, m in e.get("transition_slopes", []):
                 p[s][a][u] += lift(m) * pi[s2][a2]
             for s, a, s2, a2, m in e.get("reward_slopes", []):
-                r[s][a] += lift(m) * pi[s2][a2]
+                more = lift(m) * pi[s2][a2]
+                r[s][a] = [y + more for y in r[s][a]] if isinstance(r[s][a], list) else r[s][a] + more
             return p, r
         if kind == "explicit":
             step = [y - z for y, z in zip(x, self.start)]
@@ -156,7 +162,8 @@ class Check:
             for s, a, u, k, m in e.get("transition_jacobian", []):
                 p[s][a][u] += lift(m) * step[k]
             for s, a, k, m in e.get("reward_jacobian", []):
-                r[s][a] += lift(m) * step[k]
+                more = lift(m) * step[k]
+                r[s][a] = [y + more for y in r[s][a]] if isinstance(r[s][a], list) else r[s][a] + more
             return p, r
         if kind == "coin":
             theta = (pi[0][0] - pi[0][1]) / 2
@@ -190,6 +197,9 @@ class Check:
                     top = max(x for x in w if x is not None)
                     w = [ZERO if x is None else (x - top).exp() for x in w]
                 p[s].append([z / sum(w) for z in w])
+                if isinstance(base[s][a], list):
+                    r[s].append([z + slope * y for z in base[s][a]])
+                    continue
                 gained = base[s][a] + slope * y
                 r[s].append(gained if clip is None else max(-clip, min(clip, gained)))
         return p, r

@@ -384,6 +384,29 @@ vector("formulas-corner", "A maximum of two equal numbers: the first is taken, a
                formulas([[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]], [[0, 0, "2*gap"], [1, 0, 1]],
                         definitions={"gap": "max(pi[0,0], pi[0,1])"}), [1, 0]), rational=True)
 
+# ------------------------------------------------------------------------------------------ rewards of the next state
+
+NEXT = [[[2, "1/2"], [-1, 3]], [[0, "7/4"], [1, "-5/2"]]]
+NP = [[["1/2", "1/2"], ["1/4", "3/4"]], [[1, 0], ["2/3", "1/3"]]]
+vector("next-rewards-family", "An exponential family whose rewards have a next state: they respond with the transitions.", ["next-rewards"],
+       problem(0.9, softmax([0.1, -0.2], [0.0, 0.3]),
+               family([1.0, -0.5], [[[-1.1967077271925706, -0.32243815075139726], [-0.006761540346521785, -0.4453353669298123]],
+                                    [[-0.05409396159544828, 1.3387734990547715], [-0.516894152589275, -1.2593071588782276]]],
+                      base_logits=[[[0.0, 0.2], [0.1, 0.0]], [[0.0, 0.0], [0.3, -0.3]]]), [0.5, 0.5]))
+vector("next-rewards-family-rational", "The same with weights and a slope of 0, in fractions.", ["next-rewards", "rational"],
+       problem("3/4", weights([1, 2], [3, 1]), family([1, 0], NEXT, base_weights=[[[1, 2], [1, 1]], [[3, 1], [0, 1]]]), ["1/4", "3/4"]),
+       rational=True)
+vector("next-rewards-fixed", "Rewards with a next state where nothing responds.", ["next-rewards", "rational"],
+       problem("9/10", probabilities(["1/4", "3/4"], ["1/2", "1/2"]), fixed(NP, NEXT), [1, 0]), rational=True)
+vector("next-rewards-affine", "Rewards with a next state beside slopes of the transitions and of rewards.", ["next-rewards", "rational"],
+       problem("1/2", weights([1, 3], [2, 1]),
+               affine(NP, NEXT, [[0, 0, 0, 1, 0, "-1/4"], [0, 0, 1, 1, 0, "1/4"], [1, 0, 0, 0, 0, "-1/3"], [1, 0, 1, 0, 0, "1/3"]],
+                      [[0, 1, 1, 1, "1/2"]]), ["1/2", "1/2"]), rational=True)
+vector("next-rewards-explicit", "Rewards with a next state beside derivatives of the transitions and of rewards.", ["next-rewards"],
+       problem(0.8, softmax([0.5, -0.25], [0, 1]),
+               explicit(NP, NEXT, [[0, 0, 0, 2, 0.25], [0, 0, 1, 2, -0.25], [0, 0, 0, 0, 0.5], [0, 0, 1, 0, -0.5]],
+                        [[0, 0, 2, 1.5], [1, 1, 3, -1]]), [0.25, 0.75], 0.2))
+
 # --------------------------------------------------------------------------------------------------------- affine
 
 AX = [[[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5], [0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25], [0.125, 0.25, 0.625]]]

@@ -89,7 +89,10 @@ class Problem:
         self.gamma = self.number(data["gamma"])
         self.entropy = self.number(data.get("entropy", "0"))
         self.policy = POLICIES[data["policy"]["kind"]](self, data["policy"])
-        self.environment = ENVIRONMENTS[data["environment"]["kind"]](self, data["environment"])
+        environment, next_rewards = without_next_rewards(data["environment"])
+        self.environment = ENVIRONMENTS[environment["kind"]](self, environment)
+        if next_rewards is not None:
+            self.environment = NextRewards(self.environment, self.numbers(next_rewards))
         self.initial = self.numbers(data["initial"]) if "initial" in data else self.environment.initial()
 
     def lift(self, q):
@@ -550,6 +553,47 @@ class Gridworld(Environment):
                     row[t] = row.get(t, 0) + dagent[b]
                     gained += dagent[b] * self.cells[t]
                 dp[s, a], dr[s, a] = row, gained
+        return dp, dr
+
+
+def without_next_rewards(environment):
+    """An environment whose rewards have an entry for each next state without them, and these; or itself and None."""
+    is_family = environment["kind"] == "exponential-family"
+    rewards = environment["reward"]["base"] if is_family else environment.get("rewards")
+    if environment["kind"] == "formulas" or rewards is None or not isinstance(rewards[0][0], list):
+        return environment, None
+    none = [[Literal("0")] * len(row) for row in rewards]
+    own = {"reward": environment["reward"] | {"base": none}} if is_family else {"rewards": none}
+    return environment | own, rewards
+
+
+class NextRewards(Environment):
+    """Rewards r(s,a,t) beside those of an environment: their means under its transitions count."""
+
+    def __init__(self, environment, rewards):
+        self.environment, self.rewards = environment, rewards
+        self.initial = getattr(environment, "initial", None)
+
+    @property
+    def kinks(self):
+        return self.environment.kinks
+
+    @property
+    def undetermined(self):
+        return self.environment.undetermined
+
+    def mean(self, s, a, row):
+        return sum(p * self.rewards[s][a][t] for t, p in row.items())
+
+    def response(self, policy):
+        p, r = self.environment.response(policy)
+        return p, [[x + self.mean(s, a, p[s][a]) for a, x in enumerate(row)] for s, row in enumerate(r)]
+
+    def tangent(self, policy, k, dpi):
+        dp, dr = self.environment.tangent(policy, k, dpi)
+        dr = dict(dr)
+        for (s, a), row in dp.items():
+            dr[s, a] = dr.get((s, a), 0) + self.mean(s, a, row)
         return dp, dr
 
 

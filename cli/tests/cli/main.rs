@@ -151,7 +151,7 @@ fn usage_errors_have_status_2() {
         &["eval", "--example", "coin", "a"],
         &["eval", "--lines", "--table", "a"],
         &["verify", "a"],
-        &["verify", "a", "b", "--exact"],
+        &["verify", "a", "b", "--lines"],
     ];
     for arguments in cases {
         let output = run(arguments);

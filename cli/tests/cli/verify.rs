@@ -208,6 +208,21 @@ fn remarks_and_parts_are_shown() {
     assert!(text.contains("normalised-occupancy") && text.contains("in occupancy only"), "{text}");
 }
 
+/// Decimals as they are spelled are other numbers than the doubles next to them.
+#[test]
+fn exact_answers_belong_to_exact_problems() {
+    let files = Files::new();
+    let loan = fs::read_to_string(files.example("loan-mdp")).unwrap().replace("\"gain\": 1", "\"gain\": 0.9");
+    let problem = files.write("problem.json", loan);
+    let exact = run(&["eval", "--exact", &problem]);
+    assert_eq!(status(&exact), 0);
+    let answer = files.write("answer.json", out(&exact));
+    assert_eq!(status(&run(&["verify", "--exact", &problem, &answer])), 0);
+    let output = run(&["verify", "--table", &problem, &answer]);
+    assert_eq!(status(&output), 1);
+    assert!(out(&output).contains("--exact"), "{}", out(&output));
+}
+
 #[test]
 fn sampled_answers_are_called_consistent() {
     let files = Files::new();

@@ -73,7 +73,7 @@ fn value(problem: &Problem, x: &[f64]) -> f64 {
 fn random_point(rng: &mut ChaCha8Rng, model: &AffineModel) -> Vec<f64> {
     let scale = if rng.random_bool(0.5) { 1.0 } else { 4.0 };
     let mut x: Vec<f64> = (0..model.root.lower.len()).map(|_| rng.random_range(-scale..scale)).collect();
-    project(model, &mut x);
+    project(&model.root, model.n_actions, &mut x);
     x
 }
 
@@ -117,7 +117,7 @@ fn is_caught_in_a_cell(rules: &'static dyn Rules) -> bool {
         let problem = problems(&mut rng, round);
         let mut model = build::model(&problem).unwrap();
         let climbs: Vec<_> = (0..4)
-            .map(|_| ascend(&model, &mut Bounder::new(&model, &FOREVER), &random_point(&mut rng, &model)))
+            .map(|_| ascend(&mut Bounder::new(&model, &FOREVER), &random_point(&mut rng, &model)))
             .collect();
         let best = climbs.into_iter().max_by(|x, y| x.1.total_cmp(&y.1)).unwrap();
         model.rules = rules;

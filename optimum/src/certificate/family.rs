@@ -121,7 +121,7 @@ impl Family {
         let Structure::LocalFamily(family) = problem.structure() else {
             return Err(CertificateError::NotCovered { kind });
         };
-        let ExponentialFamilySpec { psi, base, reward_base, slope, clip } = &*family;
+        let ExponentialFamilySpec { psi, base, reward_base, slope, clip, .. } = &*family;
         let (n, width) = (problem.n_states(), problem.n_actions());
         let psi: Vec<Rational> = psi.iter().map(Numeral::exact).collect();
         let row = |i: usize| {

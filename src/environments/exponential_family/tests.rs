@@ -1,5 +1,6 @@
 use super::*;
 use crate::arithmetic::ratio;
+use crate::policy::Weights;
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -79,6 +80,7 @@ fn kinks_are_exact_where_logits_are_known() {
         psi: numbers(&[0.0, 1.0]),
         base: Base::Logits(None),
         reward_base: numbers(&[0.0, 1.0, 1.0, -0.5]),
+        next_rewards: Vec::new(),
         slope: Numeral::from(ratio(1, 3)),
         clip: Some(Numeral::from(1.0)),
     };
@@ -102,6 +104,7 @@ fn families_respond_twice_with_twice_the_slopes() {
         psi: numbers(&psi),
         base: Base::Logits(None),
         reward_base: numbers(&[0.0, 1.0]),
+        next_rewards: Vec::new(),
         slope: Numeral::from(slope),
         clip: Some(Numeral::from(1.0)),
     };

@@ -119,12 +119,12 @@ impl Graph {
 }
 
 /// Bits of numerator and denominator.
-fn size(q: &Rational) -> u64 {
+pub(super) fn size(q: &Rational) -> u64 {
     q.numer().bits() + q.denom().bits()
 }
 
 /// Constants of more bits are not computed before they are needed.
-const FOLDED: u64 = 1 << 16;
+pub(super) const FOLDED: u64 = 1 << 13;
 
 /// Exponents go so far.
 const LARGEST_EXPONENT: i64 = 1000;
@@ -256,6 +256,7 @@ impl Builder {
         match self.values(x, y).map(|(x, y)| x - y) {
             Some(q) => self.constant(q),
             None if self.is(y, 0) => x,
+            None if x == y => self.constant(Rational::zero()),
             None => self.node(Node::Difference(x, y)),
         }
     }

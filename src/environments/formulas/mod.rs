@@ -469,6 +469,7 @@ impl Specification for FormulasSpec {
             Recognised::LocalFamily(family) if given.has_local_logits => {
                 Structure::LocalFamily(Cow::Borrowed(family))
             }
+            Recognised::OfProbabilities(matters) => Structure::OfProbabilities { matters: matters.clone() },
             Recognised::LocalFamily(_) | Recognised::Nothing => Structure::Opaque,
         }
     }
@@ -478,7 +479,7 @@ impl Specification for FormulasSpec {
             Recognised::Fixed(fixed) => Some(fixed.clone().into()),
             Recognised::Affine(affine) => Some(affine.clone().into()),
             Recognised::LocalFamily(family) if given.has_local_logits => Some(family.clone().into()),
-            Recognised::LocalFamily(_) | Recognised::Nothing => None,
+            Recognised::LocalFamily(_) | Recognised::OfProbabilities(_) | Recognised::Nothing => None,
         }
     }
 

@@ -225,7 +225,16 @@ impl<'a> Parser<'a> {
             }
             _ if RESERVED.contains(&word) => self.call(word),
             _ => {
+                if self.rest().trim_start().starts_with('(') {
+                    let seen = format!("\"{}\"", crate::problem::excerpt(word));
+                    let functions = RESERVED[2..].join(", ");
+                    let expected = format!("one of {functions} before (, or an operator between");
+                    return Err(SyntaxError { column: self.column(start), seen, expected });
+                }
                 let indices = self.indices()?;
+                if !indices.is_empty() && self.rest().trim_start().starts_with('[') {
+                    return Err(self.unexpected("indices in one pair of brackets, such as [0,1]"));
+                }
                 let list: Vec<String> = indices.iter().map(|(_, text)| (*text).to_owned()).collect();
                 let name = if list.is_empty() { word.to_owned() } else { indexed(word, &list) };
                 self.steps.push(Step::Name { name, column: self.column(start) });

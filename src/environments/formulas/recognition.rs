@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use num_traits::{One, Signed, Zero};
 
-use super::graph::{Graph, Node};
+use super::graph::{FOLDED, Graph, Node, size};
 use super::parser::{Function, Scope};
 use crate::arithmetic::Rational;
 use crate::environments::{AffineSpec, Base, ExponentialFamilySpec, FixedSpec, Specification};
@@ -19,6 +19,9 @@ pub(super) enum Recognised {
     Affine(AffineSpec),
     /// Where policies have a logit for each state and action.
     LocalFamily(ExponentialFamilySpec),
+    /// Of probabilities only, with rows that sum to 1 for every policy; and whether anything
+    /// depends on the choice in a state.
+    OfProbabilities(Vec<bool>),
     Nothing,
 }
 
@@ -42,7 +45,16 @@ impl Recognised {
         }
         let mut seen = Seen { graph, scope, steps: 0 };
         let found = seen.affine(rows, rewards).or_else(|| seen.family(weights?, rewards));
-        found.filter(|found| found.is_valid(scope)).unwrap_or(Self::Nothing)
+        if let Some(found) = found.filter(|found| found.is_valid(scope)) {
+            return found;
+        }
+        let has_parameters = graph.nodes.iter().any(|node| matches!(node, Node::Parameter(_)));
+        let sum_to_one = weights.is_some() || rows.iter().all(|row| seen.sums_to_one(row));
+        if has_parameters || !sum_to_one {
+            Self::Nothing
+        } else {
+            Self::OfProbabilities(seen.matters(rows, rewards))
+        }
     }
 
     /// Whether it is what it seems for every policy.
@@ -67,13 +79,35 @@ impl Recognised {
             Self::Fixed(fixed) => fixed.check(checker).is_ok(),
             Self::Affine(affine) => affine.check(checker).is_ok(),
             Self::LocalFamily(family) => family.check(checker).is_ok(),
-            Self::Nothing => true,
+            Self::OfProbabilities(_) | Self::Nothing => true,
         }
     }
 }
 
 /// A constant, and a coefficient for each `pi[s,a]` or `theta[k]` by its expression.
 type Linear = (Rational, BTreeMap<usize, Rational>);
+
+/// Coefficients of products of expressions.
+type Polynomial = BTreeMap<Vec<usize>, Rational>;
+
+/// Polynomials have so many terms at most.
+const MONOMIALS: usize = 300;
+
+/// Products are multiplied out so many operations deep.
+const DEPTH: usize = 60;
+
+/// Whether a polynomial is one to go on with.
+fn is_short(p: &Polynomial) -> bool {
+    p.len() <= MONOMIALS && p.values().all(|c| size(c) <= FOLDED)
+}
+
+fn add(sum: &mut Polynomial, monomial: Vec<usize>, c: Rational) {
+    let entry = sum.entry(monomial.clone()).or_insert_with(Rational::zero);
+    *entry += c;
+    if entry.is_zero() {
+        sum.remove(&monomial);
+    }
+}
 
 /// The same with the state and action of each probability.
 type OfProbabilities = (Rational, Vec<([usize; 2], Rational)>);
@@ -99,6 +133,9 @@ impl Seen<'_> {
         while let Some((node, factor)) = open.pop_last() {
             self.steps += 1;
             if self.steps > STEPS {
+                return None;
+            }
+            if size(&factor) > FOLDED || size(&constant) > FOLDED {
                 return None;
             }
             let mut add = |x: usize, c: Rational| *open.entry(x).or_insert_with(Rational::zero) += c;
@@ -138,6 +175,86 @@ impl Seen<'_> {
             _ => None,
         };
         Some((constant, coefficients.into_iter().map(named).collect::<Option<_>>()?))
+    }
+
+    /// Whether the entries of a row add up to 1 as polynomials of whatever is no sum, product
+    /// or power.
+    fn sums_to_one(&mut self, row: &[(usize, usize)]) -> bool {
+        let mut sum = Polynomial::new();
+        for &(_, node) in row {
+            let Some(entry) = self.polynomial(node, DEPTH) else { return false };
+            entry.into_iter().for_each(|(monomial, c)| add(&mut sum, monomial, c));
+        }
+        sum.len() == 1 && sum.get(&Vec::new()).is_some_and(Rational::is_one)
+    }
+
+    /// An expression with its products multiplied out, so many operations deep; none where that
+    /// is too long.
+    fn polynomial(&mut self, node: usize, depth: usize) -> Option<Polynomial> {
+        let graph = self.graph;
+        let mut of = |x: usize| {
+            let found = self.polynomial(x, depth.checked_sub(1)?)?;
+            self.steps += found.len() + 1;
+            (self.steps <= STEPS).then_some(found)
+        };
+        let times = |p: &Polynomial, q: &Polynomial| {
+            let mut product = Polynomial::new();
+            for ((x, a), (y, b)) in p.iter().flat_map(|p| q.iter().map(move |q| (p, q))) {
+                let mut monomial = [x.as_slice(), y.as_slice()].concat();
+                monomial.sort_unstable();
+                add(&mut product, monomial, a * b);
+            }
+            is_short(&product).then_some(product)
+        };
+        let scaled = |p: Polynomial, factor: &Rational| -> Polynomial {
+            p.into_iter().map(|(monomial, c)| (monomial, c * factor)).collect()
+        };
+        let sum = |mut p: Polynomial, q: Polynomial| {
+            q.into_iter().for_each(|(monomial, c)| add(&mut p, monomial, c));
+            is_short(&p).then_some(p)
+        };
+        let minus = -Rational::one();
+        let nodes = &graph.nodes;
+        Some(match nodes[node] {
+            _ if depth == 0 => Polynomial::from([(vec![node], Rational::one())]),
+            Node::Constant(ref q) if q.is_zero() => Polynomial::new(),
+            Node::Constant(ref q) => Polynomial::from([(Vec::new(), q.clone())]),
+            Node::Negation(x) => scaled(of(x)?, &minus),
+            Node::Sum(x, y) => sum(of(x)?, of(y)?)?,
+            Node::Difference(x, y) => sum(of(x)?, scaled(of(y)?, &minus))?,
+            Node::Product(x, y) => times(&of(x)?, &of(y)?)?,
+            Node::Quotient(x, y) => match &nodes[y] {
+                Node::Constant(q) if !q.is_zero() => scaled(of(x)?, &q.recip()),
+                _ => Polynomial::from([(vec![node], Rational::one())]),
+            },
+            Node::Power(x, n @ 2..=8) => {
+                let base = of(x)?;
+                (1..n).try_fold(base.clone(), |power, _| times(&power, &base))?
+            }
+            _ => Polynomial::from([(vec![node], Rational::one())]),
+        })
+    }
+
+    /// Whether anything depends on the choice in a state: its rows or rewards differ, or a
+    /// formula speaks of it.
+    fn matters(&self, rows: &[Vec<(usize, usize)>], rewards: &[usize]) -> Vec<bool> {
+        let Scope { n_states, n_actions, .. } = self.scope;
+        let first = |i: usize| i / n_actions * n_actions;
+        let differs = |i: usize| rows[i] != rows[first(i)] || rewards[i] != rewards[first(i)];
+        let mut matters = vec![false; n_states];
+        (0..rows.len()).filter(|&i| differs(i)).for_each(|i| matters[i / n_actions] = true);
+        let mut open: Vec<usize> =
+            rows.iter().flatten().map(|(_, node)| *node).chain(rewards.iter().copied()).collect();
+        let mut is_seen = vec![false; self.graph.nodes.len()];
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut is_seen[node], true) {
+                open.extend(self.graph.nodes[node].operands());
+                if let Node::Probability(pair) = self.graph.nodes[node] {
+                    matters[pair / n_actions] = true;
+                }
+            }
+        }
+        matters
     }
 
     /// Fixed or affine.
@@ -248,7 +365,15 @@ impl Seen<'_> {
         let (slope, clip) = same?;
         let psi = psi.into_iter().map(|psi| psi.unwrap_or_else(Rational::zero).into()).collect();
         let (slope, clip) = (slope.into(), clip.map(Numeral::from));
-        Some(Recognised::LocalFamily(ExponentialFamilySpec { psi, base, reward_base, slope, clip }))
+        let next_rewards = Vec::new();
+        Some(Recognised::LocalFamily(ExponentialFamilySpec {
+            psi,
+            base,
+            reward_base,
+            next_rewards,
+            slope,
+            clip,
+        }))
     }
 
     /// What is clipped to `[-clip, clip]`, and `clip`; the expression itself where it is not

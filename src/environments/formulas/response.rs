@@ -30,6 +30,14 @@ struct Functions<T> {
 /// So many expressions at most are looked at to tell corners that are no kinks.
 const STEPS: usize = 10_000_000;
 
+/// Where a function is defined, and has a derivative.
+#[derive(Clone, Copy)]
+enum Domain {
+    NotZero,
+    /// Of this function.
+    PositiveOf(&'static str),
+}
+
 /// Formulas in one arithmetic.
 pub(super) struct Formulas<T> {
     compiled: Arc<Compiled>,
@@ -95,12 +103,12 @@ impl<T: Field> Formulas<T> {
                 Node::Difference(x, y) => values[x].clone() - &values[y],
                 Node::Product(x, y) => values[x].clone() * &values[y],
                 Node::Quotient(x, y) => {
-                    self.not_zero(i, &values[y])?;
+                    self.decided(i, &values[y], Domain::NotZero)?;
                     values[x].clone() / &values[y]
                 }
                 Node::Power(x, n) => {
                     if n < 0 {
-                        self.not_zero(i, &values[x])?;
+                        self.decided(i, &values[x], Domain::NotZero)?;
                     }
                     values[x].power(n)
                 }
@@ -137,6 +145,30 @@ impl<T: Field> Formulas<T> {
         Some(if is_first { x } else { y })
     }
 
+    /// Whether the derivative of an expression counts in that of a transition or reward: not
+    /// where another operand is chosen, nor as a factor of what is exactly 0, where
+    /// `d(x y) = y dx` whatever `y` is but continuous.
+    fn counts(&self, values: &[T]) -> Vec<bool> {
+        let compiled = &*self.compiled;
+        let mut counts = vec![false; values.len()];
+        compiled.rows.iter().flatten().for_each(|(_, node)| counts[*node] = true);
+        compiled.rewards.iter().for_each(|&node| counts[node] = true);
+        for (i, node) in compiled.graph.nodes.iter().enumerate().rev() {
+            if !counts[i] {
+                continue;
+            }
+            match (node, self.chosen(node, values)) {
+                (_, Some(chosen)) => counts[chosen] = true,
+                (Node::Product(x, y), _) => {
+                    counts[*x] |= !values[*y].is_zero();
+                    counts[*y] |= !values[*x].is_zero();
+                }
+                _ => node.operands().for_each(|x| counts[x] = true),
+            }
+        }
+        counts
+    }
+
     /// Whether the two sides of a corner have different derivatives. Where they have the same, so
     /// has the minimum or maximum: `max(x,y) = y + max(x-y,0)`, and `x-y` vanishes to first order.
     fn is_kink(&self, corner: usize, values: &[T], shape: (usize, usize)) -> bool {
@@ -153,32 +185,43 @@ impl<T: Field> Formulas<T> {
         probabilities.iter().chain(&parameters).any(|slope| !slope.is_zero())
     }
 
-    fn not_zero(&self, expression: usize, x: &T) -> Result<(), ResponseError> {
-        if x.sign() == Some(Ordering::Equal) {
-            return Err(self.undefined(expression, "divides by 0 at this policy".to_owned()));
+    /// Whether a number is one of a domain.
+    ///
+    /// # Errors
+    /// [`ResponseError::Undefined`] where it is not, [`ResponseError::Unbounded`] where the
+    /// digits at hand do not tell.
+    fn decided(&self, expression: usize, x: &T, domain: Domain) -> Result<(), ResponseError> {
+        let seen = x.approximate();
+        let (outside, undecided) = match domain {
+            Domain::NotZero => ("divides by 0".to_owned(), "divides by a number that cannot be told from 0"),
+            Domain::PositiveOf(what) => (
+                format!("takes the {what} of {seen}, expected that of a positive number,"),
+                "takes the logarithm or root of a number that cannot be told from 0",
+            ),
+        };
+        match (x.sign(), domain) {
+            (Some(Ordering::Greater), _) | (Some(Ordering::Less), Domain::NotZero) => Ok(()),
+            (Some(Ordering::Equal | Ordering::Less), _) => {
+                Err(self.undefined(expression, format!("{outside} at this policy")))
+            }
+            (None, _) => {
+                let place = self.compiled.places[self.compiled.graph.places[expression]].clone();
+                Err(ResponseError::Unbounded { what: format!("{place}: {undecided} at this policy") })
+            }
         }
-        Ok(())
     }
 
     fn call(&self, expression: usize, function: Function, x: &T) -> Result<T, ResponseError> {
         let functions = self.functions(expression)?;
-        let positive = |name: &str| {
-            if !matches!(x.sign(), Some(Ordering::Less | Ordering::Equal)) {
-                return Ok(());
-            }
-            let seen = x.approximate();
-            let problem = format!("takes the {name} of {seen} at this policy, expected a positive number");
-            Err(self.undefined(expression, problem))
-        };
         Ok(match function {
             Function::Exp => (functions.exp)(x),
             Function::Log => {
-                positive("logarithm")?;
+                self.decided(expression, x, Domain::PositiveOf("logarithm"))?;
                 (functions.ln)(x)
             }
             // At 0 it has no derivative.
             Function::Sqrt => {
-                positive("square root")?;
+                self.decided(expression, x, Domain::PositiveOf("square root"))?;
                 (functions.sqrt)(x)
             }
             Function::Sigmoid => sigmoid(x, functions.exp),
@@ -255,9 +298,8 @@ impl<T: Field> Formulas<T> {
             for &(target, node) in row {
                 let value = &values[node];
                 if !value.magnitude().is_finite() {
-                    return Err(ResponseError::Unbounded {
-                        transition: compiled.transition(pair, Some(target)),
-                    });
+                    let what = compiled.transition(pair, Some(target)) + " could not be bounded";
+                    return Err(ResponseError::Unbounded { what });
                 }
                 if value.certainly_negative() && exceeds(value, T::ROW_SUM_TOLERANCE) {
                     let seen = value.approximate();
@@ -302,9 +344,10 @@ impl<T: Field> Response<T> for Formulas<T> {
         let (values, mut corners) = self.values(policy)?;
         let shape = (compiled.rewards.len(), policy.n_parameters());
         let mut steps = 0;
+        let counts = self.counts(&values);
         corners.retain(|&i| {
             steps += i;
-            steps > STEPS || self.is_kink(i, &values, shape)
+            counts[i] && (steps > STEPS || self.is_kink(i, &values, shape))
         });
         self.check_rows(&values)?;
         let row = |row: &Vec<(usize, usize)>| -> Vec<(usize, T)> {

@@ -117,6 +117,11 @@ fn what_is_wrong_is_located() {
         ("theta[2]", "column 7 is \"2\", expected a parameter, an integer from 0 to 1"),
         ("theta", "column 1 is \"theta\", expected theta[index] or theta[state, action]"),
         ("exp 1", "column 5 is \"1\", expected ( after exp"),
+        ("c[0][1]", "column 5 is \"[\", expected indices in one pair of brackets, such as [0,1]"),
+        (
+            "2*sigmod(pi[0,0])",
+            "column 3 is \"sigmod\", expected one of exp, log, sqrt, tanh, sigmoid, min, max, abs before (",
+        ),
         ("log(1, 2)", "column 6 is \",\", expected an operator or )"),
         ("max(1 2)", "column 7 is \"2\", expected an operator, a comma or )"),
         (
@@ -186,12 +191,14 @@ fn what_formulas_are_is_recognised() {
             Recognised::Fixed(_) => "fixed",
             Recognised::Affine(_) => "affine",
             Recognised::LocalFamily(_) => "family",
+            Recognised::OfProbabilities(_) => "probabilities",
             Recognised::Nothing => "nothing",
         }
     };
     assert_eq!(kind(bandit("2 * 3 - 1"), 1), "fixed");
     assert_eq!(kind(bandit("-(pi[0,0] - 3) / 4 * 2"), 1), "affine");
-    assert_eq!(kind(bandit("pi[0,0]^2"), 1), "nothing");
+    assert_eq!(kind(bandit("pi[0,0]^2"), 1), "probabilities");
+    assert_eq!(kind(bandit("theta[0]^2"), 1), "nothing");
     // Slopes that cancel.
     assert_eq!(kind(bandit("1 + pi[0,0] - pi[0,0]"), 1), "fixed");
     let rows = |first: &str| {
@@ -200,6 +207,28 @@ fn what_formulas_are_is_recognised() {
     };
     assert_eq!(kind(rows("pi[1,1]/3"), 2), "nothing", "a kernel for no policy");
     assert_eq!(kind(rows("(1 - pi[1,0])/2"), 2), "affine");
+    // Rows that add up to 1 as polynomials of what is none.
+    let squares = |last: &str| {
+        let weights =
+            ["exp(-pi[0,0])*(1 - pi[1,1]^2)", "exp(-pi[0,0])*pi[1,1]^2 + 1 - exp(-pi[0,0])", "1", "1", "1"];
+        let entries = [[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 1], [1, 1, 1]];
+        let mut all: Vec<([usize; 3], &str)> = entries.into_iter().zip(weights).collect();
+        all[1].1 = last;
+        kind(texts(&all, &[]), 2)
+    };
+    assert_eq!(squares("exp(-pi[0,0])*pi[1,1]^2 + 1 - exp(-pi[0,0])"), "probabilities");
+    assert_eq!(squares("exp(-pi[0,0])*pi[1,1]*pi[1,1] + (2 - 2*exp(-pi[0,0]))/2"), "probabilities");
+    assert_eq!(squares("exp(-pi[0,0])*pi[1,1]^2 + 1 - exp(-pi[0,1])"), "nothing");
+    let matters = |texts: FormulaTexts| {
+        let spec = FormulasSpec::new(texts, 2, 2, 4).unwrap();
+        match &spec.compiled.recognised {
+            Recognised::OfProbabilities(matters) => matters.clone(),
+            _ => panic!(),
+        }
+    };
+    let home = [([0, 0, 1], "1"), ([0, 1, 1], "1"), ([1, 0, 0], "1"), ([1, 1, 0], "1")];
+    assert_eq!(matters(texts(&home, &[([0, 0], "pi[0,0]^2")])), [true, false]);
+    assert_eq!(matters(texts(&home, &[([0, 0], "pi[1,0]^2"), ([0, 1], "pi[1,0]^2")])), [false, true]);
     let family = |first: &str, reward: &str| {
         let entries = [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 1, 1]];
         let weights = [first, "1", "exp(2 * theta[0,1])", "1", "3", "4"];
@@ -244,19 +273,25 @@ fn what_is_no_kernel_at_the_policy_is_refused() {
     let zero = "environment.rewards[0]: divides by 0 at this policy";
     assert_eq!(refused("1", "1/(pi[0,0] - 1/4)"), both(zero));
     assert_eq!(refused("1", "(pi[0,0] - 1/4)^-1"), both(zero));
-    let log =
-        "environment.rewards[0]: takes the logarithm of -0.5 at this policy, expected a positive number";
+    assert_eq!(refused("1", "1/(pi[0,1]/3 - pi[0,1]/3)"), both(zero));
+    let log = "environment.rewards[0]: takes the logarithm of -0.5, expected that of a positive number, at this policy";
     assert_eq!(refused("1", "log(pi[0,0] - pi[0,1])").0, log);
-    let root =
-        "environment.rewards[0]: takes the square root of 0 at this policy, expected a positive number";
+    let root = "environment.rewards[0]: takes the square root of 0, expected that of a positive number, at this policy";
     assert_eq!(refused("1", "sqrt(pi[0,0] - 1/4)").0, root);
     let answer = problem("1", "max(pi[0,0], 1/4)").answer().unwrap();
     assert!(!answer.smooth);
     assert_eq!(answer.kink.len(), 1);
     // Both sides have the same derivative.
-    assert!(
-        problem("1", "abs((pi[0,0] - 1/4)^2) + max(1, min(1, pi[0,1] + 3))").answer().unwrap().smooth
-    );
+    assert!(problem("1", "abs((pi[0,0] - 1/4)^2) + max(1, min(1, pi[0,1] + 3))").answer().unwrap().smooth);
+    // What is not chosen, or multiplied by 0, has no say.
+    for smooth in [
+        "max(abs(pi[0,0] - 1/4), 1)",
+        "(pi[0,0] - 1/4)*abs(pi[0,0] - 1/4)",
+        "pi[0,0] - min(3, abs(pi[0,1] - 3/4) + 4)",
+    ] {
+        assert!(problem("1", smooth).answer().unwrap().smooth, "{smooth}");
+    }
+    assert!(!problem("1", "pi[0,0]*abs(pi[0,0] - 1/4)").answer().unwrap().smooth);
     // Nearly one.
     assert!(problem("1", "max(pi[0,0], 1/4 + 1e-300)").answer().unwrap().smooth);
     // What is added up in doubles is no number far away.
