@@ -256,13 +256,13 @@ def list_of(x):
 
 def judge(problem, message):
     """Whether the reason of a refusal is "true", "false" or "unknown" for a problem that means something."""
-    if "at this policy" in message:                                 # random rows are rows, random divisors positive
+    if "at this policy" in message and "cannot be told" not in message:    # random rows are rows, random divisors positive
         return "false"
     if "NaN" in message:
         return "false"                                              # nothing in a file is no number
     if "of the answer is about" in message:
         return judge_overflow(problem)
-    if "could not be bounded" in message or "the optimum is" in message:
+    if "could not be bounded" in message or "cannot be told from 0" in message or "the optimum is" in message:
         return "unknown"
     if "as a double, expected below 1" in message:
         return "true" if nearest(problem.gamma) >= 1 else "false"
