@@ -322,7 +322,16 @@ fn signs_zeros_offsets_and_exchanged_quantities_are_told() {
     };
     let largest = of_rows(|row| row.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     assert!(is("state_values", json!({"state_values": largest})).starts_with("the largest action value"));
+    let mean = of_rows(|row| row.iter().sum::<f64>() / row.len() as f64);
+    assert!(is("state_values", json!({"state_values": mean})).starts_with("the unweighted mean"));
+    let sum: f64 = numbers(values).iter().sum();
+    assert_eq!(is("value", json!({"value": sum})), "the sum of state_values");
     let visits = problem.answer().unwrap().occupancy;
+    let repeated = |row: &Vec<f64>| vec![row.iter().sum::<f64>(); row.len()];
+    let repeated: Vec<Vec<f64>> = visits.iter().map(repeated).collect();
+    assert!(
+        is("occupancy", json!({"occupancy": repeated})).starts_with("the occupancy of each state, for every")
+    );
     let per_action = |row: &Vec<f64>| vec![row.iter().sum::<f64>() / row.len() as f64; row.len()];
     let alike: Vec<Vec<f64>> = visits.iter().map(per_action).collect();
     assert!(is("occupancy", json!({"occupancy": alike})).contains("actions are all taken alike"));

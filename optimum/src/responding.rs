@@ -230,23 +230,25 @@ impl Responding {
             .collect()
     }
 
-    /// A point of a cell whose rows sum to 1, as an enclosure of it.
+    /// A point of a cell whose rows sum to 1, as an enclosure of it: in each state the largest
+    /// probability is what the others leave.
     fn centre(&self, cell: &Cell) -> Cell {
         let mut centre = cell.clone();
         for first in (0..cell.lower.len()).step_by(self.n_actions) {
             let state = first..first + self.n_actions;
-            let (least, most): (f64, f64) =
-                (cell.lower[state.clone()].iter().sum(), cell.upper[state.clone()].iter().sum());
+            let sum = |x: &[f64]| x[state.clone()].iter().sum::<f64>();
+            let (least, most) = (sum(&cell.lower), sum(&cell.upper));
             let share = if most > least { ((1.0 - least) / (most - least)).clamp(0.0, 1.0) } else { 0.0 };
-            let mut rest = Interval::point(1.0);
-            for i in first..first + self.n_actions - 1 {
-                let x = (cell.lower[i] + share * (cell.upper[i] - cell.lower[i]))
-                    .clamp(cell.lower[i], cell.upper[i]);
+            for i in state.clone() {
+                let (lower, upper) = (cell.lower[i], cell.upper[i]);
+                let x = (lower + share * (upper - lower)).clamp(lower, upper);
                 (centre.lower[i], centre.upper[i]) = (x, x);
-                rest -= Interval::point(x);
             }
-            let last = first + self.n_actions - 1;
-            (centre.lower[last], centre.upper[last]) = (rest.lower().max(0.0), rest.upper().max(0.0));
+            let largest = state.clone().max_by(|&i, &j| centre.lower[i].total_cmp(&centre.lower[j]));
+            let Some(largest) = largest else { continue };
+            let others = state.filter(|&i| i != largest).map(|i| Interval::point(centre.lower[i]));
+            let rest = others.fold(Interval::point(1.0), |rest, x| rest - x);
+            (centre.lower[largest], centre.upper[largest]) = (rest.lower(), rest.upper());
         }
         centre
     }

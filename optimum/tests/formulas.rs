@@ -52,6 +52,9 @@ fn maxima_of_one_number_are_found() {
         (["3/4 - pi[0,0]", "0"], 0.375, 2.0 * 0.375 * 0.375),
         // The same reward of both actions: `2 (1/4 + p/2 - p^2)`.
         (["1/4 + pi[0,0]/2 - pi[0,0]^2", "1/4 + pi[0,0]/2 - pi[0,0]^2"], 0.25, 2.0 * (0.25 + 0.0625)),
+        // Undefined derivatives, and a logarithm that is known from above, at the other end.
+        (["sqrt(pi[0,0]) - pi[0,0]", "sqrt(pi[0,0]) - pi[0,0]"], 0.25, 0.5),
+        (["log(pi[0,0])", "0"], 1.0, 0.0),
         // At an end.
         (["exp(pi[0,0])", "0"], 1.0, 2.0 * 1f64.exp()),
         (["0", "pi[0,1]^3/(1 + pi[0,1])"], 0.0, 1.0),

@@ -166,6 +166,9 @@ fn another(
     let values = comparison.exact(Quantity::StateValues);
     match quantity {
         Quantity::Value => {
+            if agrees(&vec![values.iter().copied().sum()]) && values.len() > 1 {
+                return Some("the sum of state_values".to_owned());
+            }
             let state = values.iter().position(|value| agrees(&vec![*value]))?;
             return Some(format!("state_values[{state}]"));
         }
@@ -191,6 +194,12 @@ fn another(
             };
             if agrees(&alike(got.len())) {
                 return Some("the occupancy of pairs that are all visited alike".to_owned());
+            }
+            let of_state = |row: &[Option<f64>]| vec![row.iter().copied().sum(); row.len()];
+            let repeated: Entries =
+                comparison.exact(quantity).chunks(problem.n_actions()).flat_map(of_state).collect();
+            if agrees(&repeated) {
+                return Some("the occupancy of each state, for every one of its actions".to_owned());
             }
             if agrees(&alike(problem.n_actions())) {
                 return Some("the occupancy of states whose actions are all taken alike".to_owned());

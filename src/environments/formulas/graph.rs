@@ -124,7 +124,7 @@ pub(super) fn size(q: &Rational) -> u64 {
 }
 
 /// Constants of more bits are not computed before they are needed.
-pub(super) const FOLDED: u64 = 1 << 13;
+pub(super) const FOLDED: u64 = 1 << 12;
 
 /// Exponents go so far.
 const LARGEST_EXPONENT: i64 = 1000;
@@ -210,8 +210,9 @@ impl Builder {
         index
     }
 
+    /// `q` is in lowest terms.
     pub fn constant(&mut self, q: Rational) -> usize {
-        self.node(Node::Constant(q.reduced()))
+        self.node(Node::Constant(q))
     }
 
     fn value(&self, x: usize) -> Option<&Rational> {

@@ -258,7 +258,7 @@ impl Compiler {
         }
         for (name, number) in &texts.constants {
             self.place(paths("constants", name));
-            let node = self.builder.constant(number.exact());
+            let node = self.builder.constant(number.exact().reduced());
             self.names.insert(name.clone(), node);
         }
         let mut programs = Vec::new();

@@ -185,30 +185,28 @@ impl<T: Field> Formulas<T> {
         probabilities.iter().chain(&parameters).any(|slope| !slope.is_zero())
     }
 
-    /// Whether a number is one of a domain.
+    /// Whether a number is one of a domain, as far as the digits tell.
     ///
     /// # Errors
-    /// [`ResponseError::Undefined`] where it is not, [`ResponseError::Unbounded`] where the
-    /// digits at hand do not tell.
+    /// [`ResponseError::Undefined`] where it is not, [`ResponseError::Unbounded`] for a divisor
+    /// that may be 0. The logarithm or root of a number that may be 0 is known from above.
     fn decided(&self, expression: usize, x: &T, domain: Domain) -> Result<(), ResponseError> {
-        let seen = x.approximate();
-        let (outside, undecided) = match domain {
-            Domain::NotZero => ("divides by 0".to_owned(), "divides by a number that cannot be told from 0"),
-            Domain::PositiveOf(what) => (
-                format!("takes the {what} of {seen}, expected that of a positive number,"),
-                "takes the logarithm or root of a number that cannot be told from 0",
-            ),
+        let problem = match (x.sign(), domain) {
+            (Some(Ordering::Greater), _)
+            | (Some(Ordering::Less), Domain::NotZero)
+            | (None, Domain::PositiveOf(_)) => return Ok(()),
+            (None, Domain::NotZero) => {
+                let place = &self.compiled.places[self.compiled.graph.places[expression]];
+                let what = format!("{place}: divides by a number that cannot be told from 0 at this policy");
+                return Err(ResponseError::Unbounded { what });
+            }
+            (Some(_), Domain::NotZero) => "divides by 0 at this policy".to_owned(),
+            (Some(_), Domain::PositiveOf(what)) => {
+                let seen = x.approximate();
+                format!("takes the {what} of {seen}, expected that of a positive number, at this policy")
+            }
         };
-        match (x.sign(), domain) {
-            (Some(Ordering::Greater), _) | (Some(Ordering::Less), Domain::NotZero) => Ok(()),
-            (Some(Ordering::Equal | Ordering::Less), _) => {
-                Err(self.undefined(expression, format!("{outside} at this policy")))
-            }
-            (None, _) => {
-                let place = self.compiled.places[self.compiled.graph.places[expression]].clone();
-                Err(ResponseError::Unbounded { what: format!("{place}: {undecided} at this policy") })
-            }
-        }
+        Err(self.undefined(expression, problem))
     }
 
     fn call(&self, expression: usize, function: Function, x: &T) -> Result<T, ResponseError> {
