@@ -489,6 +489,51 @@ class Gridworld(Environment):
         return self.answer.pullback(evaluation)
 
 
+def without_next_rewards(data):
+    """An environment whose rewards have an entry for each next state without them, and these; or itself and None."""
+    is_family = data["kind"] == "exponential-family"
+    rewards = data["reward"]["base"] if is_family else data.get("rewards")
+    if data["kind"] == "formulas" or not isinstance(rewards, list) or not isinstance(rewards[0][0], list):
+        return data, None
+    none = [["0"] * len(row) for row in rewards]
+    return data | ({"reward": data["reward"] | {"base": none}} if is_family else {"rewards": none}), rewards
+
+
+class NextRewards:
+    """Rewards r(s,a,t) beside those of an environment: their means under its transitions count."""
+
+    def __init__(self, environment, rewards):
+        self.environment, self.next_rewards = environment, rewards
+
+    def __getattr__(self, name):
+        return getattr(self.environment, name)
+
+    def mean(self, s, a, row):
+        lift = self.environment.lift
+        return sum((p * lift(self.next_rewards[s][a][t]) for t, p in row.items()), self.environment.zero)
+
+    def response(self, policy):
+        self.policy = policy
+        P, r = self.environment.response(policy)
+        return P, [[x + self.mean(s, a, P[s][a]) for a, x in enumerate(row)] for s, row in enumerate(r)]
+
+    def tangent(self, policy, k, dpi):
+        dP, dr = self.environment.tangent(policy, k, dpi)
+        return dP, [*dr, *(((s, a), self.mean(s, a, row)) for (s, a), row in dP)]
+
+    def pullback(self, evaluation):
+        """The means' part by moving one weight at a time."""
+        transition, reward = self.environment.pullback(evaluation)
+        policy, d = self.policy, evaluation.occupancy
+        one = self.environment.lift(fmpq(1))
+        for k in range(policy.n_states * policy.n_actions if self.through_policy else policy.n_parameters):
+            at = divmod(k, policy.n_actions) if self.through_policy else k
+            dP, _ = self.environment.tangent(policy, k, [(at, one)] if self.through_policy else [])
+            moved = sum((d[s][a] * self.mean(s, a, row) for (s, a), row in dP), self.environment.zero)
+            reward[at] = reward.get(at, self.environment.zero) + moved
+        return transition, reward
+
+
 ENVIRONMENTS = {"fixed": Fixed, "exponential-family": ExponentialFamily, "affine": Affine, "explicit": Explicit,
                 "coin": Coin, "loan": Loan, "gridworld": Gridworld, "formulas": formulas.Formulas}
 
@@ -505,7 +550,10 @@ class Problem:
             self.gamma, self.entropy = self.number(data["gamma"]), self.number(data.get("entropy", "0"))
             self.policy = POLICIES[data["policy"]["kind"]](data["policy"], self.number)
             self.kind = data["environment"]["kind"]
-            self.environment = ENVIRONMENTS[self.kind](data["environment"], self.number, self)
+            environment, next_rewards = without_next_rewards(data["environment"])
+            self.environment = ENVIRONMENTS[self.kind](environment, self.number, self)
+            if next_rewards is not None:
+                self.environment = NextRewards(self.environment, tree(next_rewards, self.number))
             self.initial = tree(data["initial"], self.number) if "initial" in data else self.environment.default_initial
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise Malformed(repr(error)) from error
