@@ -198,7 +198,10 @@ def check_kinks(verdict, problem, answer, evaluation, kinks):
         verdict.fail(f"the reward of parameter {k} is on the edge of its clip, and no kink says so")
     if kinks and answer["smooth"]:
         verdict.fail(f"followers' ties {kinks[:3]} are no kinks in the answer")
-    if not answer["smooth"] and not edges and not kinks:
+    # Formulas of probabilities below all doubles may be closer than the digits of the program tell.
+    least = arb(2) ** -1000
+    undecided = problem.kind == "formulas" and any(abs(p) < least for row in evaluation.pi for p in row)
+    if not answer["smooth"] and not edges and not kinks and not undecided:
         verdict.fail("a kink is reported where the answer is smooth")
 
 
