@@ -43,7 +43,7 @@ impl Recognised {
         if scope.n_states.saturating_mul(rows.len()) > ENTRIES {
             return Self::Nothing;
         }
-        let mut seen = Seen { graph, scope, steps: 0 };
+        let mut seen = Seen { graph, scope, steps: 0, terms: 0 };
         let found = seen.affine(rows, rewards).or_else(|| seen.family(weights?, rewards));
         if let Some(found) = found.filter(|found| found.is_valid(scope)) {
             return found;
@@ -84,6 +84,9 @@ impl Recognised {
     }
 }
 
+/// Powers of a factor go so far.
+const POWER: u64 = 1 << 32;
+
 /// A constant, and a coefficient for each `pi[s,a]` or `theta[k]` by its expression.
 type Linear = (Rational, BTreeMap<usize, Rational>);
 
@@ -92,6 +95,9 @@ type Polynomial = BTreeMap<Vec<usize>, Rational>;
 
 /// Polynomials have so many terms at most.
 const MONOMIALS: usize = 300;
+
+/// About so many terms are made in all.
+const TERMS: usize = 1_000_000;
 
 /// Products are multiplied out so many operations deep.
 const DEPTH: usize = 60;
@@ -116,6 +122,7 @@ struct Seen<'a> {
     graph: &'a Graph,
     scope: Scope,
     steps: usize,
+    terms: usize,
 }
 
 impl Seen<'_> {
@@ -194,8 +201,9 @@ impl Seen<'_> {
         let graph = self.graph;
         let mut of = |x: usize| {
             let found = self.polynomial(x, depth.checked_sub(1)?)?;
-            self.steps += found.len() + 1;
-            (self.steps <= STEPS).then_some(found)
+            // What is made of it, a product of two at most.
+            self.terms += (found.len() + 1) * (found.len() + 1);
+            (self.terms <= TERMS).then_some(found)
         };
         let times = |p: &Polynomial, q: &Polynomial| {
             let mut product = Polynomial::new();
@@ -292,24 +300,42 @@ impl Seen<'_> {
         })
     }
 
-    /// `w exp(b + c theta[pair])` as `(w, b, c)`.
-    fn weight(&mut self, node: usize, pair: usize) -> Option<(Rational, Rational, Rational)> {
-        match self.graph.nodes[node] {
-            Node::Constant(ref q) => Some((q.clone(), Rational::zero(), Rational::zero())),
-            Node::Call(Function::Exp, x) => {
-                let (b, c) = self.own(x, pair)?;
-                Some((Rational::one(), b, c))
+    /// `w exp(b + c theta[pair])` as `(w, b, c)`, by the powers of all that it is a product of:
+    /// each is looked at once.
+    fn weight(&mut self, root: usize, pair: usize) -> Option<(Rational, Rational, Rational)> {
+        let (mut w, mut b, mut c) = (Rational::one(), Rational::zero(), Rational::zero());
+        let mut open = BTreeMap::from([(root, 1_i64)]);
+        while let Some((node, power)) = open.pop_last() {
+            self.steps += 1;
+            let is_long = [&w, &b, &c].into_iter().any(|q| size(q) > FOLDED);
+            if self.steps > STEPS || is_long || power.unsigned_abs() > POWER {
+                return None;
             }
-            Node::Product(x, y) => {
-                let (x, y) = (self.weight(x, pair)?, self.weight(y, pair)?);
-                Some((x.0 * y.0, x.1 + y.1, x.2 + y.2))
+            let mut add = |x: usize, power: i64| *open.entry(x).or_insert(0) += power;
+            match self.graph.nodes[node] {
+                Node::Constant(ref q) if q.is_zero() && power <= 0 => return None,
+                Node::Constant(ref q) if size(q).saturating_mul(power.unsigned_abs()) > FOLDED => {
+                    return None;
+                }
+                Node::Constant(ref q) => w *= num_traits::Pow::pow(q, power as i32),
+                Node::Call(Function::Exp, x) => {
+                    let (of_one, slope) = self.own(x, pair)?;
+                    let power = Rational::from_integer(power.into());
+                    b += of_one * &power;
+                    c += slope * power;
+                }
+                Node::Product(x, y) => {
+                    add(x, power);
+                    add(y, power);
+                }
+                Node::Quotient(x, y) => {
+                    add(x, power);
+                    add(y, -power);
+                }
+                _ => return None,
             }
-            Node::Quotient(x, y) => {
-                let (x, y) = (self.weight(x, pair)?, self.weight(y, pair)?);
-                (!y.0.is_zero()).then(|| (x.0 / y.0, x.1 - y.1, x.2 - y.2))
-            }
-            _ => None,
         }
+        Some((w, b, c))
     }
 
     /// `b + c theta[pair]` as `(b, c)`.

@@ -176,7 +176,22 @@ fn names_stand_for_one_thing() {
         let seen = error(texts);
         assert!(seen.starts_with(expected), "{seen}");
     }
-    // A long chain takes no stack.
+    // A long chain takes no stack, and what is used twice is looked at once.
+    let long = |link: &str, end: &str, n: usize, other: &str| {
+        let chain = (0..n).map(|i| (format!("a[{i}]"), link.replace('@', &format!("a[{}]", i + 1))));
+        let mut texts = bandit("1");
+        (texts.transitions[0].1, texts.transitions[1].1) = ("a[0]".to_owned(), other.to_owned());
+        texts.definitions = chain.chain([(format!("a[{n}]"), end.to_owned())]).collect();
+        texts.normalise = true;
+        let spec = FormulasSpec::new(texts, 1, 2, 2).unwrap();
+        matches!(spec.compiled.recognised, Recognised::LocalFamily(_))
+    };
+    assert!(long("@*exp(theta[0]*1e-6)", "1", 200_000, "exp(theta[1]/5)"));
+    assert!(!long("@*@", "exp(theta[0])", 40, "1"));
+    assert!(long("@*@/exp(1)", "exp(theta[0])", 2, "exp(4*theta[1])"));
+    assert!(!long("@/@", "0", 1, "1"), "0/0");
+    assert!(!long("@*@ - @", "pi[0,0]/2 + 1/3", 40, "1"));
+    assert!(!long("@*(pi[0,0] + exp(pi[0,0]) + exp(pi[0,1])) - @/2", "pi[0,0]/2", 40, "1"));
     let chain = (0..50_000).map(|i| (format!("a[{i}]"), format!("a[{}] + 1", i + 1)));
     let mut texts = bandit("a[0]");
     texts.definitions = chain.chain([("a[50000]".to_owned(), "pi[0,0]".to_owned())]).collect();
