@@ -149,7 +149,7 @@ fn what_is_not_a_certificate_is_refused() {
 }
 
 #[test]
-#[ignore = "by hand, minutes: finds the certificate of the benchmark again (docs/theory/gridworld-bound.md)"]
+#[ignore = "minutes: check.sh runs it"]
 fn the_certificate_of_the_benchmark_is_found() {
     let settings = SearchSettings { promises: 49, slack: 1.5e-4, ..SearchSettings::default() };
     let (certificate, proven) =
