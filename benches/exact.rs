@@ -7,7 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use pemdp::arithmetic::{Ball, Field, Transcendental};
 use pemdp::environments::{
     Affine, BaseMeasure, ClippedReward, ExponentialFamily, FormulaTexts, FormulasSpec, Given, Gridworld,
@@ -114,6 +115,28 @@ fn around<T: Transcendental>(response: Box<dyn Response<T>>) -> PerformativeMdp<
     PerformativeMdp { response, initial, gamma: T::from_f64(0.9), entropy: T::zero() }
 }
 
+/// A kind, and the same as formulas, in one arithmetic.
+fn compare<T: Transcendental>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    title: &str,
+    kind: &str,
+    spec: &FormulasSpec,
+    given: Given<'_>,
+) {
+    let Given { n_states, n_actions, .. } = given;
+    let own = match kind {
+        "family" => family::<T>(n_states, n_actions),
+        _ => around(Box::new(affine(n_states, n_actions))),
+    };
+    let written = around(spec.response::<T>(given).expect("a response"));
+    let policy = Policy::softmax(n_states, n_actions, logits(n_states * n_actions)).expect("a policy");
+    for (how, model) in [("own kind", &own), ("formulas", &written)] {
+        group.bench_function(BenchmarkId::new(title, how), |b| {
+            b.iter(|| model.perform(black_box(&policy)).map(|p| p.gradient.total()))
+        });
+    }
+}
+
 /// Formulas beside the kinds that they are, 50 states and 4 actions.
 fn formulas(criterion: &mut Criterion) {
     let (n_states, n_actions) = (50, 4);
@@ -121,35 +144,12 @@ fn formulas(criterion: &mut Criterion) {
     let given = Given { n_states, n_actions, gamma: &gamma, has_local_logits: true };
     let mut group = criterion.benchmark_group("formulas, 50 states, 4 actions");
     group.sample_size(20);
-    let kinds = [
+    for (name, spec) in [
         ("family", family_as_formulas(n_states, n_actions)),
         ("affine", affine_as_formulas(n_states, n_actions)),
-    ];
-    for (name, spec) in &kinds {
-        let own = if *name == "family" {
-            family(n_states, n_actions)
-        } else {
-            around(Box::new(affine(n_states, n_actions)))
-        };
-        let written = around(spec.response::<f64>(given).expect("a response"));
-        let policy = Policy::softmax(n_states, n_actions, logits(n_states * n_actions)).expect("a policy");
-        for (kind, model) in [("own kind", &own), ("formulas", &written)] {
-            group.bench_function(BenchmarkId::new(format!("{name}, doubles"), kind), |b| {
-                b.iter(|| model.perform(black_box(&policy)).map(|p| p.gradient.total()))
-            });
-        }
-        let own = if *name == "family" {
-            family(n_states, n_actions)
-        } else {
-            around(Box::new(affine(n_states, n_actions)))
-        };
-        let written = around(spec.response::<Ball>(given).expect("a response"));
-        let policy = Policy::softmax(n_states, n_actions, logits(n_states * n_actions)).expect("a policy");
-        for (kind, model) in [("own kind", &own), ("formulas", &written)] {
-            group.bench_function(BenchmarkId::new(format!("{name}, bounds"), kind), |b| {
-                b.iter(|| model.perform(black_box(&policy)).map(|p| p.gradient.total()))
-            });
-        }
+    ] {
+        compare::<f64>(&mut group, &format!("{name}, doubles"), name, &spec, given);
+        compare::<Ball>(&mut group, &format!("{name}, bounds"), name, &spec, given);
     }
     group.finish();
 }

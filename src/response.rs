@@ -194,29 +194,29 @@ impl<T: Field> PolicyCotangent<T> {
     /// The sum of two.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        let sum = |mut x: Vec<T>, y: Vec<T>| {
-            x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-            x
+        let sum = |x: Option<Vec<T>>, y: Option<Vec<T>>| match (x, y) {
+            (Some(mut x), Some(y)) => {
+                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+                Some(x)
+            }
+            (x, y) => x.or(y),
         };
-        match (self, other) {
-            (Self::None, other) | (other, Self::None) => other,
-            (Self::Probabilities(x), Self::Probabilities(y)) => Self::Probabilities(sum(x, y)),
-            (Self::Parameters(x), Self::Parameters(y)) => Self::Parameters(sum(x, y)),
-            (Self::Probabilities(probabilities), Self::Parameters(parameters))
-            | (Self::Parameters(parameters), Self::Probabilities(probabilities)) => {
-                Self::Both { probabilities, parameters }
-            }
-            (Self::Both { probabilities, parameters }, Self::Both { probabilities: x, parameters: y }) => {
-                Self::Both { probabilities: sum(probabilities, x), parameters: sum(parameters, y) }
-            }
-            (Self::Both { probabilities, parameters }, Self::Probabilities(x))
-            | (Self::Probabilities(x), Self::Both { probabilities, parameters }) => {
-                Self::Both { probabilities: sum(probabilities, x), parameters }
-            }
-            (Self::Both { probabilities, parameters }, Self::Parameters(x))
-            | (Self::Parameters(x), Self::Both { probabilities, parameters }) => {
-                Self::Both { probabilities, parameters: sum(parameters, x) }
-            }
+        let ((probabilities, parameters), (x, y)) = (self.parts(), other.parts());
+        match (sum(probabilities, x), sum(parameters, y)) {
+            (None, None) => Self::None,
+            (Some(probabilities), None) => Self::Probabilities(probabilities),
+            (None, Some(parameters)) => Self::Parameters(parameters),
+            (Some(probabilities), Some(parameters)) => Self::Both { probabilities, parameters },
+        }
+    }
+
+    /// Of the probabilities, and of the parameters.
+    fn parts(self) -> (Option<Vec<T>>, Option<Vec<T>>) {
+        match self {
+            Self::None => (None, None),
+            Self::Probabilities(probabilities) => (Some(probabilities), None),
+            Self::Parameters(parameters) => (None, Some(parameters)),
+            Self::Both { probabilities, parameters } => (Some(probabilities), Some(parameters)),
         }
     }
 

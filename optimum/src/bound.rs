@@ -17,9 +17,9 @@ use pemdp::arithmetic::{Field, Interval};
 
 /// Steps of policy iteration on an optimistic problem; what is left of the
 /// residual is added.
-const IMPROVEMENTS: usize = 8;
+pub(super) const IMPROVEMENTS: usize = 8;
 /// A residual of this size, relative to the values, is not reduced further.
-const NEGLIGIBLE: f64 = 1e-14;
+pub(super) const NEGLIGIBLE: f64 = 1e-14;
 /// Gains of this size, relative to the values, are those of rounding.
 const ROUNDING: f64 = 1e-16;
 /// How often the slopes are narrowed by the values that they imply.

@@ -4,7 +4,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::bound::{Bounded, Point};
+use super::bound::{Bounded, IMPROVEMENTS, NEGLIGIBLE, Point};
 use super::build;
 use super::cell::Cell;
 use super::climb::{Climber, ascend};
@@ -16,12 +16,8 @@ use pemdp::arithmetic::{Field, Interval};
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::Policy;
 use pemdp::problem::Problem;
-use pemdp::response::{Cotangent, PolicyCotangent, ResponseError};
+use pemdp::response::{Cotangent, PolicyCotangent, Pullback, ResponseError};
 
-/// Steps of policy iteration on an optimistic problem.
-const IMPROVEMENTS: usize = 8;
-/// A residual of this size, relative to the values, is not reduced further.
-const NEGLIGIBLE: f64 = 1e-14;
 /// How far rows of a kernel may be from 1.
 const ROW_SUM: f64 = Interval::ROW_SUM_TOLERANCE;
 
@@ -37,13 +33,14 @@ pub(super) struct Responding {
 }
 
 /// What the policies of a cell induce.
-struct Induced {
+struct Induced<'a> {
+    policy: &'a Policy<Interval>,
     /// `P[s,a,t]` that may differ from 0, by `s A + a`.
     rows: Vec<Vec<(usize, Interval)>>,
     rewards: Vec<Interval>,
-    policy: Vec<Interval>,
-    /// Whether every policy of the cell induces a kernel.
-    is_kernel: bool,
+    /// Whether every policy of the cell induces a kernel, and none may be at a kink.
+    is_smooth: bool,
+    pullback: Box<dyn Pullback<Interval> + 'a>,
 }
 
 /// What is accumulated along a trajectory.
@@ -79,15 +76,18 @@ impl Responding {
         })
     }
 
-    /// What the policies of a cell induce; none where no policy of it induces a kernel, or
-    /// nothing is known.
-    fn induced(&self, cell: &Cell) -> Result<Induced, Unknown> {
+    /// The policies of a cell.
+    fn policy(&self, cell: &Cell) -> Option<Policy<Interval>> {
         let ends = cell.lower.iter().zip(&cell.upper);
-        let policy: Vec<Interval> =
-            ends.map(|(l, u)| interval(l.clamp(0.0, 1.0), u.clamp(0.0, 1.0))).collect();
-        let deployed = Policy::probabilities(self.n_states, self.n_actions, policy.clone());
-        let induced = self.enclosing.response.induce(deployed.as_ref().map_err(|_| Unknown::Nothing)?);
-        let induced = induced.map_err(|error| match error {
+        let all = ends.map(|(l, u)| interval(l.clamp(0.0, 1.0), u.clamp(0.0, 1.0))).collect();
+        Policy::probabilities(self.n_states, self.n_actions, all).ok()
+    }
+
+    /// What policies induce; none where no policy of them induces a kernel, or nothing is
+    /// known.
+    fn induced<'a>(&'a self, policy: Option<&'a Policy<Interval>>) -> Result<Induced<'a>, Unknown> {
+        let policy = policy.ok_or(Unknown::Nothing)?;
+        let induced = self.enclosing.response.induce(policy).map_err(|error| match error {
             ResponseError::Undefined { .. } => Unknown::Absent,
             _ => Unknown::Nothing,
         })?;
@@ -97,13 +97,18 @@ impl Responding {
             kernel.row(i).map(|(t, p)| (t, interval(p.lower().max(0.0), p.upper().max(0.0)))).collect()
         };
         let is_kernel = (0..kernel.len()).all(|i| kernel.row(i).all(|(_, p)| p.lower() >= 0.0));
-        let rows = (0..kernel.len()).map(row).collect();
-        Ok(Induced { rows, rewards: induced.rewards, policy, is_kernel })
+        Ok(Induced {
+            policy,
+            rows: (0..kernel.len()).map(row).collect(),
+            rewards: induced.rewards,
+            is_smooth: is_kernel && induced.kinks.is_empty(),
+            pullback: induced.pullback,
+        })
     }
 
     /// An upper bound of `sign` times the values, or columns, over a cell, at least `w` lifted
     /// until it is one; by policy iteration on the optimistic problem.
-    fn extreme(&self, induced: &Induced, reward: Reward, sign: f64) -> Vec<f64> {
+    fn extreme(&self, induced: &Induced<'_>, reward: Reward, sign: f64) -> Vec<f64> {
         let n = self.n_states;
         let mut w = vec![0.0; n];
         for step in 0..=IMPROVEMENTS {
@@ -140,7 +145,7 @@ impl Responding {
     /// near those that attain it.
     fn bellman(
         &self,
-        induced: &Induced,
+        induced: &Induced<'_>,
         reward: Reward,
         sign: f64,
         s: usize,
@@ -163,9 +168,9 @@ impl Responding {
             rewards.push(own.approximate());
             rows.push(best);
         }
-        let policy = &induced.policy[s * width..(s + 1) * width];
         let mut mixture = vec![0.0; width];
-        let ends = (|a: usize| policy[a].lower(), |a: usize| policy[a].upper());
+        let policy = |a: usize| induced.policy.probability(s, a);
+        let ends = (|a: usize| policy(a).lower(), |a: usize| policy(a).upper());
         let mut bound = largest_mean(ends.0, ends.1, Interval::point(1.0), &bounds, &mut mixture);
         let mut r: f64 = mixture.iter().zip(&rewards).map(|(p, r)| p * r).sum();
         if matches!(reward, Reward::Indicator(state) if state == s) {
@@ -181,7 +186,7 @@ impl Responding {
     }
 
     /// Values, or a column, from below and above.
-    fn enclosed(&self, induced: &Induced, reward: Reward) -> Vec<Interval> {
+    fn enclosed(&self, induced: &Induced<'_>, reward: Reward) -> Vec<Interval> {
         let above = self.extreme(induced, reward, 1.0);
         let below = self.extreme(induced, reward, -1.0);
         above.iter().zip(&below).map(|(above, below)| interval(-below, *above)).collect()
@@ -193,24 +198,22 @@ impl Responding {
         products.fold(Interval::point(0.0), |sum, x| sum + x)
     }
 
-    /// `dJ/dpi(a|s)` over a cell; none where some policy may induce no kernel or the response may
-    /// have a kink.
-    fn gradient(&self, induced: &Induced, values: &[Interval]) -> Option<Vec<Interval>> {
-        let policy = Policy::probabilities(self.n_states, self.n_actions, induced.policy.clone()).ok()?;
-        let deployed = self.enclosing.response.induce(&policy).ok()?;
-        if !induced.is_kernel || !deployed.kinks.is_empty() {
-            return None;
-        }
+    /// `dJ/dpi(a|s)` over a cell in which the response is smooth; none where it is not that of
+    /// probabilities.
+    fn gradient(&self, induced: &Induced<'_>, values: &[Interval]) -> Option<Vec<Interval>> {
         let gamma = self.enclosing.gamma;
         let occupied: Vec<Interval> = (0..self.n_states)
             .map(|s| self.initial_mean(&self.enclosed(induced, Reward::Indicator(s))))
             .map(|d| interval(d.lower().max(0.0), d.upper()))
             .collect();
         let pairs = 0..self.n_states * self.n_actions;
-        let occupancy: Vec<Interval> =
-            pairs.clone().map(|i| occupied[i / self.n_actions] * induced.policy[i]).collect();
+        let of_pair = |i: usize| {
+            let (s, a) = (i / self.n_actions, i % self.n_actions);
+            occupied[s] * *induced.policy.probability(s, a)
+        };
+        let occupancy: Vec<Interval> = pairs.clone().map(of_pair).collect();
         let discounted: Vec<Interval> = values.iter().map(|v| gamma * *v).collect();
-        let pulled = deployed.pullback.pull(&Cotangent::performative(&occupancy, &discounted));
+        let pulled = induced.pullback.pull(&Cotangent::performative(&occupancy, &discounted));
         let through = |cotangent: &PolicyCotangent<Interval>, i: usize| match cotangent {
             PolicyCotangent::None => Some(Interval::point(0.0)),
             PolicyCotangent::Probabilities(slopes) => Some(slopes[i]),
@@ -312,7 +315,8 @@ impl Domain for Responding {
     }
 
     fn most(&self) -> f64 {
-        let Ok(induced) = self.induced(&self.root) else { return f64::INFINITY };
+        let all = self.policy(&self.root);
+        let Ok(induced) = self.induced(all.as_ref()) else { return f64::INFINITY };
         let largest = induced.rewards.iter().map(|r| r.upper().max(0.0)).fold(0.0, f64::max);
         div_up(largest, self.gap.lower())
     }
@@ -340,7 +344,8 @@ impl Domain for Responding {
             around.lower[i] = around.lower[i].min(centre.lower[i]);
             around.upper[i] = around.upper[i].max(centre.upper[i]);
         }
-        let induced = match self.induced(&around) {
+        let policy = self.policy(&around);
+        let induced = match self.induced(policy.as_ref()) {
             Ok(induced) => induced,
             Err(Unknown::Absent) => return bounded(f64::NEG_INFINITY, true, None),
             Err(Unknown::Nothing) => return bounded(f64::INFINITY, false, self.widest(cell)),
@@ -348,10 +353,11 @@ impl Domain for Responding {
         let values = self.enclosed(&induced, Reward::Own);
         let first = self.initial_mean(&values).upper();
         let widest = self.widest(cell);
-        if first <= target || widest.is_none() {
+        if first <= target || widest.is_none() || !induced.is_smooth {
             return bounded(first, false, widest);
         }
-        let at_centre = self.induced(&centre).map(|induced| self.enclosed(&induced, Reward::Own));
+        let policy = self.policy(&centre);
+        let at_centre = self.induced(policy.as_ref()).map(|induced| self.enclosed(&induced, Reward::Own));
         let (Ok(at_centre), Some(gradient)) = (at_centre, self.gradient(&induced, &values)) else {
             return bounded(first, false, widest);
         };

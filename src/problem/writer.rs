@@ -80,26 +80,28 @@ impl Writer {
 
     /// Sparse entries: their indices and a number each.
     pub(crate) fn sparse<const N: usize>(&mut self, key: &str, entries: &[([usize; N], Numeral)]) {
+        self.entries(key, entries, &mut |file, x| file.numeral(x));
+    }
+
+    /// Sparse entries: their indices and a text each that needs no escapes.
+    pub(crate) fn sparse_texts<const N: usize>(&mut self, key: &str, entries: &[([usize; N], String)]) {
+        self.entries(key, entries, &mut |file, text| file.push(format_args!("\"{text}\"")));
+    }
+
+    fn entries<const N: usize, T>(
+        &mut self,
+        key: &str,
+        entries: &[([usize; N], T)],
+        write: &mut dyn FnMut(&mut Self, &T),
+    ) {
         self.key(key);
         self.list(entries, &mut |file, (index, x)| {
             file.text.push('[');
             for i in index {
                 file.push(format_args!("{i},"));
             }
-            file.numeral(x);
+            write(file, x);
             file.text.push(']');
-        });
-    }
-
-    /// Sparse entries: their indices and a text each that needs no escapes.
-    pub(crate) fn sparse_texts<const N: usize>(&mut self, key: &str, entries: &[([usize; N], String)]) {
-        self.key(key);
-        self.list(entries, &mut |file, (index, text)| {
-            file.text.push('[');
-            for i in index {
-                file.push(format_args!("{i},"));
-            }
-            file.push(format_args!("\"{text}\"]"));
         });
     }
 

@@ -307,28 +307,16 @@ impl Builder {
     }
 
     fn larger(&mut self, x: usize, y: usize) -> usize {
-        match self.values(x, y).map(|(x, y)| x >= y) {
-            Some(is_first) => {
-                if is_first {
-                    x
-                } else {
-                    y
-                }
-            }
+        match self.values(x, y).map(|(p, q)| if p >= q { x } else { y }) {
+            Some(chosen) => chosen,
             None if x == y => x,
             None => self.node(Node::Larger(x, y)),
         }
     }
 
     fn smaller(&mut self, x: usize, y: usize) -> usize {
-        match self.values(x, y).map(|(x, y)| x <= y) {
-            Some(is_first) => {
-                if is_first {
-                    x
-                } else {
-                    y
-                }
-            }
+        match self.values(x, y).map(|(p, q)| if p <= q { x } else { y }) {
+            Some(chosen) => chosen,
             None if x == y => x,
             None => self.node(Node::Smaller(x, y)),
         }

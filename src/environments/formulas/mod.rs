@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use graph::{Builder, Graph, Node};
-use parser::{RESERVED, Scope, Step, is_name, parse};
+use parser::{RESERVED, Scope, Step, is_index, is_name, parse};
 use recognition::Recognised;
 use response::Formulas;
 
@@ -336,11 +336,6 @@ fn check_name(name: &str) -> Result<(), String> {
     let (base, indices) = match name.split_once('[') {
         Some((base, rest)) => (base, rest.strip_suffix(']').map(|list| list.split(','))),
         None => (name, Some("0".split(','))),
-    };
-    let is_index = |text: &str| {
-        text.bytes().all(|c| c.is_ascii_digit())
-            && !text.is_empty()
-            && (text == "0" || !text.starts_with('0'))
     };
     if !(is_name(base) && indices.is_some_and(|mut indices| indices.all(is_index))) {
         return Err(format!("is no name, {EXPECTED}"));

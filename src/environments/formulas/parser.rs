@@ -290,8 +290,7 @@ impl<'a> Parser<'a> {
         loop {
             self.skip_space();
             let index = word(self.rest());
-            let is_index = index.bytes().all(|c| c.is_ascii_digit()) && !index.is_empty();
-            if !is_index || index.len() > 1 && index.starts_with('0') {
+            if !is_index(index) {
                 return Err(self.unexpected("an index, an integer from 0"));
             }
             indices.push((self.at, index));
@@ -362,6 +361,12 @@ impl<'a> Parser<'a> {
         self.steps.push(step);
         self.expect(")", "an operator or )")
     }
+}
+
+/// Whether a text is an index: digits without a superfluous 0.
+pub(super) fn is_index(text: &str) -> bool {
+    let is_digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    is_digits && (text == "0" || !text.starts_with('0'))
 }
 
 /// A name with its indices.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::arithmetic::{Ball, Rational, ratio};
-use crate::policy::{Policy, Probabilities, Softmax};
+use crate::policy::{Policy, PolicySpec, Probabilities, Softmax};
 use crate::problem::{Parts, Problem, Reading};
 use crate::response::Cotangent;
 
@@ -19,6 +19,20 @@ fn bandit(reward: &str) -> FormulaTexts {
 
 fn error(texts: FormulaTexts) -> String {
     FormulasSpec::new(texts, 1, 2, 2).unwrap_err().to_string()
+}
+
+/// The formulas with a policy, discounted by a half.
+fn deployed(environment: FormulasSpec, policy: PolicySpec) -> Result<Problem, InputError> {
+    let parts = Parts {
+        n_states: 1,
+        n_actions: 2,
+        gamma: 0.5.into(),
+        initial: Some(vec![1.0.into()]),
+        entropy: Numeral::ZERO,
+        policy,
+        environment: environment.into(),
+    };
+    Problem::new(parts, Reading::Doubles)
 }
 
 /// The value of a formula at `pi = (1/4, 3/4)`, and its derivatives by `pi`.
@@ -265,16 +279,7 @@ fn what_is_no_kernel_at_the_policy_is_refused() {
     let problem = |first: &str, reward: &str| {
         let transitions = [([0, 0, 0], first), ([0, 1, 0], "1")];
         let environment = FormulasSpec::new(texts(&transitions, &[([0, 0], reward)]), 1, 2, 2).unwrap();
-        let parts = Parts {
-            n_states: 1,
-            n_actions: 2,
-            gamma: 0.5.into(),
-            initial: Some(vec![1.0.into()]),
-            entropy: Numeral::ZERO,
-            policy: Probabilities { values: vec![0.25.into(), 0.75.into()] }.into(),
-            environment: environment.into(),
-        };
-        Problem::new(parts, Reading::Doubles).unwrap()
+        deployed(environment, Probabilities { values: vec![0.25.into(), 0.75.into()] }.into()).unwrap()
     };
     let refused = |first: &str, reward: &str| {
         let problem = problem(first, reward);
@@ -317,18 +322,7 @@ fn what_is_no_kernel_at_the_policy_is_refused() {
 #[test]
 fn policies_have_what_formulas_speak_of() {
     let environment = FormulasSpec::new(bandit("theta[1]"), 1, 2, 2).unwrap();
-    let with = |policy: crate::policy::PolicySpec| {
-        let parts = Parts {
-            n_states: 1,
-            n_actions: 2,
-            gamma: 0.5.into(),
-            initial: Some(vec![1.0.into()]),
-            entropy: Numeral::ZERO,
-            policy,
-            environment: environment.clone().into(),
-        };
-        Problem::new(parts, Reading::Doubles)
-    };
+    let with = |policy: PolicySpec| deployed(environment.clone(), policy);
     let direct = with(Probabilities { values: vec![0.25.into(), 0.75.into()] }.into()).unwrap_err();
     let expected = "environment.rewards[0]: speaks of theta, expected pi only with policy probabilities";
     assert_eq!(direct.to_string(), expected);
