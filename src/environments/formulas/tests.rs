@@ -307,6 +307,7 @@ fn what_is_no_kernel_at_the_policy_is_refused() {
     for smooth in [
         "max(abs(pi[0,0] - 1/4), 1)",
         "(pi[0,0] - 1/4)*abs(pi[0,0] - 1/4)",
+        "abs(pi[0,0] - 1/4)*(pi[0,0] - 1/4)",
         "pi[0,0] - min(3, abs(pi[0,1] - 3/4) + 4)",
     ] {
         assert!(problem("1", smooth).answer().unwrap().smooth, "{smooth}");
