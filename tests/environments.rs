@@ -384,7 +384,7 @@ fn environments_are_summarised_in_their_settings() {
     assert_eq!(summary(loan(LoanForm::Mdp)), "q0 3/4, c 1/2, gain 2, loss 3");
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
     assert_eq!(summary(coin.into()), "mu 1/8, epsilon -1/4");
-    let world = |followers| GridworldSpec { beta: Numeral::from(5.0), followers }.into();
+    let world = |followers| GridworldSpec::benchmark(Numeral::from(5.0), followers).into();
     let seeded = |count| world(Followers::Seeded { eps: Numeral::from(0.5), count });
     assert_eq!(summary(seeded(1)), "eps 1/2, beta 5, 1 follower");
     assert_eq!(summary(seeded(10)), "eps 1/2, beta 5, 10 followers");
@@ -408,7 +408,7 @@ fn responses_are_as_dear_as_what_they_take() {
     // Values, and about four steps of policy iteration for each of three followers;
     // an exponential for each state and response.
     let followers = Followers::Seeded { eps: Numeral::from(0.5), count: 3 };
-    let work = EnvironmentSpec::from(GridworldSpec { beta: Numeral::from(5.0), followers }).work(given);
+    let work = EnvironmentSpec::from(GridworldSpec::benchmark(Numeral::from(5.0), followers)).work(given);
     assert_eq!((work.systems, work.exponentials), (13.0, 320.0));
     let family = ExponentialFamilySpec {
         psi: numbers(&[1.0, 2.0, 3.0]),

@@ -125,7 +125,7 @@ fn coin() -> CoinSpec {
 }
 
 fn gridworld() -> GridworldSpec {
-    GridworldSpec { beta: Numeral::from(5.0), followers: Followers::Given(vec![vec![Numeral::ZERO; 64]]) }
+    GridworldSpec::benchmark(Numeral::from(5.0), Followers::Given(vec![vec![Numeral::ZERO; 64]]))
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use super::run::probabilities;
 use super::{Algorithm, AlgorithmError, BasinHopping, Pepg, Stop, Task, solve};
-use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy};
+use pemdp::environments::Structure;
+use pemdp::environments::gridworld::N_ACTIONS;
 use pemdp::performative::PerformanceError;
 use pemdp::policy::Policy;
 use pemdp::problem::Problem;
@@ -45,9 +46,9 @@ pub fn improved(
         entropy: Some(0.0),
         ..Pepg::default()
     };
-    let uniform = vec![1.0 / N_ACTIONS as f64; N_STATES * N_ACTIONS];
-    for start in [uniform, eps_greedy_policy(problem.gamma().approximate())?] {
-        search.run(&ascent, start)?;
+    search.run(&ascent, vec![1.0 / N_ACTIONS as f64; problem.n_states() * N_ACTIONS])?;
+    if let Structure::Followers(given) = problem.structure() {
+        search.run(&ascent, given.world::<f64>(problem.gamma())?.eps_greedy_policy()?)?;
     }
     if persists {
         let hopping = BasinHopping { iterations: usize::MAX, ..BasinHopping::default() };
@@ -71,7 +72,7 @@ impl Search<'_> {
         if self.is_over {
             return Ok(());
         }
-        let start = Policy::probabilities(N_STATES, N_ACTIONS, start)?;
+        let start = Policy::probabilities(self.problem.n_states(), N_ACTIONS, start)?;
         let task = Task {
             environment: self.problem.model()?,
             tangent: self.problem.model()?,

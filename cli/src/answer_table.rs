@@ -19,8 +19,6 @@ const ROWS_SHOWN: usize = 80;
 const KINKS_SHOWN: usize = 3;
 /// Significant digits in tables.
 const DIGITS: usize = 6;
-/// The gridworld is 8 x 8.
-const SIDE: usize = 8;
 
 /// A number of an answer: how it is shown, and a double near it.
 #[derive(Debug, Clone)]
@@ -126,11 +124,14 @@ shown_from!(ExactAnswer, true);
 pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String> {
     let policy = problem.probabilities().context("policy")?;
     let probabilities = probabilities(problem, answer, &policy)?;
-    let is_gridworld = matches!(problem.structure(), Structure::Followers(_));
+    let columns = match problem.structure() {
+        Structure::Followers(world) => Some(world.columns),
+        _ => None,
+    };
     let mut sections = vec![summary(problem, answer), gradient(answer), printed_theorem(problem, answer)];
-    if is_gridworld {
-        sections.push(value_grid(answer));
-        sections.push(action_grid(&policy, problem.n_actions()));
+    if let Some(columns) = columns {
+        sections.push(value_grid(answer, columns));
+        sections.push(action_grid(&policy, problem.n_actions(), columns));
         sections.push(note("Occupancies, action values and the gradient by entry: --json"));
     } else {
         sections.push(by_state(answer));
@@ -336,19 +337,19 @@ fn note(text: &str) -> String {
     wrapped(text, 0) + "\n"
 }
 
-fn value_grid(answer: &Shown) -> String {
-    let columns: Vec<String> = (0..SIDE).map(|column| column.to_string()).collect();
-    let header: Vec<&str> = std::iter::once("").chain(columns.iter().map(String::as_str)).collect();
+fn value_grid(answer: &Shown, columns: usize) -> String {
+    let numbers: Vec<String> = (0..columns).map(|column| column.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(numbers.iter().map(String::as_str)).collect();
     let row = |(number, row): (usize, &[Number])| {
         std::iter::once(number.to_string()).chain(row.iter().map(|v| format!("{:.4}", v.double))).collect()
     };
-    let rows = answer.state_values.chunks(SIDE).enumerate().map(row).collect();
+    let rows = answer.state_values.chunks(columns).enumerate().map(row).collect();
     format!("{}\n{}", heading("State values by row and column"), table(&header, rows, 0))
 }
 
-fn action_grid(policy: &[f64], n_actions: usize) -> String {
+fn action_grid(policy: &[f64], n_actions: usize, columns: usize) -> String {
     let cells: Vec<String> = policy.chunks(n_actions).map(most_probable_moves).collect();
-    let rows = cells.chunks(SIDE).map(<[String]>::to_vec).collect();
+    let rows = cells.chunks(columns).map(<[String]>::to_vec).collect();
     format!("{}\n{}", heading("Most probable actions (· all alike)"), keyed_table(&[], rows, 0, 0))
 }
 

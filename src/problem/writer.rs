@@ -54,6 +54,12 @@ impl Writer {
         self.push(format_args!("{count}"));
     }
 
+    /// Natural numbers.
+    pub(crate) fn counts(&mut self, key: &str, counts: &[usize]) {
+        self.key(key);
+        self.list(counts, &mut |file, count| file.push(format_args!("{count}")));
+    }
+
     /// A number.
     pub(crate) fn number(&mut self, key: &str, x: &Numeral) {
         self.key(key);

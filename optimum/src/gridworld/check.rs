@@ -4,7 +4,7 @@
 use super::BoundError;
 use super::model::{GridworldModel, neighbours};
 use super::tabled_exponential::{exp_down, exp_up};
-use pemdp::environments::gridworld::{N_STATES, TERMINAL};
+use pemdp::environments::gridworld::Layout;
 
 /// Steps of promises that are first examined together.
 const CHUNK: usize = 16;
@@ -88,7 +88,7 @@ pub(super) struct Effort {
 
 impl<'a> Check<'a> {
     pub(super) fn new(model: &GridworldModel, steps: &'a Steps, state: usize) -> Self {
-        let neighbours: Vec<Neighbour> = neighbours(state)
+        let neighbours: Vec<Neighbour> = neighbours(&model.layout, state)
             .into_iter()
             .map(|(cell, moves)| {
                 let worth = |&u: &f64| model.mean_move_value(cell, u);
@@ -109,6 +109,7 @@ impl<'a> Check<'a> {
             .iter()
             .flat_map(|n| [of(&n.lower), of(&n.upper), of(&n.values)])
             .fold(of(&steps.promises[state]).max(of(&steps.values[state])), f64::max)
+            .max(model.cost.upper())
             + 1.0;
         let difference = 1e-15 * scale;
         let exponent = 8.0 * model.beta * difference;
@@ -297,10 +298,10 @@ impl<'a> Check<'a> {
 
 /// The bound that step functions prove once every state's inequality holds:
 /// the mean under `initial` of their last steps.
-pub(super) fn initial_mean(steps: &Steps, initial: &[f64]) -> f64 {
+pub(super) fn initial_mean(layout: &Layout, steps: &Steps, initial: &[f64]) -> f64 {
     use pemdp::arithmetic::Interval;
     let mut sum = Interval::point(0.0);
-    for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
+    for s in layout.inner() {
         let last = steps.values[s].last().copied().unwrap_or(f64::INFINITY);
         sum += Interval::point(initial[s]) * Interval::point(last);
     }

@@ -24,7 +24,7 @@ use model::GridworldModel;
 pub(super) use optimum::gridworld_optimum;
 pub use optimum::{Improve, Improved, Improvement};
 use pemdp::arithmetic::Interval;
-use pemdp::environments::gridworld::{Gridworld, N_STATES, TERMINAL};
+use pemdp::environments::gridworld::Gridworld;
 use pemdp::interrupt::Interrupt;
 pub use search::{SearchSettings, search};
 pub use stationarity::{Stationarity, one_sided_slope, stationarity};
@@ -54,7 +54,7 @@ pub enum BoundError {
         what: &'static str,
     },
     /// The initial distribution does not have one nonnegative entry a state.
-    #[error("the initial distribution needs {N_STATES} nonnegative entries")]
+    #[error("the initial distribution needs one nonnegative entry for each state")]
     Initial,
     /// The inequality could not be proven.
     #[error("state {state}: the inequality is not proven for promises up to {promise} (step {step})")]
@@ -72,8 +72,8 @@ pub enum BoundError {
 }
 
 /// Claimed bounds of the learner's value by state and promise: `values[s]` at
-/// equally spaced promises from the least to the largest possible one, the
-/// terminal state's empty. Between them the bound is a step function with
+/// equally spaced promises from the least to the largest possible one, those of
+/// terminal states empty. Between them the bound is a step function with
 /// `refinement` steps, on the straight line at their upper ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -126,14 +126,14 @@ impl GridworldCertificate {
     /// The step functions, checked for shape and order.
     fn steps(&self, model: &GridworldModel) -> Result<Steps, BoundError> {
         let error = |state, what| Err(BoundError::GridworldCertificate { state, what });
-        if self.values.len() != N_STATES {
+        if self.values.len() != model.layout.n_states() {
             return error(self.values.len(), "one list of values a state expected");
         }
         let mut steps = Steps { promises: Vec::new(), values: Vec::new() };
         for (s, knots) in self.values.iter().enumerate() {
-            if s == TERMINAL {
+            if model.layout.is_terminal(s) {
                 if !knots.is_empty() {
-                    return error(s, "the terminal state has no values");
+                    return error(s, "a terminal state has no values");
                 }
                 steps.promises.push(vec![0.0; 2]);
                 steps.values.push(vec![0.0; 2]);
@@ -183,7 +183,7 @@ pub fn verify(
     certificate: &GridworldCertificate,
     watch: &Watch,
 ) -> Result<GridworldBound, BoundError> {
-    if initial.len() != N_STATES || !initial.iter().all(|&p| (0.0..=1.0).contains(&p)) {
+    if initial.len() != world.layout().n_states() || !initial.iter().all(|&p| (0.0..=1.0).contains(&p)) {
         return Err(BoundError::Initial);
     }
     let model = GridworldModel::new(world)?;
@@ -197,17 +197,18 @@ pub fn verify(
     }
     let by_state = steps.values.iter().map(|w| w[w.len() - 1]).collect();
     Ok(GridworldBound {
-        bound: initial_mean(&steps, initial),
+        bound: initial_mean(&model.layout, &steps, initial),
         by_state,
         chunks: total.chunks,
         boxes: total.boxes,
     })
 }
 
-/// The proof of each state other than the terminal one, or where it failed.
+/// The proof of each state that is not terminal, or where it failed.
 fn prove(model: &GridworldModel, steps: &Steps, watch: &Watch) -> Vec<Result<Effort, BoundError>> {
     let done = AtomicUsize::new(0);
-    (0..TERMINAL)
+    let states: Vec<usize> = model.layout.inner().collect();
+    states
         .into_par_iter()
         .map(|s| {
             let effort = Check::new(model, steps, s).prove(&|| watch.stops());

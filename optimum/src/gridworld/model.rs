@@ -2,9 +2,7 @@
 
 use super::BoundError;
 use pemdp::arithmetic::{Field, Interval};
-use pemdp::environments::gridworld::{
-    GRID, Grid, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, TERMINAL, neighbour,
-};
+use pemdp::environments::gridworld::{Gridworld, Layout, N_ACTIONS};
 use pemdp::linear::Size;
 
 /// Sweeps of value iteration before the enclosure is made; it is proven
@@ -17,6 +15,9 @@ const LARGEST: f64 = 1e6;
 
 /// An instance and the range of its followers' mean values over all policies.
 pub(super) struct GridworldModel {
+    pub(super) layout: Layout,
+    /// The learner's cell values.
+    pub(super) cells: Vec<Interval>,
     pub(super) beta: f64,
     pub(super) gamma: Interval,
     pub(super) cost: Interval,
@@ -27,21 +28,16 @@ pub(super) struct GridworldModel {
     pub(super) highest: Vec<f64>,
 }
 
-/// A number that is stored as the nearest double: all that round to it.
-fn about(x: f64) -> Interval {
-    around(Interval::point(x))
-}
-
-/// The same for a number that is known to lie in an interval.
+/// What a number may be that is stored as a double in an interval: all that round to it.
 fn around(x: Interval) -> Interval {
     Interval::new(x.lower().next_down(), x.upper().next_up()).unwrap_or(Interval::ENTIRE)
 }
 
 /// The distinct neighbours of a cell, each with the number of moves into it.
-pub(super) fn neighbours(state: usize) -> Vec<(usize, usize)> {
+pub(super) fn neighbours(layout: &Layout, state: usize) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::with_capacity(N_ACTIONS);
     for a in 0..N_ACTIONS {
-        let n = neighbour(state, a);
+        let n = layout.neighbour(state, a);
         match found.iter_mut().find(|(cell, _)| *cell == n) {
             Some((_, moves)) => *moves += 1,
             None => found.push((n, 1)),
@@ -66,11 +62,15 @@ impl GridworldModel {
         if !(gamma.lower() >= 0.0 && gamma.upper() < 1.0) {
             return Err(BoundError::Instance { what: "gamma", value: gamma.approximate() });
         }
-        let followers = world.followers();
+        let (followers, layout) = (world.followers(), world.layout());
         let count = Interval::from_integer(followers.len() as i64);
-        let cost = about(INTERVENTION_COST);
-        let mean = |f: &dyn Fn(&Grid<Interval>) -> Vec<Interval>| -> Vec<Interval> {
-            let mut sum = vec![Interval::point(0.0); N_STATES];
+        let cost = around(*world.intervention_cost());
+        let largest = world.cells().iter().chain([&cost]).map(Interval::magnitude).fold(0.0, Size::larger);
+        if largest.is_nan() || largest > LARGEST {
+            return Err(BoundError::Instance { what: "the largest cell or cost", value: largest });
+        }
+        let mean = |f: &dyn Fn(&[Interval]) -> Vec<Interval>| -> Vec<Interval> {
+            let mut sum = vec![Interval::point(0.0); layout.n_states()];
             for grid in followers {
                 for (sum, x) in sum.iter_mut().zip(f(grid)) {
                     *sum += x;
@@ -79,8 +79,8 @@ impl GridworldModel {
             sum.into_iter().map(|x| x / count).collect()
         };
         let mean_grid = mean(&|grid| grid.iter().copied().map(around).collect());
-        let lowest = mean(&|grid| follower_values(grid, gamma, cost, Learner::Adverse));
-        let highest = mean(&|grid| follower_values(grid, gamma, cost, Learner::Obliging));
+        let lowest = mean(&|grid| follower_values(layout, grid, gamma, cost, Learner::Adverse));
+        let highest = mean(&|grid| follower_values(layout, grid, gamma, cost, Learner::Obliging));
         let lowest: Vec<f64> = lowest.iter().map(Interval::lower).collect();
         let highest: Vec<f64> = highest.iter().map(Interval::upper).collect();
         for (what, values) in
@@ -90,7 +90,8 @@ impl GridworldModel {
                 return Err(BoundError::Instance { what, value });
             }
         }
-        Ok(Self { beta, gamma, cost, mean_grid, lowest, highest })
+        let cells = world.cells().iter().copied().map(around).collect();
+        Ok(Self { layout: layout.clone(), cells, beta, gamma, cost, mean_grid, lowest, highest })
     }
 
     /// What a move into a cell is worth to the mean follower that is promised
@@ -101,25 +102,26 @@ impl GridworldModel {
 
     /// What a move into a cell is worth to a learner of value `value` there.
     pub(super) fn learner_move_value(&self, cell: usize, value: f64) -> Interval {
-        about(GRID[cell]) + self.gamma * Interval::point(value)
+        self.cells[cell] + self.gamma * Interval::point(value)
     }
 }
 
 /// An enclosure of a follower's optimal values against the learner's worst or
 /// best policy for it: swept, then widened by the residual over `1 - gamma`.
 pub(super) fn follower_values(
-    grid: &Grid<Interval>,
+    layout: &Layout,
+    grid: &[Interval],
     gamma: Interval,
     cost: Interval,
     learner: Learner,
 ) -> Vec<Interval> {
-    let mut values = vec![0.0; N_STATES];
+    let mut values = vec![0.0; layout.n_states()];
     let (discount, price) = (gamma.approximate(), cost.approximate());
     for _ in 0..SWEEPS {
         let mut change: f64 = 0.0;
-        for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
+        for s in layout.inner() {
             let moves: [f64; N_ACTIONS] = std::array::from_fn(|a| {
-                let n = neighbour(s, a);
+                let n = layout.neighbour(s, a);
                 grid[n].approximate() + discount * values[n]
             });
             let best = moves.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -134,9 +136,9 @@ pub(super) fn follower_values(
         }
     }
     let mut residual: f64 = 0.0;
-    for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
+    for s in layout.inner() {
         let moves: [Interval; N_ACTIONS] = std::array::from_fn(|a| {
-            let n = neighbour(s, a);
+            let n = layout.neighbour(s, a);
             around(grid[n]) + gamma * Interval::point(values[n])
         });
         let best = fold(&moves, f64::max);
@@ -145,8 +147,8 @@ pub(super) fn follower_values(
         residual = Size::larger(residual, (new - Interval::point(values[s])).magnitude());
     }
     let slack = (Interval::point(residual) / (Interval::point(1.0) - gamma)).magnitude();
-    let widened = |s: usize| if s == TERMINAL { 0.0 } else { slack };
-    (0..N_STATES).map(|s| Interval::point(values[s]).widened(widened(s))).collect()
+    let widened = |s: usize| if layout.is_terminal(s) { 0.0 } else { slack };
+    (0..layout.n_states()).map(|s| Interval::point(values[s]).widened(widened(s))).collect()
 }
 
 /// The largest or smallest of intervals, end by end.
@@ -159,18 +161,20 @@ fn fold(xs: &[Interval], choose: fn(f64, f64) -> f64) -> Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pemdp::environments::gridworld::{GRID, INTERVENTION_COST, TERMINAL};
 
     /// The enclosure for a set of grids holds the values for each of them.
     #[test]
     fn values_of_sets_of_grids_hold_those_of_their_members() {
-        let (gamma, cost) = (Interval::point(0.875), about(INTERVENTION_COST));
+        let (gamma, cost) = (Interval::point(0.875), around(Interval::point(INTERVENTION_COST)));
+        let layout = &Layout::benchmark();
         let grids = |lower: f64, upper: f64| GRID.map(|x| Interval::new(x + lower, x + upper).unwrap());
         let reach = 1.0 / 64.0;
         for learner in [Learner::Adverse, Learner::Obliging] {
-            let sets = follower_values(&grids(-reach, reach), gamma, cost, learner);
+            let sets = follower_values(layout, &grids(-reach, reach), gamma, cost, learner);
             assert_eq!(sets[TERMINAL], Interval::point(0.0));
             for shift in [-0.99 * reach, 0.0, 0.99 * reach] {
-                let members = follower_values(&grids(shift, shift), gamma, cost, learner);
+                let members = follower_values(layout, &grids(shift, shift), gamma, cost, learner);
                 for (s, (set, member)) in sets.iter().zip(&members).enumerate() {
                     assert!(set.lower() <= member.lower() && member.upper() <= set.upper(), "{s} {shift}");
                 }

@@ -13,9 +13,7 @@ use crate::{OptimumError, OptimumSettings, OptimumStop, Progress};
 use pemdp::arithmetic::rounding::add_up;
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
-use pemdp::environments::gridworld::{
-    GRID, Gridworld, INTERVENTION_COST, N_ACTIONS, N_STATES, perturbed_grid,
-};
+use pemdp::environments::gridworld::{GRID, Gridworld, N_ACTIONS, perturbed_grid};
 use pemdp::interrupt::Interrupt;
 use pemdp::oracle::examples;
 use pemdp::performative::PerformanceError;
@@ -96,11 +94,18 @@ pub(crate) fn gridworld_optimum(
     })
 }
 
-/// Whether the followers are those of the benchmark: `beta` 5, `gamma` 0.9, two of
-/// them with `eps` 0.5.
+/// Whether this is the benchmark: `beta` 5, `gamma` 0.9, two followers with `eps` 0.5.
 fn is_benchmark(world: &Gridworld<Interval>) -> bool {
-    let grids = [0, 1].map(|seed| perturbed_grid(0.5, seed).map(Interval::point));
-    world.beta().approximate() == 5.0 && world.gamma().approximate() == 0.9 && world.followers() == grids
+    let point = |grid: [f64; GRID.len()]| grid.map(Interval::point).to_vec();
+    let grids = [0, 1].map(|seed| point(perturbed_grid(0.5, seed)));
+    Gridworld::new(*world.beta(), *world.gamma(), vec![GRID]).is_ok_and(|benchmark| {
+        world.beta().approximate() == 5.0
+            && world.gamma().approximate() == 0.9
+            && world.layout() == benchmark.layout()
+            && world.cells() == benchmark.cells()
+            && world.intervention_cost() == benchmark.intervention_cost()
+            && world.followers() == grids
+    })
 }
 
 /// Runs what ends when a flag is raised, and raises it in time.
@@ -137,13 +142,11 @@ fn upper_bound(world: &Gridworld<Interval>, initial: &[Interval], halt: &Halt<'_
         let terms = initial.iter().zip(values).map(|(p, &w)| *p * Interval::point(w));
         terms.fold(Interval::point(0.0), |sum, term| sum + term).upper()
     };
-    let unhindered = Upper {
-        upper: mean(&unhindered(*world.gamma())),
-        method: "a learner that nobody overrides",
-        boxes: 0,
-    };
+    let unhindered =
+        Upper { upper: mean(&unhindered(world)), method: "a learner that nobody overrides", boxes: 0 };
     // Every start is bounded at once: the distribution only weighs the values.
-    let uniform = [1.0 / N_STATES as f64; N_STATES];
+    let n_states = world.layout().n_states();
+    let uniform = vec![1.0 / n_states as f64; n_states];
     let proven = limit(halt, |stop| {
         let watch = Watch { interrupt: Some(stop), progress: None };
         let known = GridworldCertificate::benchmark().ok().filter(|_| is_benchmark(world));
@@ -166,9 +169,9 @@ fn upper_bound(world: &Gridworld<Interval>, initial: &[Interval], halt: &Halt<'_
 /// Upper bounds of the values of a learner that chooses every move: each induced
 /// environment mixes moves, so no policy has more. That learner is a follower on the
 /// learner's own grid against a policy that obliges it.
-fn unhindered(gamma: Interval) -> Vec<f64> {
-    let cost = Interval::point(INTERVENTION_COST);
-    follower_values(&GRID.map(Interval::point), gamma, cost, Learner::Obliging)
+fn unhindered(world: &Gridworld<Interval>) -> Vec<f64> {
+    let cost = *world.intervention_cost();
+    follower_values(world.layout(), world.cells(), *world.gamma(), cost, Learner::Obliging)
         .iter()
         .map(Interval::upper)
         .collect()
@@ -189,7 +192,7 @@ fn best_known(problem: &Problem, is_benchmark: bool) -> Result<(f64, Vec<f64>), 
         let value = model.evaluate(policy)?.value;
         if value > best.0 {
             let pi = |i: usize| *policy.probability(i / N_ACTIONS, i % N_ACTIONS);
-            best = (value, (0..N_STATES * N_ACTIONS).map(pi).collect());
+            best = (value, (0..problem.n_states() * N_ACTIONS).map(pi).collect());
         }
     }
     Ok(best)
@@ -202,7 +205,8 @@ mod tests {
     /// From the cell left of the end one move pays 1; further away each step costs.
     #[test]
     fn the_unhindered_value_is_that_of_the_best_path() {
-        let values = unhindered(Interval::from_ratio(9, 10));
+        let world = Gridworld::new(Interval::point(5.0), Interval::from_ratio(9, 10), vec![GRID]).unwrap();
+        let values = unhindered(&world);
         assert!((values[62] - 1.0).abs() < 1e-12 && (values[55] - 1.0).abs() < 1e-12);
         assert!((values[54] - 0.89).abs() < 1e-12, "{}", values[54]);
         let mean = (0..64).filter(|s| s / 8 == 0 || s % 8 == 0).map(|s| values[s]).sum::<f64>() / 15.0;

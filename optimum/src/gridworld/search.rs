@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{GridworldModel, neighbours};
 use super::{BoundError, GridworldBound, GridworldCertificate, Watch, prove, verify};
 use pemdp::arithmetic::{Field, Interval};
-use pemdp::environments::gridworld::{GRID, Gridworld, N_STATES, TERMINAL};
+use pemdp::environments::gridworld::{Gridworld, Layout};
 
 /// How a certificate is sought.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,10 @@ struct Offer {
     index: f64,
 }
 
-struct Programme {
+struct Programme<'a> {
+    layout: &'a Layout,
+    /// The learner's cell values.
+    cells: Vec<f64>,
     beta: f64,
     gamma: f64,
     cost: f64,
@@ -106,23 +109,25 @@ struct Programme {
     slack: Vec<Vec<f64>>,
 }
 
-impl Programme {
-    fn new(model: &GridworldModel, settings: &SearchSettings) -> Self {
+impl<'a> Programme<'a> {
+    fn new(model: &'a GridworldModel, settings: &SearchSettings) -> Self {
         let count = settings.promises.max(2);
-        let promises: Vec<Vec<f64>> = (0..N_STATES)
+        let promises: Vec<Vec<f64>> = (0..model.layout.n_states())
             .map(|s| {
                 let (low, high) = (model.lowest[s], model.highest[s]);
-                let count = if s == TERMINAL { 1 } else { count };
+                let count = if model.layout.is_terminal(s) { 1 } else { count };
                 (0..count).map(|i| low + (high - low) * i as f64 / (count.max(2) - 1) as f64).collect()
             })
             .collect();
         let constant = |x: f64| promises.iter().map(|p| vec![x; p.len()]).collect::<Vec<_>>();
-        let mut values = constant(GRID[TERMINAL].abs());
-        values[TERMINAL] = vec![0.0];
+        let cells: Vec<f64> = model.cells.iter().map(Field::approximate).collect();
+        let mut values = constant(cells.iter().fold(0.0, |largest: f64, x| largest.max(x.abs())));
+        (0..values.len()).filter(|&s| model.layout.is_terminal(s)).for_each(|s| values[s] = vec![0.0]);
         let slack = constant(settings.slack);
         let mean_grid = model.mean_grid.iter().map(Field::approximate).collect();
         let (gamma, cost) = (model.gamma.approximate(), model.cost.approximate());
-        Self { beta: model.beta, gamma, cost, mean_grid, promises, values, slack }
+        let (layout, beta) = (&model.layout, model.beta);
+        Self { layout, cells, beta, gamma, cost, mean_grid, promises, values, slack }
     }
 
     /// More slack around one piece of a state's values.
@@ -136,7 +141,7 @@ impl Programme {
     fn rounded(&self) -> Vec<Vec<f64>> {
         let rounded = |w: &f64| (w * 1e6).ceil() / 1e6;
         let mut values: Vec<Vec<f64>> = self.values.iter().map(|w| w.iter().map(rounded).collect()).collect();
-        values[TERMINAL].clear();
+        (0..values.len()).filter(|&s| self.layout.is_terminal(s)).for_each(|s| values[s].clear());
         values
     }
 
@@ -146,10 +151,12 @@ impl Programme {
             if watch.stops() {
                 return Err(BoundError::Interrupted);
             }
-            let choices: Vec<Vec<Choice>> = (0..TERMINAL)
-                .into_par_iter()
-                .map(|s| (0..self.promises[s].len()).map(|i| self.choice(s, i)).collect())
-                .collect();
+            let choices_of = |s: usize| match self.layout.is_terminal(s) {
+                true => Vec::new(),
+                false => (0..self.promises[s].len()).map(|i| self.choice(s, i)).collect(),
+            };
+            let choices: Vec<Vec<Choice>> =
+                (0..self.layout.n_states()).into_par_iter().map(choices_of).collect();
             let change = self.sweep(&choices);
             if change < STILL {
                 break;
@@ -166,7 +173,7 @@ impl Programme {
     /// Sets every value to that of its choice; the largest change.
     fn sweep(&mut self, choices: &[Vec<Choice>]) -> f64 {
         let mut change: f64 = 0.0;
-        for s in (0..TERMINAL).rev() {
+        for s in self.layout.inner().rev() {
             for (i, choice) in choices[s].iter().enumerate() {
                 let next: f64 = choice.parts.iter().map(|&(p, n, index)| p * self.value(n, index)).sum();
                 let mut new = choice.reward + self.gamma * next + self.slack[s][i];
@@ -196,7 +203,7 @@ impl Programme {
         let promise = promises[low] + (promises[high] - promises[low]) * (index - low as f64);
         Offer {
             worth: self.mean_grid[cell] + self.gamma * promise,
-            value: GRID[cell] + self.gamma * self.value(cell, index),
+            value: self.cells[cell] + self.gamma * self.value(cell, index),
             index,
         }
     }
@@ -206,7 +213,7 @@ impl Programme {
     fn choice(&self, state: usize, index: usize) -> Choice {
         let promise = self.promises[state][index];
         let cap = promise + self.cost + 1e-12;
-        let cells = neighbours(state);
+        let cells = neighbours(self.layout, state);
         let mut limits = Vec::with_capacity(cells.len());
         let mut offers: Vec<Vec<Offer>> = Vec::with_capacity(cells.len());
         for &(cell, _) in &cells {
@@ -328,10 +335,10 @@ impl Programme {
         let sum: f64 = weights.iter().sum();
         let mut choice = Choice::default();
         for ((weight, offer), &(cell, _)) in weights.iter().zip(&picked).zip(cells) {
-            choice.reward += weight / sum * GRID[cell];
+            choice.reward += weight / sum * self.cells[cell];
             choice.parts.push((weight / sum, cell, offer.index));
         }
-        debug_assert!(state != TERMINAL);
+        debug_assert!(!self.layout.is_terminal(state));
         let value = weights.iter().zip(&picked).map(|(w, o)| w / sum * o.value).sum();
         (choice, value)
     }

@@ -3,7 +3,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use pemdp::environments::gridworld::{Gridworld, N_ACTIONS, N_STATES, Ties};
+use pemdp::environments::gridworld::{Gridworld, N_ACTIONS, Ties};
 use pemdp::performative::{PerformanceError, PerformativeMdp};
 use pemdp::policy::Policy;
 
@@ -46,7 +46,7 @@ pub fn stationarity(
 ) -> Result<Stationarity, PerformanceError> {
     let policy = softmax(policy)?;
     let point = Point { world, initial, policy: &policy, ties: world.ties(&policy, gap)? };
-    let mut gathered = vec![point.gradient_along(&[0.0; N_STATES * N_ACTIONS])?];
+    let mut gathered = vec![point.gradient_along(&vec![0.0; world.layout().n_states() * N_ACTIONS])?];
     loop {
         let shortest = shortest(&gathered);
         let norm = dot(&shortest, &shortest).sqrt();
@@ -91,7 +91,8 @@ pub fn one_sided_slope(
 /// A policy as a softmax of the logarithms of its probabilities.
 fn softmax(policy: &Policy<f64>) -> Result<Policy<f64>, PerformanceError> {
     let logit = |i: usize| policy.probability(i / N_ACTIONS, i % N_ACTIONS).ln();
-    Ok(Policy::softmax(N_STATES, N_ACTIONS, (0..N_STATES * N_ACTIONS).map(logit).collect())?)
+    let n_states = policy.n_states();
+    Ok(Policy::softmax(n_states, N_ACTIONS, (0..n_states * N_ACTIONS).map(logit).collect())?)
 }
 
 /// A softmax policy and what is tied there.
@@ -190,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::tolerances::{ILL_CONDITIONED, ROUGH_QUOTIENT, SOLVED};
-    use pemdp::environments::gridworld::{TERMINAL, initial, perturbed_grid};
+    use pemdp::environments::gridworld::{N_STATES, TERMINAL, initial, perturbed_grid};
 
     #[test]
     fn shortest_combinations_are_those_of_geometry() {

@@ -1,6 +1,8 @@
 //! One follower's best response to the learner's policy, and its softened form.
 
-use super::{Grid, INTERVENTION_COST, LEAVE, N_ACTIONS, N_RESPONSES, N_STATES, TERMINAL, Terminal};
+use std::ops::Range;
+
+use super::{LEAVE, Layout, N_ACTIONS, N_RESPONSES, Terminal};
 use crate::arithmetic::{Field, Transcendental};
 use crate::linear::{Factorisation, Resolvent, Rows, ShapeError, Size};
 use crate::policy::{Policy, shifted_exponentials};
@@ -10,9 +12,9 @@ use crate::response::{Kink, ResponseError};
 const SMALL: f64 = 1e-280;
 /// `2^900`
 const SCALE: f64 = f64::from_bits((1023 + 900) << 52);
-/// Steps of policy iteration before giving up; it needs a handful.
+/// Steps of policy iteration before giving up, at least; it needs a handful.
 const ITERATIONS: usize = 200;
-/// Sweeps of value iteration that choose the policy to start from.
+/// Sweeps of value iteration that choose the policy to start from, at least.
 const SWEEPS: usize = 25;
 /// Relative residual of the soft Bellman equation at which doubles are as good
 /// as they get.
@@ -54,7 +56,8 @@ impl<T: Transcendental> Follower<T> {
     ) -> Result<Self, ResponseError> {
         let (gamma, terminal) = (model.gamma, model.terminal);
         let mut choice = model.greedy_start(start);
-        for _ in 0..ITERATIONS {
+        let iterations = ITERATIONS.max(model.layout.n_states());
+        for _ in 0..iterations {
             let factorisation = T::Factorisation::new(Resolvent::new(model.chain(&choice)?, gamma.clone())?)?;
             let values = factorisation.solve(&model.costs(&choice));
             let move_values = model.move_values(&values);
@@ -91,7 +94,7 @@ impl<T: Transcendental> Follower<T> {
             let action_values = model.action_values(&move_values);
             return Ok(Self { values, action_values, factorisation, choice: best, move_values, terminal });
         }
-        Err(ResponseError::BestResponse { follower: index, iterations: ITERATIONS })
+        Err(ResponseError::BestResponse { follower: index, iterations })
     }
 
     /// The follower with the derivative of another choice.
@@ -153,8 +156,8 @@ impl<T: Transcendental> Follower<T> {
     /// The share of `weight` with which the response leaves the learner's move
     /// alone here, so that the values depend on the policy; none where it never
     /// does.
-    pub(super) fn left_alone(&self, state: usize, weight: &T) -> Option<T> {
-        if !self.terminal.moves(state) {
+    pub(super) fn left_alone(&self, layout: &Layout, state: usize, weight: &T) -> Option<T> {
+        if !self.terminal.moves(layout, state) {
             return None;
         }
         match &self.choice {
@@ -164,15 +167,15 @@ impl<T: Transcendental> Follower<T> {
     }
 
     /// The states where actions with different derivatives are tied.
-    pub(super) fn kinks(&self, follower: usize, gamma: &T) -> Vec<Kink> {
+    pub(super) fn kinks(&self, layout: &Layout, follower: usize, gamma: &T) -> Vec<Kink> {
         let Choice::Best(choice) = &self.choice else { return Vec::new() };
         let gap = |s: usize, b: usize| {
             self.action_values[s * N_RESPONSES + choice[s]].clone() - &self.action_values[s * N_RESPONSES + b]
         };
         let is_tied = |s: usize, b: usize| b != choice[s] && is_tie(&gap(s, b));
         let mut kinks = Vec::new();
-        for s in (0..N_STATES).filter(|&s| s != TERMINAL) {
-            let different = |b: usize| is_tied(s, b) && !self.same_derivative(choice, gamma, s, b);
+        for s in layout.inner() {
+            let different = |b: usize| is_tied(s, b) && !self.same_derivative(layout, choice, gamma, s, b);
             let mut actions: Vec<usize> = (0..N_RESPONSES).filter(|&b| different(b)).collect();
             if !actions.is_empty() {
                 let gap = actions.iter().map(|&b| gap(s, b).magnitude()).fold(0.0, Size::larger);
@@ -187,21 +190,26 @@ impl<T: Transcendental> Follower<T> {
     /// Whether an action provably has the same derivative as the chosen one: the
     /// overrides that follow them lead to the same undisturbed move after as many
     /// steps, or never to one, or nothing that follows counts.
-    fn same_derivative(&self, choice: &[usize], gamma: &T, state: usize, b: usize) -> bool {
+    fn same_derivative(&self, layout: &Layout, choice: &[usize], gamma: &T, state: usize, b: usize) -> bool {
         let c = choice[state];
-        let follows = |b: usize| self.first_left_alone(choice, self.terminal.next(state, b));
+        let follows = |b: usize| self.first_left_alone(layout, choice, self.terminal.next(layout, state, b));
         b != LEAVE && c != LEAVE && (gamma.is_zero() || follows(b) == follows(c))
     }
 
     /// The state where the best response first leaves a move alone, and after
     /// how many steps; `None` where it never does. `U` of the start is a
     /// constant plus `gamma^steps U` of that state.
-    fn first_left_alone(&self, choice: &[usize], mut state: usize) -> Option<(usize, usize)> {
-        for steps in 0..N_STATES {
-            if choice[state] == LEAVE && self.terminal.moves(state) {
+    fn first_left_alone(
+        &self,
+        layout: &Layout,
+        choice: &[usize],
+        mut state: usize,
+    ) -> Option<(usize, usize)> {
+        for steps in 0..layout.n_states() {
+            if choice[state] == LEAVE && self.terminal.moves(layout, state) {
                 return Some((state, steps));
             }
-            state = self.terminal.next(state, choice[state]);
+            state = self.terminal.next(layout, state, choice[state]);
         }
         None
     }
@@ -214,7 +222,11 @@ fn is_tie<T: Field>(gap: &T) -> bool {
 
 /// A follower's decision problem.
 pub(super) struct DecisionProblem<'a, T> {
-    pub(super) grid: &'a Grid<T>,
+    pub(super) layout: &'a Layout,
+    /// The follower's cell values, by state.
+    pub(super) grid: &'a [T],
+    /// What overriding a move costs.
+    pub(super) cost: &'a T,
     pub(super) gamma: &'a T,
     pub(super) terminal: Terminal,
     pub(super) policy: &'a Policy<T>,
@@ -232,29 +244,39 @@ struct Softened<T> {
 
 impl<T: Transcendental> DecisionProblem<'_, T> {
     fn next(&self, state: usize, action: usize) -> usize {
-        self.terminal.next(state, action)
+        self.terminal.next(self.layout, state, action)
     }
 
     /// Reward of ending up with a move, before any cost of intervening.
     fn pays(&self, state: usize, action: usize) -> T {
-        self.terminal.reward(self.grid, state, action)
+        self.terminal.reward(self.layout, self.grid, state, action)
     }
 
     /// What intervening costs here.
-    fn intervention(&self, state: usize) -> f64 {
-        if state == TERMINAL && self.terminal != Terminal::KeepsMoveRewards { 0.0 } else { INTERVENTION_COST }
+    fn intervention(&self, state: usize) -> T {
+        let is_free = self.layout.is_terminal(state) && self.terminal != Terminal::KeepsMoveRewards;
+        if is_free { T::zero() } else { self.cost.clone() }
+    }
+
+    /// The states.
+    fn states(&self) -> Range<usize> {
+        0..self.layout.n_states()
+    }
+
+    /// The states and moves, at `4 s + a`.
+    fn moves(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.layout.n_states() * N_ACTIONS).map(|i| (i / N_ACTIONS, i % N_ACTIONS))
     }
 
     /// The best response to values found by a few sweeps in doubles.
     fn greedy_start(&self, start: &[f64]) -> Vec<usize> {
         let gamma = self.gamma.approximate();
         let mut values = start.to_vec();
-        let pi: Vec<f64> = (0..N_STATES * N_ACTIONS)
-            .map(|i| self.policy.probability(i / N_ACTIONS, i % N_ACTIONS).approximate())
-            .collect();
-        let mut choice = vec![LEAVE; N_STATES];
-        for _ in 0..SWEEPS {
-            for s in 0..N_STATES {
+        let pi: Vec<f64> = self.moves().map(|(s, a)| self.policy.probability(s, a).approximate()).collect();
+        let mut choice = vec![LEAVE; self.layout.n_states()];
+        // What the far end is worth comes a cell nearer at each sweep.
+        for _ in 0..SWEEPS.max(self.layout.rows() + self.layout.columns()) {
+            for s in self.states() {
                 let mut left_alone = 0.0;
                 let mut best = (LEAVE, f64::NEG_INFINITY);
                 for a in 0..N_ACTIONS {
@@ -264,7 +286,7 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
                         best = (a, worth);
                     }
                 }
-                best.1 -= self.intervention(s);
+                best.1 -= self.intervention(s).approximate();
                 if left_alone >= best.1 {
                     best = (LEAVE, left_alone);
                 }
@@ -282,7 +304,7 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
             }
             b => vec![(self.next(s, b), T::one())],
         };
-        Rows::sparse(N_STATES, (0..N_STATES).map(row))
+        Rows::sparse(self.layout.n_states(), self.states().map(row))
     }
 
     /// The follower's reward under its choice.
@@ -291,25 +313,25 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
             LEAVE => {
                 (0..N_ACTIONS).fold(T::zero(), |sum, a| sum + self.pays(s, a) * self.policy.probability(s, a))
             }
-            b => self.pays(s, b) - T::from_f64(self.intervention(s)),
+            b => self.pays(s, b) - self.intervention(s),
         };
-        (0..N_STATES).map(cost).collect()
+        self.states().map(cost).collect()
     }
 
     fn move_values(&self, values: &[T]) -> Vec<T> {
         let worth = |s: usize, a: usize| self.pays(s, a) + values[self.next(s, a)].clone() * self.gamma;
-        (0..N_STATES * N_ACTIONS).map(|i| worth(i / N_ACTIONS, i % N_ACTIONS)).collect()
+        self.moves().map(|(s, a)| worth(s, a)).collect()
     }
 
     /// `Q[s,b]`; 0 at an absorbing terminal state.
     fn action_values(&self, move_values: &[T]) -> Vec<T> {
-        let mut result = Vec::with_capacity(N_STATES * N_RESPONSES);
+        let mut result = Vec::with_capacity(self.layout.n_states() * N_RESPONSES);
         for (s, moves) in move_values.chunks(N_ACTIONS).enumerate() {
-            if s == TERMINAL && self.terminal == Terminal::Absorbing {
+            if self.terminal.ends(self.layout, s) {
                 result.extend((0..N_RESPONSES).map(|_| T::zero()));
                 continue;
             }
-            let cost = T::from_f64(self.intervention(s));
+            let cost = self.intervention(s);
             result.extend(moves.iter().map(|worth| worth.clone() - &cost));
             result.push(
                 moves
@@ -337,13 +359,13 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
             }
             best.0
         };
-        (0..N_STATES).map(improved).collect()
+        self.states().map(improved).collect()
     }
 
     /// An upper bound of `max_s max_b Q[s,b] - Q[s,choice]`, at least 0.
     fn violation(&self, choice: &[usize], action_values: &[T]) -> f64 {
         let mut largest = 0.0;
-        for s in 0..N_STATES {
+        for s in self.states() {
             let q = |b: usize| &action_values[s * N_RESPONSES + b];
             for b in (0..N_RESPONSES).filter(|&b| b != choice[s]) {
                 let gain = q(b).clone() - q(choice[s]);
@@ -360,10 +382,10 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
     fn softened(&self, values: &[T], temperature: &T) -> Softened<T> {
         let move_values = self.move_values(values);
         let action_values = self.action_values(&move_values);
-        let mut maxima = Vec::with_capacity(N_STATES);
+        let mut maxima = Vec::with_capacity(self.layout.n_states());
         let mut response = Vec::with_capacity(action_values.len());
         for (s, q) in action_values.chunks(N_RESPONSES).enumerate() {
-            if s == TERMINAL && self.terminal == Terminal::Absorbing {
+            if self.terminal.ends(self.layout, s) {
                 maxima.push(T::zero());
                 response.extend((0..N_RESPONSES).map(|b| if b == LEAVE { T::one() } else { T::zero() }));
                 continue;
@@ -384,7 +406,7 @@ impl<T: Transcendental> DecisionProblem<'_, T> {
             let moved = |a: usize| sigma[LEAVE].clone() * self.policy.probability(s, a) + &sigma[a];
             (0..N_ACTIONS).map(|a| (self.next(s, a), moved(a))).collect::<Vec<_>>()
         });
-        let resolvent = Resolvent::new(Rows::sparse(N_STATES, rows)?, self.gamma.clone())?;
+        let resolvent = Resolvent::new(Rows::sparse(self.layout.n_states(), rows)?, self.gamma.clone())?;
         Ok(T::Factorisation::new(resolvent)?)
     }
 }

@@ -17,20 +17,21 @@ fn softmax(logits: Vec<f64>) -> Policy<f64> {
 
 #[test]
 fn the_terminal_state_follows_its_rule() {
-    let mut grid = GRID;
+    let (layout, mut grid) = (&Layout::benchmark(), GRID);
     grid[TERMINAL - 1] = 0.25;
     // Left of the terminal state is the last cell but one; moving right stays.
     let at_end = |rule: Terminal| {
-        let pays = |a: usize| rule.reward(&grid, TERMINAL, a);
-        (rule.moves(TERMINAL), rule.next(TERMINAL, 0), pays(0), pays(1))
+        let pays = |a: usize| rule.reward(layout, &grid, TERMINAL, a);
+        (rule.moves(layout, TERMINAL), rule.next(layout, TERMINAL, 0), pays(0), pays(1))
     };
     assert_eq!(at_end(Terminal::Absorbing), (false, TERMINAL, 0.0, 0.0));
     assert_eq!(at_end(Terminal::KeepsTransitions), (true, TERMINAL - 1, 0.0, 0.0));
     assert_eq!(at_end(Terminal::KeepsReward), (false, TERMINAL, 1.0, 1.0));
     assert_eq!(at_end(Terminal::KeepsMoveRewards), (false, TERMINAL, 0.25, 1.0));
     for rule in Terminal::MISTAKEN.into_iter().chain([Terminal::Absorbing]) {
-        assert_eq!((rule.next(TERMINAL - 1, 1), rule.reward(&grid, TERMINAL - 1, 1)), (TERMINAL, 1.0));
-        assert_eq!((rule.next(0, 3), rule.reward(&grid, 0, 3)), (8, -0.01));
+        let moved = |s: usize, a: usize| (rule.next(layout, s, a), rule.reward(layout, &grid, s, a));
+        assert_eq!(moved(TERMINAL - 1, 1), (TERMINAL, 1.0));
+        assert_eq!(moved(0, 3), (8, -0.01));
     }
 }
 
@@ -117,4 +118,53 @@ fn frozen_values_leave_the_mean_of_the_moves() {
         assert!((pulled - expected).abs() < 1e-14, "{i}: {pulled} for {expected}");
     }
     assert!(of_q.abs() > 1e-6, "{of_q}");
+}
+
+/// A grid of three rows of two: moves, the first row and column, and what is terminal.
+#[test]
+fn layouts_have_any_shape() {
+    let layout = Layout::new(3, 2, &[1, 4, 6]);
+    assert_eq!((layout.n_states(), layout.rows(), layout.columns()), (6, 3, 2));
+    let moves = |s: usize| [0, 1, 2, 3].map(|a| layout.neighbour(s, a));
+    assert_eq!([0, 3, 4].map(moves), [[0, 1, 0, 2], [2, 3, 1, 5], [4, 5, 2, 4]]);
+    assert_eq!(layout.neighbour(3, 4), 3);
+    // State 6 is no cell; of the first row and column 0 and 2 are left.
+    assert_eq!(layout.inner().collect::<Vec<_>>(), [0, 2, 3, 5]);
+    assert_eq!(layout.initial::<f64>(), Some(vec![0.5, 0.0, 0.5, 0.0, 0.0, 0.0]));
+    assert_eq!(Layout::new(2, 2, &[0, 1, 2]).initial::<f64>(), None);
+    let row = Layout::new(1, 3, &[]);
+    assert_eq!([0, 1, 2, 3].map(|a| row.neighbour(1, a)), [0, 2, 1, 1]);
+    for s in 0..N_STATES {
+        let moves = |of: &dyn Fn(usize, usize) -> usize| [0, 1, 2, 3].map(|a| of(s, a));
+        assert_eq!(moves(&|s, a| Layout::benchmark().neighbour(s, a)), moves(&neighbour));
+    }
+}
+
+/// With `eps` 1 every cell but those of the first row and column is drawn, terminal ones
+/// too, which are then set back.
+#[test]
+fn perturbed_grids_have_the_shape_of_the_learners() {
+    let cells: Vec<f64> = (0..12).map(f64::from).collect();
+    let drawn = |terminal: &[usize], eps: f64| Layout::new(3, 4, terminal).perturbed(&cells, eps, 7);
+    assert_eq!(drawn(&[11], 0.0), cells);
+    let all = drawn(&[], 1.0);
+    for s in 0..12 {
+        let is_first = s < 4 || s % 4 == 0;
+        assert_eq!(all[s] == cells[s], is_first, "{s}");
+        assert!(is_first || [-0.5, -0.02, -0.01].contains(&all[s]));
+    }
+    let mut expected = all;
+    (expected[6], expected[11]) = (cells[6], cells[11]);
+    assert_eq!(drawn(&[11, 6], 1.0), expected);
+}
+
+#[test]
+fn grids_have_a_cell_for_each_state() {
+    let on = |cells: usize, follower: usize| {
+        let followers = vec![vec![0.0; 6], vec![0.0; follower]];
+        Gridworld::with_grids(Layout::new(2, 3, &[5]), vec![0.0; cells], 5.0, 0.5, followers).map(|_| ())
+    };
+    assert_eq!(on(6, 6), Ok(()));
+    let wrong = |seen| Err(ModelError::Shape { what: "grid", seen, expected: 6 });
+    assert_eq!((on(5, 6), on(6, 7)), (wrong(5), wrong(7)));
 }

@@ -2,7 +2,7 @@
 //! `docs/theory/gridworld-bound.md`, section 6.
 
 use super::follower::Follower;
-use super::{Gridworld, LEAVE, N_ACTIONS, N_RESPONSES, N_STATES, TERMINAL};
+use super::{Gridworld, LEAVE, Layout, N_ACTIONS, N_RESPONSES};
 use crate::policy::Policy;
 use crate::response::ResponseError;
 
@@ -17,6 +17,7 @@ pub type Choices = Vec<Vec<usize>>;
 /// The choices of the followers that are best, up to a gap, against one policy.
 pub struct Ties<'a> {
     policy: &'a Policy<f64>,
+    layout: Layout,
     gamma: f64,
     followers: Vec<Follower<f64>>,
     /// By follower and state.
@@ -32,7 +33,7 @@ impl Gridworld<f64> {
         let followers = self.solve_followers(policy)?;
         let tied = |follower: &Follower<f64>| -> Vec<Vec<usize>> {
             let among = |(s, q): (usize, &[f64])| {
-                if s == TERMINAL {
+                if self.layout().is_terminal(s) {
                     return vec![LEAVE];
                 }
                 let largest = q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -41,7 +42,7 @@ impl Gridworld<f64> {
             follower.action_values.chunks(N_RESPONSES).enumerate().map(among).collect()
         };
         let tied = followers.iter().map(tied).collect();
-        Ok(Ties { policy, gamma: self.gamma, followers, tied })
+        Ok(Ties { policy, layout: self.layout.clone(), gamma: self.gamma, followers, tied })
     }
 
     /// The same world with a derivative in which the followers make these choices:
@@ -70,9 +71,9 @@ impl Ties<'_> {
     }
 
     fn best(&self, follower: &Follower<f64>, tied: &[Vec<usize>], step: &[f64]) -> Vec<usize> {
-        let mut slopes = vec![0.0f64; N_STATES];
+        let mut slopes = vec![0.0f64; self.layout.n_states()];
         let slope = |slopes: &[f64], s: usize, b: usize| -> f64 {
-            let next = |a: usize| self.gamma * slopes[super::neighbour(s, a)];
+            let next = |a: usize| self.gamma * slopes[self.layout.neighbour(s, a)];
             if b != LEAVE {
                 return next(b);
             }
@@ -85,7 +86,7 @@ impl Ties<'_> {
         };
         for _ in 0..SWEEPS {
             let (mut change, mut size) = (0.0f64, 0.0f64);
-            for s in (0..TERMINAL).rev() {
+            for s in self.layout.inner().rev() {
                 let new = tied[s].iter().map(|&b| slope(&slopes, s, b)).fold(f64::NEG_INFINITY, f64::max);
                 change = change.max((new - slopes[s]).abs());
                 size = size.max(new.abs());
@@ -97,13 +98,13 @@ impl Ties<'_> {
         }
         let best = |s: usize| {
             let rank = |b: &&usize| slope(&slopes, s, **b);
-            if s == TERMINAL {
+            if self.layout.is_terminal(s) {
                 None
             } else {
                 tied[s].iter().max_by(|b, c| rank(b).total_cmp(&rank(c))).copied()
             }
         };
-        (0..N_STATES).map(|s| best(s).unwrap_or(LEAVE)).collect()
+        (0..self.layout.n_states()).map(|s| best(s).unwrap_or(LEAVE)).collect()
     }
 }
 

@@ -2,7 +2,9 @@ use super::*;
 use crate::tolerances::{DIFFERENTIATED, SOLVED, ULPS};
 use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Gridworld;
-use pemdp::environments::gridworld::{GRID, INTERVENTION_COST, N_ACTIONS, neighbour, perturbed_grid};
+use pemdp::environments::gridworld::{
+    GRID, INTERVENTION_COST, N_ACTIONS, N_STATES, TERMINAL, neighbour, perturbed_grid,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -62,7 +64,7 @@ fn boxes_bound_what_is_sampled_in_them() {
                 steps.values[state].iter_mut().for_each(|w| *w += lift);
             }
             let check = Check::new(&model, &steps, state);
-            let cells = neighbours(state);
+            let cells = neighbours(&Layout::benchmark(), state);
             let range_of = |cell: usize, rng: &mut ChaCha8Rng| {
                 let last = steps.promises[cell].len() - 1;
                 let low = rng.random_range(0..last);
@@ -478,8 +480,8 @@ fn checks_have_the_moves_of_their_model() {
         assert!(is_near(check.difference, 1e-15 * (size + 1.0), SOLVED), "{size} {}", check.difference);
         assert!(is_near(check.exponent, 32.0 * check.difference, SOLVED));
         assert_eq!((check.beta, check.cost, check.state), (4.0, model.cost.upper(), state));
-        assert_eq!(check.neighbours.len(), neighbours(state).len());
-        for (n, (cell, moves)) in check.neighbours.iter().zip(neighbours(state)) {
+        assert_eq!(check.neighbours.len(), neighbours(&Layout::benchmark(), state).len());
+        for (n, (cell, moves)) in check.neighbours.iter().zip(neighbours(&Layout::benchmark(), state)) {
             assert_eq!((n.moves, n.is_own), (moves as f64, cell == state));
             for (j, &u) in steps.promises[cell].iter().enumerate() {
                 let worth = model.mean_move_value(cell, u);
@@ -513,5 +515,5 @@ fn initial_means_take_the_last_steps() {
     let steps = Steps { promises: Vec::new(), values };
     let mut initial = vec![0.0; N_STATES];
     (initial[0], initial[2], initial[TERMINAL]) = (0.25, 0.5, 0.25);
-    assert_eq!(initial_mean(&steps, &initial), 0.25 - 1.5);
+    assert_eq!(initial_mean(&Layout::benchmark(), &steps, &initial), 0.25 - 1.5);
 }

@@ -1,4 +1,4 @@
-use super::super::{GRID, perturbed_grid};
+use super::super::{GRID, Grid, INTERVENTION_COST, N_STATES, TERMINAL, perturbed_grid};
 use super::*;
 use crate::arithmetic::{Ball, Dual};
 use crate::linear::Enclosure;
@@ -11,10 +11,21 @@ fn policy<T: Transcendental>() -> Policy<T> {
     Policy::softmax(N_STATES, N_ACTIONS, logits.collect()).unwrap()
 }
 
+fn model<'a, T>(
+    layout: &'a Layout,
+    grid: &'a [T],
+    cost: &'a T,
+    gamma: &'a T,
+    policy: &'a Policy<T>,
+) -> DecisionProblem<'a, T> {
+    DecisionProblem { layout, grid, cost, gamma, terminal: Terminal::Absorbing, policy }
+}
+
 /// The best response, and the softened one at a temperature.
 fn pair<T: Transcendental>(policy: &Policy<T>, seed: u32, temperature: f64) -> [Follower<T>; 2] {
     let (grid, gamma) = (perturbed_grid(0.5, seed).map(T::from_f64), T::from_f64(GAMMA));
-    let model = DecisionProblem { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy };
+    let (layout, cost) = (Layout::benchmark(), T::from_f64(INTERVENTION_COST));
+    let model = model(&layout, &grid, &cost, &gamma, policy);
     let hard = || Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
     [hard(), hard().softened(0, &model, &T::from_f64(temperature)).unwrap()]
 }
@@ -53,7 +64,7 @@ fn softened_values_solve_the_soft_bellman_equation() {
             assert!((m + temperature * sum.ln() - soft.values[s]).abs() < 1e-14);
         }
         assert_eq!(soft.values[TERMINAL], 0.0);
-        assert!(soft.kinks(0, &GAMMA).is_empty());
+        assert!(soft.kinks(&Layout::benchmark(), 0, &GAMMA).is_empty());
     }
 }
 
@@ -83,7 +94,7 @@ fn derivatives_are_evaluations_of_the_soft_response() {
         let costs: Vec<f64> = (0..N_STATES)
             .map(|s| {
                 let sum = (0..N_ACTIONS).map(|a| moved.probability(s, a).derivative * soft.move_value(s, a));
-                soft.left_alone(s, &sum.sum()).unwrap_or(0.0)
+                soft.left_alone(&Layout::benchmark(), s, &sum.sum()).unwrap_or(0.0)
             })
             .collect();
         let expected = soft.factorisation.solve(&costs);
@@ -98,19 +109,18 @@ fn derivatives_are_evaluations_of_the_soft_response() {
 
 #[test]
 fn derivatives_follow_the_choice() {
-    let (grid, gamma, policy) = (perturbed_grid(0.5, 1), GAMMA, policy::<f64>());
-    let model =
-        DecisionProblem { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy: &policy };
+    let (layout, grid, policy) = (&Layout::benchmark(), perturbed_grid(0.5, 1), policy::<f64>());
+    let model = model(layout, &grid, &INTERVENTION_COST, &GAMMA, &policy);
     let best = Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
     let values = best.values.clone();
-    assert!((0..TERMINAL).any(|s| best.left_alone(s, &1.0).is_none()));
+    assert!((0..TERMINAL).any(|s| best.left_alone(layout, s, &1.0).is_none()));
     // Left alone everywhere but in state 0, which moves right.
     let mut choice = vec![LEAVE; N_STATES];
     choice[0] = 1;
     let chosen = best.choosing(&model, choice).unwrap();
     assert_eq!(chosen.values, values);
     for s in 0..N_STATES {
-        assert_eq!(chosen.left_alone(s, &2.5).is_some(), s != 0 && s != TERMINAL, "{s}");
+        assert_eq!(chosen.left_alone(layout, s, &2.5).is_some(), s != 0 && s != TERMINAL, "{s}");
     }
     let right: Vec<f64> = (0..N_STATES).map(|s| (0.7 * s as f64).cos()).collect();
     let x = chosen.factorisation.solve(&right);
@@ -124,17 +134,18 @@ fn derivatives_follow_the_choice() {
 }
 
 fn uniform_model<'a>(
+    layout: &'a Layout,
     grid: &'a Grid<f64>,
     terminal: Terminal,
     policy: &'a Policy<f64>,
 ) -> DecisionProblem<'a, f64> {
-    DecisionProblem { grid, gamma: &GAMMA, terminal, policy }
+    DecisionProblem { terminal, ..model(layout, grid, &INTERVENTION_COST, &GAMMA, policy) }
 }
 
 #[test]
 fn what_is_improved_is_the_first_of_largest_gain() {
-    let policy = policy::<f64>();
-    let model = uniform_model(&GRID, Terminal::Absorbing, &policy);
+    let (layout, policy) = (Layout::benchmark(), policy::<f64>());
+    let model = uniform_model(&layout, &GRID, Terminal::Absorbing, &policy);
     let mut values = vec![0.0; N_STATES * N_RESPONSES];
     for (s, row) in [[1.0, 3.0, 2.0, 0.0, 0.0], [2.0, 5.0, 5.0, 1.0, 0.0], [-1.0, -2.0, -3.0, -1.0, 0.0]]
         .into_iter()
@@ -153,8 +164,9 @@ fn what_is_improved_is_the_first_of_largest_gain() {
 
 #[test]
 fn overriding_costs_where_moves_count() {
-    let policy = policy::<f64>();
-    let cost = |terminal: Terminal, s: usize| uniform_model(&GRID, terminal, &policy).intervention(s);
+    let (layout, policy) = (Layout::benchmark(), policy::<f64>());
+    let cost =
+        |terminal: Terminal, s: usize| uniform_model(&layout, &GRID, terminal, &policy).intervention(s);
     for terminal in Terminal::MISTAKEN.into_iter().chain([Terminal::Absorbing]) {
         let at_end = if terminal == Terminal::KeepsMoveRewards { 0.05 } else { 0.0 };
         assert_eq!((cost(terminal, 0), cost(terminal, TERMINAL)), (0.05, at_end));
@@ -164,9 +176,9 @@ fn overriding_costs_where_moves_count() {
 /// A follower that is paid 1 at every step in the terminal state.
 #[test]
 fn terminal_states_are_worth_what_their_rules_pay() {
-    let policy = Policy::uniform(N_STATES, N_ACTIONS);
+    let (layout, policy) = (Layout::benchmark(), Policy::uniform(N_STATES, N_ACTIONS));
     let value = |terminal: Terminal| {
-        let model = uniform_model(&GRID, terminal, &policy);
+        let model = uniform_model(&layout, &GRID, terminal, &policy);
         let follower = Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
         let q = &follower.action_values[TERMINAL * N_RESPONSES..];
         assert!((q[LEAVE].max(q[1]) - follower.values[TERMINAL]).abs() < 1e-12);
@@ -183,9 +195,10 @@ fn terminal_states_are_worth_what_their_rules_pay() {
 /// Sweeps from the values themselves choose what is best in them.
 #[test]
 fn searches_start_from_what_is_best_in_the_values() {
+    let layout = Layout::benchmark();
     for seed in 0..4 {
         let (policy, grid) = (policy::<f64>(), perturbed_grid(0.5, seed));
-        let model = uniform_model(&grid, Terminal::Absorbing, &policy);
+        let model = uniform_model(&layout, &grid, Terminal::Absorbing, &policy);
         let best = Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
         let start = model.greedy_start(&best.values);
         for (s, &b) in start.iter().enumerate() {
@@ -197,7 +210,7 @@ fn searches_start_from_what_is_best_in_the_values() {
     let mut grid = [0.0; N_STATES];
     grid[1] = 1.0;
     let policy = Policy::uniform(N_STATES, N_ACTIONS);
-    let model = DecisionProblem { grid: &grid, gamma: &0.0, terminal: Terminal::Absorbing, policy: &policy };
+    let model = model(&layout, &grid, &INTERVENTION_COST, &0.0, &policy);
     let start = model.greedy_start(&[0.0; N_STATES]);
     let mut expected = [LEAVE; N_STATES];
     // Right from 0, left from 2, up from 9; up stays in 1.
@@ -211,20 +224,20 @@ fn searches_start_from_what_is_best_in_the_values() {
 #[test]
 fn only_overrides_may_have_the_same_derivative() {
     let policy = policy::<f64>();
-    let (grid, gamma) = (GRID, 0.0);
-    let model = uniform_model(&grid, Terminal::Absorbing, &policy);
+    let (layout, grid, gamma) = (Layout::benchmark(), GRID, 0.0);
+    let model = uniform_model(&layout, &grid, Terminal::Absorbing, &policy);
     let follower = Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
     let mut choice = vec![LEAVE; N_STATES];
     choice[0] = 1;
-    assert!(follower.same_derivative(&choice, &gamma, 0, 3));
-    assert!(!follower.same_derivative(&choice, &gamma, 0, LEAVE));
-    assert!(!follower.same_derivative(&choice, &gamma, 9, 3));
+    assert!(follower.same_derivative(&layout, &choice, &gamma, 0, 3));
+    assert!(!follower.same_derivative(&layout, &choice, &gamma, 0, LEAVE));
+    assert!(!follower.same_derivative(&layout, &choice, &gamma, 9, 3));
     // Right leads to 1, down to 8, where moves are left alone: other states.
-    assert!(!follower.same_derivative(&choice, &GAMMA, 0, 3));
+    assert!(!follower.same_derivative(&layout, &choice, &GAMMA, 0, 3));
     choice[1] = 3;
     choice[8] = 1;
     // Both now lead to 9, after one step more.
-    assert!(follower.same_derivative(&choice, &GAMMA, 0, 3));
+    assert!(follower.same_derivative(&layout, &choice, &GAMMA, 0, 3));
 }
 
 /// `U <= U^choice + e/(1 - gamma)` with `e` the largest gain that is not excluded: where
@@ -233,8 +246,8 @@ fn only_overrides_may_have_the_same_derivative() {
 fn values_of_ties_are_widened_by_what_is_undecided() {
     let (grid, gamma) = (GRID.map(Ball::from_f64), Ball::from_f64(GAMMA));
     let policy = Policy::<Ball>::softmax(N_STATES, N_ACTIONS, vec![Ball::from_f64(0.1); 256]).unwrap();
-    let model =
-        DecisionProblem { grid: &grid, gamma: &gamma, terminal: Terminal::Absorbing, policy: &policy };
+    let (layout, cost) = (Layout::benchmark(), Ball::from_f64(INTERVENTION_COST));
+    let model = model(&layout, &grid, &cost, &gamma, &policy);
     let follower = Follower::solve(0, &model, &[0.0; N_STATES]).unwrap();
     let Choice::Best(choice) = &follower.choice else { panic!("no best response") };
     let before = follower.factorisation.solve(&model.costs(choice));

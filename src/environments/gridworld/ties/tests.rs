@@ -1,4 +1,4 @@
-use super::super::{INTERVENTION_COST, neighbour, perturbed_grid};
+use super::super::{INTERVENTION_COST, N_STATES, TERMINAL, neighbour, perturbed_grid};
 use super::*;
 
 const GAMMA: f64 = 0.5;
@@ -6,7 +6,7 @@ const GAMMA: f64 = 0.5;
 const WIDE: f64 = 100.0;
 
 fn world(gamma: f64, grid: [f64; N_STATES]) -> Gridworld<f64> {
-    Gridworld::with_grids(5.0, gamma, vec![grid]).unwrap()
+    Gridworld::new(5.0, gamma, vec![grid]).unwrap()
 }
 
 fn policy() -> Policy<f64> {
@@ -41,7 +41,7 @@ fn what_is_tied_is_within_the_gap() {
     assert_eq!(count(0.0), 0);
     assert_eq!(count(0.04), 0);
     assert_eq!(count(INTERVENTION_COST), N_STATES - 1);
-    let two = Gridworld::with_grids(5.0, 0.0, vec![[0.0; N_STATES]; 2]).unwrap();
+    let two = Gridworld::new(5.0, 0.0, vec![[0.0; N_STATES]; 2]).unwrap();
     assert_eq!(two.followers().len(), 2);
     assert_eq!(two.ties(&policy, INTERVENTION_COST).unwrap().count(), 2 * (N_STATES - 1));
 }
