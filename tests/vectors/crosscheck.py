@@ -294,29 +294,42 @@ class GridCheck(Check):
             [-.01, -.01, -.01, -.5, -.01, -.02, -.01, 1]]
 
     def __init__(self, text, grids, digits=60):
-        self.grids = [[Decimal(x) for row in grid for x in row] for grid in grids]
+        """`grids`: the cell values of each follower, by state."""
+        self.grids = [[Decimal(x) for x in grid] for grid in grids]
         self.warm = {}
         super().__init__(text, digits)
         self.beta = lift(self.environment["beta"])
 
     def prepare(self):
-        self.own = [Decimal(x) for row in self.GRID for x in row]
-        self.to = []
-        for i in range(8):
-            for j in range(8):
-                self.to.append([i * 8 + max(j - 1, 0), i * 8 + min(j + 1, 7), max(i - 1, 0) * 8 + j, min(i + 1, 7) * 8 + j])
+        e, table = self.environment, self.GRID
+        if "cells" in e:
+            table = lift(e["cells"])
+        elif "perturbed_grids" in e and len(e["perturbed_grids"]) == 1 and len(self.grids[0]) != 64:
+            table = lift(e["perturbed_grids"][0])
+        self.own = [Decimal(x) for row in table for x in row]
+        self.cost = lift(e.get("intervention_cost", .05))
+        height, width = len(table), len(table[0])
+        self.ends = set(e.get("terminal", [height * width - 1]))
+        self.to, self.border = [], []
+        for i in range(height):
+            for j in range(width):
+                self.to.append([i * width + max(j - 1, 0), i * width + min(j + 1, width - 1),
+                                max(i - 1, 0) * width + j, min(i + 1, height - 1) * width + j])
+                if (i == 0 or j == 0) and i * width + j not in self.ends:
+                    self.border.append(i * width + j)
 
     def default_initial(self):
-        return [ONE / 15 if i == 0 or j == 0 else ZERO for i in range(8) for j in range(8)]
+        return [ONE / len(self.border) if s in self.border else ZERO for s in range(len(self.own))]
 
     def follower(self, f, pi):
-        grid, u, g, cost = self.grids[f], list(self.warm.get(f, [ZERO] * 64)), self.gamma, Decimal(0.05)
+        grid, u, g, cost = self.grids[f], list(self.warm.get(f, [ZERO] * len(self.own))), self.gamma, self.cost
         small = Decimal(10) ** (-self.digits + 6)
         while True:
             change = ZERO
-            for s in range(63):
+            for s, p in enumerate(pi):
+                if s in self.ends:
+                    continue
                 y = [grid[t] + g * u[t] for t in self.to[s]]
-                p = pi[s]
                 best = max(max(y) - cost, p[0] * y[0] + p[1] * y[1] + p[2] * y[2] + p[3] * y[3])
                 change = max(change, abs(best - u[s]))
                 u[s] = best
@@ -324,24 +337,24 @@ class GridCheck(Check):
                 break
         self.warm.setdefault(f, u)
         q = []
-        for s in range(63):
+        for s, p in enumerate(pi):
             y = [grid[t] + g * u[t] for t in self.to[s]]
-            q.append([z - cost for z in y] + [sum(a * b for a, b in zip(pi[s], y))])
-        return q + [[ZERO] * 5]
+            q.append([ZERO] * 5 if s in self.ends else [z - cost for z in y] + [sum(a * b for a, b in zip(p, y))])
+        return q
 
     def response(self, x):
         pi = self.pi(x)
         q = [self.follower(f, pi) for f in range(len(self.grids))]
         p, r = [], []
-        for s in range(64):
+        for s in range(len(self.own)):
             mean = [sum(z[s][b] for z in q) / len(q) for b in range(5)]
             w, = normalised([[(self.beta * (y - max(mean))).exp() for y in mean]])
             p.append([])
             r.append([])
             for a in range(4):
-                row = [ZERO] * 64
-                if s == 63:
-                    row[63] = ONE
+                row = [ZERO] * len(self.own)
+                if s in self.ends:
+                    row[s] = ONE
                     r[s].append(ZERO)
                 else:
                     for b, y in enumerate(w):

@@ -95,14 +95,14 @@ def check_second_source(text, answer, size, options, skip):
 
 def check_grid(text, answer, environment, smooth):
     """The gridworld's second source: values, and derivatives along two dense directions and two single parameters."""
-    grids = [[grid[8 * i:8 * i + 8] for i in range(8)] for grid in environment.grids]
-    c = crosscheck.GridCheck(text, grids)
+    c = crosscheck.GridCheck(text, environment.grids)
+    n = len(answer["gradient"])
     for name, x in c.static().items():
         close(x, answer[name], 0, Decimal(10) ** -40, name)
     if not smooth:
         return
-    directions = [[Decimal((k * step + 13) % 17 - 8) / 8 for k in range(256)] for step in (7919, 104729)]
-    directions += [[Decimal(int(i == k)) for i in range(256)] for k in (39, 214)]
+    directions = [[Decimal((k * step + 13) % 17 - 8) / 8 for k in range(n)] for step in (7919, 104729)]
+    directions += [[Decimal(int(i == k)) for i in range(n)] for k in (39 % n, 214 % n)]
     for u in directions:
         for name, x in c.slopes(u, Decimal(10) ** -18).items():
             wanted = answer["gradient"] if name == "gradient" else answer["gradient_terms"][name]
@@ -127,10 +127,11 @@ def check_golden(answer, golden, environment):
 def eps_greedy():
     """The benchmark's start policy. The learner's optimal values on its own grid, solved until nothing changes in 200
     digits; the first action within 1e-9 of the best is asserted to be the first exactly best one."""
+    world = Problem(json.dumps(problems.problem(0.9, problems.UNIFORM, problems.gridworld(5, 0.5, 2)))).environment
     getcontext().prec = 200
     cells, gamma, v = [Decimal(x) for x in Gridworld.CELLS], Decimal(0.9), [Decimal(0)] * 64
     while True:
-        q = [[cells[t] + gamma * v[t] for t in (Gridworld.next(s, a) for a in range(4))] for s in range(63)] + [[Decimal(0)] * 4]
+        q = [[cells[t] + gamma * v[t] for t in (world.next(s, a) for a in range(4))] for s in range(63)] + [[Decimal(0)] * 4]
         new = [max(row) for row in q]
         if max(abs(x - y) for x, y in zip(v, new)) < Decimal(10) ** -190:
             break

@@ -90,11 +90,13 @@ class Generator:
 CHOICES = [-0.5, -0.02, -0.01]
 
 
-def perturbation(seed, eps):
-    """64 indices into ["keep", -0.5, -0.02, -0.01] for follower `seed`: all 64 uniforms first, then the choices row
-    by row; first row and first column are kept without a draw, and the last cell draws but is set back."""
+def perturbation(seed, eps, rows=8, columns=8, terminal=None):
+    """Indices into ["keep", -0.5, -0.02, -0.01] for follower `seed`, by state: all uniforms first, then the choices row
+    by row; first row and first column are kept without a draw, and terminal cells (the last one where `terminal` is left
+    out) elsewhere draw but are set back."""
     generator = Generator(seed)
-    uniforms = [generator.random() for _ in range(64)]
-    cells = [0 if i < 8 or i % 8 == 0 or uniforms[i] > eps else 1 + generator.below(3) for i in range(64)]
-    cells[63] = 0
+    uniforms = [generator.random() for _ in range(rows * columns)]
+    cells = [0 if s < columns or s % columns == 0 or u > eps else 1 + generator.below(3) for s, u in enumerate(uniforms)]
+    for s in [rows * columns - 1] if terminal is None else terminal:
+        cells[s] = 0
     return cells

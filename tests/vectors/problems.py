@@ -68,9 +68,10 @@ def coin(mu, epsilon):
     return {"kind": "coin", "mu": mu, "epsilon": epsilon}
 
 
-def gridworld(beta, eps=None, followers=None, perturbed_grids=None):
-    return {"kind": "gridworld", "beta": beta} | ({"perturbed_grids": perturbed_grids} if perturbed_grids is not None
-                                                  else {"eps": eps, "followers": followers})
+def gridworld(beta, eps=None, followers=None, perturbed_grids=None, **own):
+    """`own`: `cells`, `terminal`, `intervention_cost`."""
+    return {"kind": "gridworld", "beta": beta} | own | ({"perturbed_grids": perturbed_grids} if perturbed_grids is not None
+                                                        else {"eps": eps, "followers": followers})
 
 
 def equal(got, *wanted):
@@ -567,9 +568,9 @@ vector("edge-long-denominators", "Fractions of which no two denominators share a
 UNIFORM = softmax(*[[0.0] * 4] * 64)
 
 
-def random_logits(seed, scale):
+def random_logits(seed, scale, states=64):
     rng = random.Random(seed)
-    return softmax(*[[round(scale * (2 * rng.random() - 1), 3) for _ in range(4)] for _ in range(64)])
+    return softmax(*[[round(scale * (2 * rng.random() - 1), 3) for _ in range(4)] for _ in range(states)])
 
 
 vector("gridworld-uniform", "The benchmark at eps .5, beta 5, 2 followers, uniform policy; `initial` left out. Ten exact ties "
@@ -600,3 +601,39 @@ vector("gridworld-kink", "A grid symmetric about its diagonal, with two holes be
        "has to leave (2,2) and (3,3) and is indifferent between two directions, after which it leaves the learner alone, so the "
        "two values depend on the policy in different states and the response is not differentiable. The gradient is one element "
        "of the generalised gradient (of tied actions the first is taken).", ["gridworld", "kink", "ties"], problem(0.5, UNIFORM, gridworld(5, perturbed_grids=SYMMETRIC)))
+
+# of any shape; a cell is . -0.01, f -0.02, h -0.5 or g +1
+
+WORTH = {".": -0.01, "f": -0.02, "h": -0.5, "g": 1.0}
+
+
+def cells(rows):
+    return [[WORTH[c] for c in row] for row in rows.split()]
+
+
+FOUR = cells(".... .fhh .h.. .f.g")
+vector("gridworld-4x4", "The 4 x 4 grid of the gradually shifting environments, beta 10, one follower with the learner's own grid: "
+       "`cells` left out are those of the only perturbed grid. Uniform policy; `initial` left out is 1/7 on the first row and column.",
+       ["gridworld", "cells"], problem(0.9, softmax(*[[0.0] * 4] * 16), gridworld(10.0, perturbed_grids=[FOUR])))
+vector("gridworld-4x4-followers", "The 4 x 4 grid with two followers on different grids, beta 1/2 and a cost of 1/10, random logits.",
+       ["gridworld", "cells"], problem(0.9, random_logits(8, 1, 16), gridworld(
+           0.5, perturbed_grids=[cells("..h. .fh. .h.. .f.g"), cells(".... .f.. hhf. ...g")], cells=FOUR, intervention_cost="1/10")))
+vector("gridworld-4x4-entropy", "The 4 x 4 grid with entropy .2, followers drawn with eps 1/2: seeds 0 and 1 on 4 x 4 draws.",
+       ["gridworld", "cells", "entropy"], problem(0.9, random_logits(9, 1, 16), gridworld(5, 0.5, 2, cells=FOUR), None, 0.2))
+vector("gridworld-3x5", "Three rows of five with two terminal cells, one of them in the first row: `initial` left out is 1/6 on what is "
+       "left of the first row and column. Followers drawn with eps .7, seeds 0 to 2.", ["gridworld", "cells"],
+       problem(0.8, random_logits(10, 1, 15), gridworld(5, 0.7, 3, cells=cells("..h.g .hf.. ....g"), terminal=[4, 14])))
+vector("gridworld-5x2", "Five rows of two, weights, a terminal cell in the middle and a good one that is not terminal; follower and "
+       "`initial` given. An entry `perturbed_grids` beside `cells` has its shape.", ["gridworld", "cells", "initial"],
+       problem("0.75", weights(*[[1 + (s + 2 * a) % 5 for a in range(4)] for s in range(10)]), gridworld(
+           3, perturbed_grids=[[[-0.1, "1/7"], [-0.5, 0.3], [0, 0.25], [-0.02, -0.02], [1, -1]]], terminal=[5],
+           cells=[[-0.1, 0.2], [-0.5, "1/3"], [0.5, 0.75], [-0.02, -0.01], [0, -1]]), [0.25, 0, 0, 0.5, 0, 0, 0, 0, 0.25, 0]))
+vector("gridworld-1x6-no-terminal", "A row of six without a terminal cell: moves up and down stay, and nothing ends.",
+       ["gridworld", "cells"], problem(0.95, random_logits(11, 2, 6), gridworld(
+           20, 1, 2, cells=[[0.25, -0.5, -0.01, 0.5, -0.5, 1]], terminal=[])))
+vector("gridworld-8x8-terminals", "The benchmark's own cells with two terminal states, random logits.", ["gridworld", "cells"],
+       problem(0.9, random_logits(12, 1), gridworld(5, 0.5, 1, terminal=[20, 63])))
+DIAGONAL = [cells(".... ..h. .h.. ...g")]
+vector("gridworld-4x4-kink", "A 4 x 4 grid symmetric about its diagonal, with a hole on either side of it: as in gridworld-kink the follower is "
+       "indifferent between two directions, here out of (1,1).", ["gridworld", "cells", "kink", "ties"],
+       problem(0.5, softmax(*[[0.0] * 4] * 16), gridworld(5, perturbed_grids=DIAGONAL)))

@@ -422,7 +422,7 @@ class Loan(Environment):
 
 
 class Gridworld(Environment):
-    """The two-agent 8 x 8 grid: followers answer the learner's policy optimally, their averaged action values make a
+    """The two-agent grid, 8 x 8 or given: followers answer the learner's policy optimally, their averaged action values make a
     softmax response, and the response overrides (actions 0..3) or leaves alone (action 4) the learner's move."""
 
     ROWS = "........ ..f.h... ...h..f. .f...h.f ...h..f. .hh.f.h. .h..h.h. ...h.f.g".split()
@@ -433,32 +433,43 @@ class Gridworld(Environment):
 
     def __init__(self, problem, data):
         self.gamma, self.beta = problem.gamma, problem.number(data["beta"])
+        self.rows = self.columns = 8
         self.cells = [Decimal(x) for x in self.CELLS]
-        if "perturbed_grids" in data:
-            self.grids = [[problem.number(x) for row in grid for x in row] for grid in data["perturbed_grids"]]
+        given = data.get("perturbed_grids")
+        # one grid of another shape is the learner's too
+        own = data.get("cells", given[0] if given and len(given) == 1 and (len(given[0]), len(given[0][0])) != (8, 8) else None)
+        if own is not None:
+            self.rows, self.columns = len(own), len(own[0])
+            self.cells = [problem.number(x) for row in own for x in row]
+        self.S = len(self.cells)
+        self.ends = {int(x) for x in data["terminal"]} if "terminal" in data else {self.S - 1}
+        self.inner = [s for s in range(self.S) if s not in self.ends]
+        self.first = [s for s in range(self.S) if s < self.columns or s % self.columns == 0]
+        self.cost = problem.number(data["intervention_cost"]) if "intervention_cost" in data else Decimal(self.INTERVENTION)
+        if given is not None:
+            self.grids = [[problem.number(x) for row in grid for x in row] for grid in given]
         else:
             eps = rational_value(data["eps"], problem.exact)
-            draws = [numpy_grids.perturbation(f, eps) for f in range(int(data["followers"]))]
+            draws = [numpy_grids.perturbation(f, eps, self.rows, self.columns, self.ends) for f in range(int(data["followers"]))]
             self.grids = [[cell if c == 0 else Decimal(numpy_grids.CHOICES[c - 1]) for cell, c in zip(self.cells, draw)]
                           for draw in draws]
         self.solved = None
 
-    @classmethod
-    def initial(cls):
-        return [Decimal(1) / 15 if s < 8 or s % 8 == 0 else Decimal(0) for s in range(64)]
+    def initial(self):
+        starts = [s for s in self.first if s not in self.ends]
+        return [Decimal(1) / len(starts) if s in starts else Decimal(0) for s in range(self.S)]
 
-    @classmethod
-    def next(cls, s, move):
-        i, j = s // 8 + cls.MOVES[move][0], s % 8 + cls.MOVES[move][1]
-        return 8 * i + j if 0 <= i < 8 and 0 <= j < 8 else s
+    def next(self, s, move):
+        i, j = s // self.columns + self.MOVES[move][0], s % self.columns + self.MOVES[move][1]
+        return self.columns * i + j if 0 <= i < self.rows and 0 <= j < self.columns else s
 
     def follower_values(self, grid, pi, u):
         """Q[s][b] of a follower whose state values are u."""
-        cost, q = Decimal(self.INTERVENTION), []
-        for s in range(63):
+        q = [[Decimal(0)] * 5 for _ in range(self.S)]
+        for s in self.inner:
             steps = [grid[t] + self.gamma * u[t] for t in (self.next(s, a) for a in range(4))]
-            q.append([x - cost for x in steps] + [sum(p * x for p, x in zip(pi[s], steps))])
-        return q + [[Decimal(0)] * 5]
+            q[s] = [x - self.cost for x in steps] + [sum(p * x for p, x in zip(pi[s], steps))]
+        return q
 
     def best_response(self, grid, pi):
         """Exact policy iteration: the optimal values u, Q, the set of optimal actions in each state (a tie is a gap
@@ -466,29 +477,29 @@ class Gridworld(Environment):
         chooses where to start."""
         small = Decimal(10) ** (60 - getcontext().prec)
         g, fpi, fgrid = float(self.gamma), [[float(p) for p in row] for row in pi], [float(x) for x in grid]
-        fu, moves = [0.0] * 64, [[self.next(s, a) for a in range(4)] for s in range(64)]
+        fu, moves = [0.0] * self.S, [[self.next(s, a) for a in range(4)] for s in range(self.S)]
         for _ in range(400):
-            for s in range(63):
+            for s in self.inner:
                 steps = [fgrid[t] + g * fu[t] for t in moves[s]]
-                fq = [x - self.INTERVENTION for x in steps] + [sum(p * x for p, x in zip(fpi[s], steps))]
+                fq = [x - float(self.cost) for x in steps] + [sum(p * x for p, x in zip(fpi[s], steps))]
                 fu[s] = max(fq)
         choice = [max(range(5), key=q.__getitem__) for q in self.follower_values(grid, pi, [Decimal(x) for x in fu])]
         while True:
             matrix, reward = [], []
-            for s in range(64):
-                row = [Decimal(int(t == s)) for t in range(64)]
-                mix = [] if s == 63 else enumerate(pi[s]) if choice[s] == 4 else [(choice[s], Decimal(1))]
+            for s in range(self.S):
+                row = [Decimal(int(t == s)) for t in range(self.S)]
+                mix = [] if s in self.ends else enumerate(pi[s]) if choice[s] == 4 else [(choice[s], Decimal(1))]
                 gained = Decimal(0)
                 for a, p in mix:
                     t = self.next(s, a)
                     row[t] -= self.gamma * p
-                    gained += p * (grid[t] - (0 if choice[s] == 4 else Decimal(self.INTERVENTION)))
+                    gained += p * (grid[t] - (0 if choice[s] == 4 else self.cost))
                 matrix.append(row)
                 reward.append(gained)
             resolvent = inverse(matrix)
             u = [dot(row, reward) for row in resolvent]
             q = self.follower_values(grid, pi, u)
-            better = [b for s in range(64) for b in range(5) if q[s][b] - q[s][choice[s]] > small]
+            better = [b for s in range(self.S) for b in range(5) if q[s][b] - q[s][choice[s]] > small]
             ties = [[b for b in range(5) if max(row) - row[b] <= small] for row in q]
             first = [t[0] for t in ties]
             if not better and choice == first:
@@ -497,9 +508,9 @@ class Gridworld(Environment):
 
     def induced(self, response):
         """The learner's P and r when the response agent acts by response[s][b]."""
-        p = [[{} for _ in range(4)] for _ in range(63)] + [[{63: Decimal(1)} for _ in range(4)]]
-        r = [[Decimal(0)] * 4 for _ in range(64)]
-        for s in range(63):
+        p = [[{s: Decimal(1)} if s in self.ends else {} for _ in range(4)] for s in range(self.S)]
+        r = [[Decimal(0)] * 4 for _ in range(self.S)]
+        for s in self.inner:
             for a in range(4):
                 for b in range(5):
                     t = self.next(s, a if b == 4 else b)
@@ -510,7 +521,7 @@ class Gridworld(Environment):
     def response(self, policy):
         pi = policy.probabilities()
         answers = [self.best_response(grid, pi) for grid in self.grids]
-        mean = [[sum(x[1][s][b] for x in answers) / len(answers) for b in range(5)] for s in range(64)]
+        mean = [[sum(x[1][s][b] for x in answers) / len(answers) for b in range(5)] for s in range(self.S)]
         response = [softmax([self.beta * x for x in row]) for row in mean]
         self.solved, self.pi, self.answers, self.agent = policy, pi, answers, response
         self.kinks, self.undetermined = [], []
@@ -519,17 +530,17 @@ class Gridworld(Environment):
     def tangent(self, policy, k, dpi):
         if self.solved is not policy:
             self.response(policy)
-        dq = [[Decimal(0)] * 5 for _ in range(64)]
+        dq = [[Decimal(0)] * 5 for _ in range(self.S)]
         for f, (grid, (u, _, ties, choice, resolvent)) in enumerate(zip(self.grids, self.answers)):
             # d u = N_f (derivative of the chosen actions' one-step values at fixed u); only action 4 sees pi directly
-            direct = [Decimal(0)] * 64
+            direct = [Decimal(0)] * self.S
             for (s, a), x in dpi.items():
-                if s != 63:
+                if s not in self.ends:
                     direct[s] += x * (grid[self.next(s, a)] + self.gamma * u[self.next(s, a)])
-            sources = [s for s in range(63) if choice[s] == 4 and direct[s] != 0]
+            sources = [s for s in self.inner if choice[s] == 4 and direct[s] != 0]
             sources = [] if self.frozen else sources
-            du = [sum((resolvent[s][t] * direct[t] for t in sources), Decimal(0)) for s in range(64)]
-            for s in range(63):
+            du = [sum((resolvent[s][t] * direct[t] for t in sources), Decimal(0)) for s in range(self.S)]
+            for s in self.inner:
                 row = [self.gamma * du[self.next(s, b)] for b in range(4)]
                 row.append(direct[s] + sum(p * x for p, x in zip(self.pi[s], row)))
                 for b in range(5):
@@ -541,7 +552,7 @@ class Gridworld(Environment):
                     if k not in self.undetermined:
                         self.undetermined.append(k)
         dp, dr = {}, {}
-        for s in range(63):
+        for s in self.inner:
             mean = sum(x * y for x, y in zip(self.agent[s], dq[s]))
             dagent = [self.beta * x * (y - mean) for x, y in zip(self.agent[s], dq[s])]
             if not any(dagent):
