@@ -198,9 +198,14 @@ def check_kinks(verdict, problem, answer, evaluation, kinks):
         verdict.fail(f"the reward of parameter {k} is on the edge of its clip, and no kink says so")
     if kinks and answer["smooth"]:
         verdict.fail(f"followers' ties {kinks[:3]} are no kinks in the answer")
-    # Formulas of probabilities below all doubles may be closer than the digits of the program tell.
+    # Formulas of probabilities below all doubles may be closer than the digits of the program tell, and so may what followers
+    # choose between where they are that small, or cells are.
     least = arb(2) ** -1000
-    undecided = problem.kind == "formulas" and any(abs(p) < least for row in evaluation.pi for p in row)
+    undecided = problem.kind in ("formulas", "gridworld") and any(abs(p) < least for row in evaluation.pi for p in row)
+    if problem.kind == "gridworld":
+        world = problem.environment
+        undecided |= any(0 < abs(x) < fmpq(1, 2 ** 900) for grid in world.grids for x in grid)
+        undecided |= world.world.cost == 0                          # leaving a move alone may be worth what every move is
     if not answer["smooth"] and not edges and not kinks and not undecided:
         verdict.fail("a kink is reported where the answer is smooth")
 

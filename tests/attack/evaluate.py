@@ -472,17 +472,23 @@ class Gridworld(Environment):
 
     def __init__(self, data, number, problem):
         self.gamma, self.beta = problem.gamma, number(data["beta"])
-        if "perturbed_grids" in data:
-            grids = tree(data["perturbed_grids"], number)
+        grids = tree(data["perturbed_grids"], number) if "perturbed_grids" in data else None
+        own = {key: tree(data[key], number) for key in ("cells",) if key in data}
+        if grids and not own and len(grids) == 1 and (len(grids[0]), len(grids[0][0])) != (8, 8):
+            own = {"cells": grids[0]}                      # the only follower's grid is the learner's, too
+        terminal = [index(s) for s in data["terminal"]] if "terminal" in data else None
+        cost = number(data["intervention_cost"]) if "intervention_cost" in data else gridworld.COST
+        self.world = gridworld.World(terminal=terminal, cost=cost, **own)
+        if grids:
             self.grids = [[x for row in grid for x in row] for grid in grids]
         else:
             eps = number(data["eps"])
-            self.grids = [gridworld.perturbed_grid(f, eps) for f in range(index(data["followers"]))]
-        self.default_initial = gridworld.INITIAL
+            self.grids = [self.world.perturbed(f, eps) for f in range(index(data["followers"]))]
+        self.default_initial = self.world.initial()
         self.policies = [None] * len(self.grids)          # best responses found so far, to start the next search at
 
     def response(self, policy):
-        self.answer = gridworld.Response(self.grids, self.lift(self.beta), self.lift(self.gamma), policy, self.policies)
+        self.answer = gridworld.Response(self.world, self.grids, self.lift(self.beta), self.lift(self.gamma), policy, self.policies)
         return self.answer.transitions, self.answer.rewards
 
     def pullback(self, evaluation):
@@ -665,7 +671,7 @@ class Evaluation:
                 self.terms["reward"].append(reward.get(k, self.zero))
             self.terms["entropy"].append(self.entropy_term(dpi))
         self.gradient = [None if x is None else x + y + z + w for x, y, z, w in zip(*self.terms.values())]
-        if self.n_states <= SMALL:
+        if self.n_states <= SMALL and hasattr(environment, "tangent"):
             self.cross_check()
 
     def entropy_term(self, dpi):

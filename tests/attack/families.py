@@ -270,18 +270,31 @@ class Maker:
     def payment(self):
         return self.pick(0, 1, text(abs(self.fraction())), self.rng.random() * self.scale, self.scale)
 
-    def gridworld(self):
+    def gridworld(self, own=None):
+        """On the benchmark's grid, or one of `own` rows and columns."""
         environment = {"kind": "gridworld", "beta": self.pick(0, 0.1, 1, 5, 5, 10, 200, 1e6, "1/3", TINY)}
+        shape = own or (8, 8)
         if self.chance(0.3):
-            environment["perturbed_grids"] = [self.grid() for _ in range(self.rng.randint(1, 2))]
+            environment["perturbed_grids"] = [self.grid(*shape) for _ in range(self.rng.randint(1, 2))]
         else:
             environment["followers"] = self.rng.randint(1, 3)
             environment["eps"] = self.pick(0, 1, 0.5, 0.5, 0.3, "1/3", self.next_to_a_draw())
+        if own:
+            alone = len(environment.get("perturbed_grids", [])) == 1 and own != (8, 8)
+            if not (alone and self.chance(0.5)):
+                environment["cells"] = self.grid(*own)
+            states = range(own[0] * own[1])
+            if self.chance(0.5):
+                environment["terminal"] = self.rng.sample(states, self.rng.randint(0, min(3, len(states))))
+            if self.chance(0.3):
+                environment["intervention_cost"] = self.pick(0, 0.05, "1/20", 0.5, "1e-300", 100)
         return environment
 
-    def grid(self):
-        cells = self.pick(["-1/2", "-1/50", "-1/100"], ["1/3", -0.5, 0], ["-1e-300", -1], [-0.01, -0.02, -0.5])
-        return [[self.rng.choice(cells) for _ in range(8)] for _ in range(7)] + [[self.rng.choice(cells) for _ in range(7)] + [1]]
+    def grid(self, height=8, width=8):
+        cells = self.pick(["-1/2", "-1/50", "-1/100"], ["1/3", -0.5, 0], ["-1e-300", -1], [-0.01, -0.02, -0.5], [-0.01, 1, 0.25])
+        grid = [[self.rng.choice(cells) for _ in range(width)] for _ in range(height)]
+        grid[-1][-1] = 1
+        return grid
 
     def next_to_a_draw(self):
         """eps as text that is a uniform of the first follower, or off it by 1e-30."""
@@ -561,9 +574,12 @@ def formula(maker):
 
 
 def grid(maker):
-    """Gridworlds: beta of 0 .. 1e6, gamma near 1, eps next to a draw, given grids with fractions."""
+    """Gridworlds: the benchmark's and others of 2 to 30 cells, with any terminal cells; beta of 0 .. 1e6, gamma near 1, eps next to
+    a draw, given grids with fractions."""
     maker.scale = 1.0
-    S, A = gridworld.SIDE ** 2, gridworld.ACTIONS
+    own = maker.pick((1, 2), (2, 1), (1, 6), (5, 1), (2, 2), (2, 3), (3, 3), (4, 4), (4, 4), (3, 5), (6, 5)) if maker.chance(0.7) else None
+    (height, width), A = own or (8, 8), gridworld.ACTIONS
+    S = height * width
     style = maker.pick("uniform", "random", "random", "greedy", "probabilities", "weights")
     if style == "uniform":
         policy = {"kind": "softmax", "logits": [[0] * A] * S}
@@ -576,7 +592,9 @@ def grid(maker):
     else:
         policy = {"kind": "probabilities", "values": [maker.distribution(A) for _ in range(S)]}
     gamma = maker.pick(0, 0.5, 0.9, 0.9, 0.99, "0.9", 1 - 1e-9, 1e-300)
-    return maker.assembled(policy, maker.gridworld(), S, gamma, maker.chance(0.3))
+    environment = maker.gridworld(own)
+    needs_initial = gridworld.World([[0] * width] * height, environment.get("terminal")).initial() is None
+    return maker.assembled(policy, environment, S, gamma, maker.chance(0.3) or needs_initial)
 
 
 def large(maker):

@@ -1,6 +1,6 @@
-"""The gridworld benchmark in balls (docs/gridworld.md, docs/theory/environments.md).
+"""The gridworld in balls (docs/gridworld.md, docs/theory/environments.md).
 
-Two agents share one actor on an 8 x 8 grid. Follower f answers the learner's policy optimally,
+Two agents share one actor on a grid. Follower f answers the learner's policy optimally,
 
     Q_f(s,b) = x_f(n(s,b)) - cost  (b < 4),   Q_f(s,4) = sum_a pi(a|s) x_f(n(s,a)),   x_f(t) = g_f(t) + gamma U_f(t),
 
@@ -11,24 +11,44 @@ from flint import arb, arb_mat, fmpq
 
 from numerals import fraction
 
-SIDE, TERMINAL, FREE, ACTIONS = 8, 63, 4, 4
-CELLS = range(TERMINAL)                                            # all but the terminal one
+FREE, ACTIONS = 4, 4
 ROWS = "........ ..f.h... ...h..f. .f...h.f ...h..f. .hh.f.h. .h..h.h. ...h.f.g".split()
 WORTH = {".": fraction(-0.01), "f": fraction(-0.02), "h": fraction(-0.5), "g": fmpq(1)}
-GRID = [WORTH[c] for row in ROWS for c in row]
+GRID = [[WORTH[c] for c in row] for row in ROWS]
 REPLACEMENTS = [fraction(-0.5), fraction(-0.02), fraction(-0.01)]
 COST = fraction(0.05)
-START = [s < SIDE or s % SIDE == 0 for s in range(SIDE * SIDE)]     # first row and first column
-INITIAL = [fmpq(int(start), 15) for start in START]
 
 
-def neighbour(s, a):
-    """The cell that move a (left, right, up, down) leads to; off the grid it stays."""
-    i, j = s // SIDE + (0, 0, -1, 1)[a], s % SIDE + (-1, 1, 0, 0)[a]
-    return SIDE * i + j if 0 <= i < SIDE and 0 <= j < SIDE else s
+class World:
+    """The learner's grid, with its terminal cells and what overriding a move costs."""
 
+    def __init__(self, cells=GRID, terminal=None, cost=COST):
+        self.height, self.width = len(cells), len(cells[0])
+        self.cells, self.cost = [x for row in cells for x in row], cost
+        self.states = range(self.height * self.width)
+        self.terminal = {self.states[-1]} if terminal is None else set(terminal)
+        self.inner = [s for s in self.states if s not in self.terminal]
+        self.place = {s: i for i, s in enumerate(self.inner)}           # rows of matrices
+        self.next = [[self.neighbour(s, a) for a in range(ACTIONS)] for s in self.states]
+        self.first = [s < self.width or s % self.width == 0 for s in self.states]      # first row and first column
 
-NEXT = [[neighbour(s, a) for a in range(ACTIONS)] for s in range(SIDE * SIDE)]
+    def neighbour(self, s, a):
+        """The cell that move a (left, right, up, down) leads to; off the grid it stays."""
+        i, j = s // self.width + (0, 0, -1, 1)[a], s % self.width + (-1, 1, 0, 0)[a]
+        return self.width * i + j if 0 <= i < self.height and 0 <= j < self.width else s
+
+    def initial(self):
+        """Uniform over the first row and column without terminal cells; None where nothing is left of these."""
+        starts = [s for s in self.inner if self.first[s]]
+        return [fmpq(int(s in starts), len(starts)) for s in self.states] if starts else None
+
+    def perturbed(self, seed, eps):
+        """Follower `seed`'s grid: all uniforms first, then a choice for each replaced cell, row by row; terminal cells keep theirs."""
+        draws = Draws(seed)
+        uniforms = [draws.uniform() for _ in self.states]
+        grid = [worth if self.first[s] or fraction(u) > eps else REPLACEMENTS[draws.choice()]
+                for s, (worth, u) in enumerate(zip(self.cells, uniforms))]
+        return [self.cells[s] if s in self.terminal else x for s, x in enumerate(grid)]
 
 
 # ------------------------------------------------------------------------------------------ perturbed grids
@@ -102,15 +122,6 @@ class Draws:
                 return product >> 32
 
 
-def perturbed_grid(seed, eps):
-    """Follower `seed`'s grid: all 64 uniforms first, then a choice for each replaced cell, row by row."""
-    draws = Draws(seed)
-    uniforms = [draws.uniform() for _ in GRID]
-    grid = [worth if START[s] or fraction(u) > eps else REPLACEMENTS[draws.choice()]
-            for s, (worth, u) in enumerate(zip(GRID, uniforms))]
-    return grid[:TERMINAL] + [GRID[TERMINAL]]
-
-
 # ------------------------------------------------------------------------------------------------ followers
 
 def mixture(pi, s, b):
@@ -118,69 +129,72 @@ def mixture(pi, s, b):
     return list(enumerate(pi[s])) if b == FREE else [(b, arb(1))]
 
 
-def resolvent(pi, gamma, choice):
-    """(I - gamma P_sigma)^-1 on the 63 cells, the terminal one being worth 0."""
-    rows = [[arb(int(s == t)) for t in CELLS] for s in CELLS]
-    for s in CELLS:
+def resolvent(world, pi, gamma, choice):
+    """(I - gamma P_sigma)^-1 on the cells that are not terminal, those being worth 0."""
+    rows = [[arb(int(s == t)) for t in world.inner] for s in world.inner]
+    for i, s in enumerate(world.inner):
         for move, p in mixture(pi, s, choice[s]):
-            t = NEXT[s][move]
-            if t != TERMINAL:
-                rows[s][t] -= gamma * p
+            t = world.next[s][move]
+            if t not in world.terminal:
+                rows[i][world.place[t]] -= gamma * p
     return arb_mat(rows).inv()
 
 
 class Follower:
     """One follower's optimal values U and Q, enclosed, and what is tied with the policy found."""
 
-    def __init__(self, grid, gamma, pi, start):
+    def __init__(self, world, grid, gamma, pi, start):
+        self.world, self.next, self.inner = world, world.next, world.inner
         self.grid, self.gamma, self.pi = [arb(x) for x in grid], gamma, pi
-        self.cost, self.choice = arb(COST), list(start or [FREE] * TERMINAL)
+        self.cost, self.choice = arb(world.cost), list(start or [FREE] * len(world.states))
         self.improve()
         self.widen()
-        self.ties = [(s, b) for s in CELLS for b in range(5)
+        self.ties = [(s, b) for s in self.inner for b in range(5)
                      if b != self.choice[s] and not self.Q[s][b] < self.Q[s][self.choice[s]]]
 
     def improve(self):
         """Policy iteration: switch only where another action is certainly better. It ends, as each switch raises U."""
         while True:
-            self.N = resolvent(self.pi, self.gamma, self.choice)
-            reward = [sum((p * self.grid[NEXT[s][a]] for a, p in mixture(self.pi, s, b)), arb(0)) -
-                      (0 if b == FREE else self.cost) for s, b in enumerate(self.choice)]
-            self.set_values((self.N * arb_mat(TERMINAL, 1, reward)).entries())
-            best = [max(range(5), key=lambda b: self.Q[s][b].mid()) for s in CELLS]
-            better = {s: b for s, b in enumerate(best) if self.Q[s][b] > self.Q[s][self.choice[s]]}
+            self.N = resolvent(self.world, self.pi, self.gamma, self.choice)
+            reward = [sum((p * self.grid[self.next[s][a]] for a, p in mixture(self.pi, s, self.choice[s])), arb(0)) -
+                      (0 if self.choice[s] == FREE else self.cost) for s in self.inner]
+            self.set_values((self.N * arb_mat(len(reward), 1, reward)).entries())
+            best = {s: max(range(5), key=lambda b: self.Q[s][b].mid()) for s in self.inner}
+            better = {s: b for s, b in best.items() if self.Q[s][b] > self.Q[s][self.choice[s]]}
             if not better:
                 return
             for s, b in better.items():
                 self.choice[s] = b
 
     def set_values(self, U):
-        self.U = [*U, arb(0)]
-        self.x = [g + self.gamma * u for g, u in zip(self.grid, self.U)]
-        self.Q = [[*(self.x[t] - self.cost for t in NEXT[s]), sum((p * self.x[t] for p, t in zip(self.pi[s], NEXT[s])), arb(0))]
-                  for s in CELLS]
+        """Those of the cells that are not terminal."""
+        self.U, step = U, dict(zip(self.inner, U))
+        self.x = [g + self.gamma * step.get(t, arb(0)) for t, g in enumerate(self.grid)]
+        self.Q = [[*(self.x[t] - self.cost for t in moves), sum((p * self.x[t] for p, t in zip(self.pi[s], moves)), arb(0))]
+                  for s, moves in enumerate(self.next)]
 
     def widen(self):
         """U_sigma <= U* <= U_sigma + e / (1 - gamma R), e the largest possible improvement, R the largest row sum."""
         e = arb(0)
-        for s in CELLS:
+        for s in self.inner:
             for b in range(5):
                 e = e.max((self.Q[s][b] - self.Q[s][self.choice[s]]).upper())
         largest = arb(1)
-        for row in self.pi[:TERMINAL]:
-            largest = largest.max(sum(row, arb(0)).upper())
+        for s in self.inner:
+            largest = largest.max(sum(self.pi[s], arb(0)).upper())
         excess = (e / (1 - self.gamma * largest)).upper()
-        self.set_values([u + excess * arb(0.5, 0.5) for u in self.U[:TERMINAL]])
+        self.set_values([u + excess * arb(0.5, 0.5) for u in self.U])
 
     # The derivative of U along pi(a|z) is N[., z] x(n(z,a)) where sigma leaves the learner's move alone, else 0.
 
     def slope(self, t, z):
         """dU(t) / dpi(.|z) up to the factors x(n(z,.))."""
-        return arb(0) if t == TERMINAL or self.choice[z] != FREE else self.N[t, z]
+        place = self.world.place
+        return arb(0) if t not in place or self.choice[z] != FREE else self.N[place[t], place[z]]
 
     def action_slope(self, s, b, z):
         """dQ(s,b) / dpi(.|z), up to the same factors."""
-        through = sum((p * self.slope(NEXT[s][a], z) for a, p in mixture(self.pi, s, b)), arb(0))
+        through = sum((p * self.slope(self.next[s][a], z) for a, p in mixture(self.pi, s, b)), arb(0))
         return self.gamma * through + (1 if b == FREE and z == s else 0)
 
     def harmful_ties(self, normalised):
@@ -190,9 +204,9 @@ class Follower:
     def harmless(self, s, b, normalised):
         if self.landing(s, b) is not None and self.landing(s, b) == self.landing(s, self.choice[s]):
             return True
-        for z in CELLS:
+        for z in self.inner:
             gap = self.action_slope(s, b, z) - self.action_slope(s, self.choice[s], z)
-            worth = [self.x[t] for t in NEXT[z]]
+            worth = [self.x[t] for t in self.next[z]]
             if normalised:                                         # only sum_a dpi(a|z) = 0 matters
                 worth = [x - worth[0] for x in worth[1:]]
             if any(not (gap * x).contains(0) for x in worth):
@@ -201,14 +215,14 @@ class Follower:
 
     def landing(self, s, b):
         """Where overriding from (s, b) on leads to: (cell, moves) of the first cell that is left alone, or "nowhere"
-        (the terminal cell, or a cycle). None for action 4 itself. Equal landings have equal derivatives."""
+        (a terminal cell, or a cycle). None for action 4 itself. Equal landings have equal derivatives."""
         if b == FREE:
             return None
-        t, seen = NEXT[s][b], []
-        while t != TERMINAL and t not in seen and self.choice[t] != FREE:
+        t, seen, ends = self.next[s][b], [], self.world.terminal
+        while t not in ends and t not in seen and self.choice[t] != FREE:
             seen.append(t)
-            t = NEXT[t][self.choice[t]]
-        return "nowhere" if t == TERMINAL or t in seen else (t, len(seen))
+            t = self.next[t][self.choice[t]]
+        return "nowhere" if t in ends or t in seen else (t, len(seen))
 
 
 # ------------------------------------------------------------------------------------------------- response
@@ -216,17 +230,18 @@ class Follower:
 class Response:
     """The learner's P and r, and the pullback of their derivatives to the policy."""
 
-    def __init__(self, grids, beta, gamma, policy, starts):
-        pi = policy.pi
+    def __init__(self, world, grids, beta, gamma, policy, starts):
+        self.world, pi = world, policy.pi
         self.beta, self.gamma, self.pi = beta, gamma, pi
         self.normalised = policy.normalised
-        self.followers = [Follower(grid, gamma, pi, start) for grid, start in zip(grids, starts)]
+        self.followers = [Follower(world, grid, gamma, pi, start) for grid, start in zip(grids, starts)]
         starts[:] = [f.choice for f in self.followers]
-        self.cells = [arb(x) for x in GRID]
-        self.xi = [self.softmax([sum((f.Q[s][b] for f in self.followers), arb(0)) / len(grids) for b in range(5)]) for s in CELLS]
-        self.transitions = [[self.row(s, a) for a in range(ACTIONS)] for s in CELLS] + [[{TERMINAL: arb(1)}] * ACTIONS]
-        self.rewards = [[sum((p * self.cells[t] for t, p in row.items()), arb(0)) for row in state]
-                        for state in self.transitions[:TERMINAL]] + [[arb(0)] * ACTIONS]
+        self.cells = [arb(x) for x in world.cells]
+        self.xi = {s: self.softmax([sum((f.Q[s][b] for f in self.followers), arb(0)) / len(grids) for b in range(5)])
+                   for s in world.inner}
+        self.transitions = [[{s: arb(1)} if s in world.terminal else self.row(s, a) for a in range(ACTIONS)] for s in world.states]
+        self.rewards = [[arb(0) if s in world.terminal else sum((p * self.cells[t] for t, p in row.items()), arb(0)) for row in state]
+                        for s, state in enumerate(self.transitions)]
 
     def softmax(self, values):
         top = max(values, key=lambda x: x.mid())
@@ -237,7 +252,7 @@ class Response:
     def row(self, s, a):
         row = {}
         for b, p in enumerate(self.xi[s]):
-            t = NEXT[s][a if b == FREE else b]
+            t = self.world.next[s][a if b == FREE else b]
             row[t] = row.get(t, arb(0)) + p
         return row
 
@@ -251,25 +266,27 @@ class Response:
 
     def pulled(self, occupancy, worth):
         """Pulls sum_{s,a} d[s,a] sum_t dP[s,a,t] worth[t] back to the policy (the reward is such a sum too)."""
-        weights = {(s, a): arb(0) for s in range(SIDE * SIDE) for a in range(ACTIONS)}
-        q = [self.value_weights(s, occupancy, worth) for s in CELLS]
+        moves, inner, place = self.world.next, self.world.inner, self.world.place
+        weights = {(s, a): arb(0) for s in self.world.states for a in range(ACTIONS)}
+        q = {s: self.value_weights(s, occupancy, worth) for s in inner}
         for follower in self.followers:
-            arriving = [arb(0)] * TERMINAL                          # the weight of dU(t)
-            for s in CELLS:
+            arriving = [arb(0)] * len(inner)                        # the weight of dU(t)
+            for s in inner:
                 for b in range(5):
                     for a, p in mixture(self.pi, s, b):
-                        if NEXT[s][a] != TERMINAL:
-                            arriving[NEXT[s][a]] += self.gamma * q[s][b] * p
-            back = (follower.N.transpose() * arb_mat(TERMINAL, 1, arriving)).entries()
-            for s in CELLS:
-                weight = q[s][FREE] + (back[s] if follower.choice[s] == FREE else 0)
+                        if moves[s][a] in place:
+                            arriving[place[moves[s][a]]] += self.gamma * q[s][b] * p
+            back = (follower.N.transpose() * arb_mat(len(inner), 1, arriving)).entries()
+            for s, weight in zip(inner, back):
+                weight = q[s][FREE] + (weight if follower.choice[s] == FREE else 0)
                 for a in range(ACTIONS):
-                    weights[s, a] += weight * follower.x[NEXT[s][a]]
+                    weights[s, a] += weight * follower.x[moves[s][a]]
         return weights
 
     def value_weights(self, s, occupancy, worth):
         """The weight of dQ_f(s,b): beta/F xi(b) sum_c xi(c) (m(b) - m(c)), m(b) = sum_a d[s,a] worth[where b leads]."""
         visits = sum(occupancy[s], arb(0))                          # not d[s]: a row of the policy may be off 1
-        m = [*(visits * worth[t] for t in NEXT[s]), sum((x * worth[t] for x, t in zip(occupancy[s], NEXT[s])), arb(0))]
+        moves = self.world.next[s]
+        m = [*(visits * worth[t] for t in moves), sum((x * worth[t] for x, t in zip(occupancy[s], moves)), arb(0))]
         factor, xi = self.beta / len(self.followers), self.xi[s]
         return [factor * xi[b] * sum((xi[c] * (m[b] - m[c]) for c in range(5) if c != b), arb(0)) for b in range(5)]

@@ -105,8 +105,9 @@ class Vectors(unittest.TestCase):
         cells = {index: None if cell == "keep" else fraction(cell) for index, cell in enumerate(data["cells"])}
         for eps, seeds in data["grids"].items():
             for seed, digits in list(enumerate(seeds))[::10]:
-                grid = gridworld.perturbed_grid(seed, fraction(float(eps)))
-                expected = [gridworld.GRID[s] if cells[int(c)] is None else cells[int(c)] for s, c in enumerate(digits)]
+                world = gridworld.World()
+                grid = world.perturbed(seed, fraction(float(eps)))
+                expected = [world.cells[s] if cells[int(c)] is None else cells[int(c)] for s, c in enumerate(digits)]
                 self.assertEqual(grid, expected, (eps, seed))
 
 
@@ -149,14 +150,16 @@ class OtherMethods(unittest.TestCase):
     def test_gridworld_against_differences(self):
         """Likewise, at probabilities whose rows are off 1 and along which a row's sum moves."""
         maker = families.Maker(families.random.Random("differences"))
-        rows = [[x + 1e-10 * a for a, x in enumerate(maker.doubles(4))] for _ in range(64)]
-        problem = {"format": "pemdp-problem/1", "gamma": 0.9, "policy": {"kind": "probabilities", "values": rows},
-                   "environment": {"kind": "gridworld", "eps": 0.5, "beta": 5, "followers": 1}}
-        ctx.prec = 640
-        gradient = Evaluation(Problem(json.dumps(problem)), Balls).answer()["gradient"]
-        for k in (4, 82):
-            ends = [Evaluation(Problem(json.dumps(moved(problem, k, sign))), Balls).value for sign in (1, -1)]
-            self.assertLess(nearest(abs((ends[0] - ends[1]) * arb(2) ** 199 - gradient[k])), 1e-50, k)
+        own = {"cells": [[0, "-1/3", 0.25], [1, -0.02, -0.5]], "terminal": [5, 3], "intervention_cost": "1/10"}
+        for states, keys_, ks in ((64, {}, (4, 82)), (6, own, range(24))):
+            rows = [[x + 1e-10 * a for a, x in enumerate(maker.doubles(4))] for _ in range(states)]
+            problem = {"format": "pemdp-problem/1", "gamma": 0.9, "policy": {"kind": "probabilities", "values": rows},
+                       "environment": {"kind": "gridworld", "eps": 0.5, "beta": 5, "followers": 1} | keys_}
+            ctx.prec = 640
+            gradient = Evaluation(Problem(json.dumps(problem)), Balls).answer()["gradient"]
+            for k in ks:
+                ends = [Evaluation(Problem(json.dumps(moved(problem, k, sign))), Balls).value for sign in (1, -1)]
+                self.assertLess(nearest(abs((ends[0] - ends[1]) * arb(2) ** 199 - gradient[k])), 1e-50, k)
 
     def test_closed_forms(self):
         """Values known by hand."""

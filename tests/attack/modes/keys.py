@@ -17,7 +17,8 @@ from families import paths, replaced, seen
 from harness import batch, batches, guarded, result
 from numerals import Malformed, nearest, tree
 
-OPTIONAL = {"entropy", "initial", "base_logits", "base_weights", "slope", "clip"}    # with a default; initial only where the docs say so
+OPTIONAL = {"entropy", "initial", "base_logits", "base_weights", "slope", "clip", "cells", "terminal",
+            "intervention_cost"}                                     # with a default; initial and cells only where the docs say so
 STATES, ACTIONS = 3, 2
 BATCH = 40
 
@@ -78,10 +79,11 @@ class Generic(families.Maker):
     def loan(self, form=None):
         return {"kind": "loan", "form": form or self.pick("bandit", "mdp"), "q0": "3/4", "c": "1/2", "gain": 2, "loss": "1/3"}
 
-    def gridworld(self):
+    def gridworld(self, own=None):
+        own_keys = {"cells": self.grid(*own), "terminal": [own[0] * own[1] - 1], "intervention_cost": "1/20"} if own else {}
         if self.chance(0.5):
-            return {"kind": "gridworld", "beta": 5, "perturbed_grids": [self.grid()]}
-        return {"kind": "gridworld", "beta": 5, "eps": 0.5, "followers": 1}
+            return {"kind": "gridworld", "beta": 5, "perturbed_grids": [self.grid(*own or (8, 8))]} | own_keys
+        return {"kind": "gridworld", "beta": 5, "eps": 0.5, "followers": 1} | own_keys
 
 
 def text_or_number(q, rng):
