@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
+#[path = "../../tests/common/tolerances.rs"]
+mod tolerances;
+
 use pemdp::interrupt::Interrupt;
 use std::path::Path;
+use tolerances::SOLVED;
 
-use pemdp::arithmetic::{Field, Interval};
+use pemdp::arithmetic::{Field, Interval, Transcendental};
 use pemdp::environments::Gridworld;
-use pemdp::environments::gridworld::{N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid};
+use pemdp::environments::gridworld::{
+    Layout, N_ACTIONS, N_STATES, eps_greedy_policy, initial, perturbed_grid,
+};
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
 use pemdp_optimum::gridworld::{BoundError, GridworldCertificate, SearchSettings, Watch, search, verify};
@@ -117,6 +123,53 @@ fn bounds_of_other_instances_exceed_every_policy() {
             {
                 assert!(value <= bound, "beta {tenths}/10: {value} above {bound}");
             }
+        }
+    }
+}
+
+/// Three rows of four with a terminal cell inside and one in the corner, and a cost of 1/10.
+fn own_grid<T: Transcendental>(beta: T) -> Gridworld<T> {
+    const CELLS: [f64; 12] = [-0.01, -0.01, -0.5, 0.1, -0.02, -0.5, 0.5, -0.01, -0.01, 0.1, -0.01, 1.0];
+    let (layout, cells) = (Layout::new(3, 4, &[6, 11]), CELLS.map(T::from_f64).to_vec());
+    let followers = (0..2).map(|seed| layout.perturbed(&cells, 0.5, seed)).collect();
+    Gridworld::with_grids(layout, cells, beta, T::from_ratio(9, 10), followers)
+        .unwrap()
+        .with_intervention_cost(T::from_ratio(1, 10))
+}
+
+#[test]
+fn bounds_of_other_grids_exceed_every_policy() {
+    let settings = SearchSettings { promises: 9, refinement: 8, slack: 6e-3, repairs: 20 };
+    let (n, uniform) = (12, [1.0 / 12.0; 12]);
+    for beta in [0.0, 2.0, 20.0] {
+        let world = own_grid(Interval::from_f64(beta));
+        let (certificate, proven) = search(&world, &uniform, &settings, &Watch::default()).unwrap();
+        let doubles = own_grid(beta);
+        let problem = PerformativeMdp {
+            response: Box::new(doubles.clone()),
+            initial: uniform.to_vec(),
+            gamma: 0.9,
+            entropy: 0.0,
+        };
+        let mut highest = [f64::NEG_INFINITY; 12];
+        let wave = |k: usize, i: usize| 3.0 * (k as f64 * (i as f64 + 0.3)).sin();
+        let mut policies: Vec<Policy<f64>> = (0..60)
+            .map(|k| Policy::softmax(n, N_ACTIONS, (0..n * N_ACTIONS).map(|i| wave(k, i)).collect()).unwrap())
+            .collect();
+        policies.push(Policy::probabilities(n, N_ACTIONS, doubles.eps_greedy_policy().unwrap()).unwrap());
+        for policy in &policies {
+            let values = problem.evaluate(policy).unwrap().state_values;
+            for (s, (&value, &bound)) in values.iter().zip(&proven.by_state).enumerate() {
+                assert!(value <= bound + SOLVED, "beta {beta}, state {s}: {value} above {bound}");
+                highest[s] = highest[s].max(value);
+            }
+        }
+        assert_eq!((proven.by_state[6], proven.by_state[11]), (0.0, 0.0));
+        // What lies below the value of a policy is refused.
+        for s in [0, 7, 10] {
+            let mut wrong = certificate.clone();
+            wrong.values[s].iter_mut().for_each(|w| *w = highest[s] - 1e-2);
+            assert!(verify(&world, &uniform, &wrong, &Watch::default()).is_err(), "{s}");
         }
     }
 }

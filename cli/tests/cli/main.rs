@@ -278,6 +278,25 @@ fn the_table_of_the_gridworld_has_values_arrows_and_the_gap() {
     assert_eq!(arrows[..16].iter().collect::<String>(), "→↓→→→→→↓→↓↓↑↓→→↓");
 }
 
+/// Two rows of three cells, the last one terminal.
+#[test]
+fn the_table_of_another_grid_has_its_rows_and_columns() {
+    let problem = r#"{"format": "pemdp-problem/1", "gamma": 0.9,
+        "policy": {"kind": "softmax", "logits": [[0,1,0,0],[0,0,0,1],[0,0,0,1],[0,1,0,0],[0,1,0,0],[0,0,0,0]]},
+        "environment": {"kind": "gridworld", "beta": 5, "cells": [[0,-0.5,0],[0,0,1]], "eps": 0, "followers": 1}}"#;
+    let output = run_with_input(&["eval", "--table", "-"], problem.as_bytes());
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    let table = out(&output);
+    assert!(table.contains("2 x 3 cells") && table.contains("6 states, 4 actions"), "{table}");
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let after = |title: &str| lines.iter().position(|line| line.join(" ").starts_with(title)).unwrap() + 1;
+    let values = &lines[after("State values by row and column")..];
+    assert_eq!((&values[0], values[2].len(), values[3].len()), (&vec!["0", "1", "2"], 4, 4));
+    assert_eq!((values[3][0], values[3][3]), ("1", "0.0000"));
+    let moves = &lines[after("Most probable actions")..];
+    assert_eq!(moves[..2], [["→", "↓", "↓"], ["→", "→", "·"]]);
+}
+
 #[test]
 fn the_table_of_many_states_says_what_it_leaves_out() {
     let n = 30;
