@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pemdp::oracle::Precision;
 use pemdp_algorithms::ALGORITHMS;
 
+use crate::import::conversion::{Axes, Format};
+use crate::import::number::Number;
+
 /// The example on the first screen.
 const ONE_EXAMPLE: &str = "\
 Example: a problem whose exact gradient is (3/16, 1/16), where the printed
@@ -46,6 +49,8 @@ pub enum Command {
     Solve(SolveArguments),
     /// Find the performative optimum, with a proven upper bound
     Optimum(OptimumArguments),
+    /// Turn a CSV, NPZ, DRN or PRISM file into a problem
+    Import(ImportArguments),
     /// Reproduce a named experiment of the literature on the true environment, or list them
     Experiment(ExperimentArguments),
 }
@@ -238,6 +243,36 @@ pub struct ExperimentArguments {
     pub style: Style,
 }
 
+/// Arguments of `pemdp import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The files of one model: a table (.csv, .tsv), NumPy arrays (.npz, .npy), Storm's .drn, or PRISM's .tra with
+    /// .lab, .srew, .trew; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The format [default: by the extension]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Write the problem into this file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The discount factor; needed where the file has none
+    #[arg(long, value_name = "G", value_parser = numeral, allow_negative_numbers = true)]
+    pub gamma: Option<Number>,
+    /// The initial state, or the uniform distribution [default: what the file says, else state 0]
+    #[arg(long, value_name = "uniform|STATE")]
+    pub initial: Option<String>,
+    /// The order of the axes of arrays: state, action, next state, or action, state, next state
+    #[arg(long, value_enum)]
+    pub axes: Option<Axes>,
+    /// Which rewards, where there are several: the name of a reward model, file or array
+    #[arg(long, value_name = "NAME")]
+    pub rewards: Option<String>,
+    /// Divide each row of probabilities by its sum
+    #[arg(long)]
+    pub normalise: bool,
+}
+
 /// The algorithms, for the help.
 fn algorithms() -> String {
     let width = ALGORITHMS.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
@@ -252,6 +287,10 @@ fn algorithms() -> String {
 
 /// More instances than anybody waits for.
 const MOST_INSTANCES: u64 = 100_000_000;
+
+fn numeral(text: &str) -> Result<Number, String> {
+    Number::spelled(text).map_err(|expected| format!("expected {expected}"))
+}
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -11,6 +11,7 @@ mod check;
 mod eval;
 mod example;
 mod experiment;
+mod import;
 mod input;
 mod layout;
 mod lines;
@@ -82,6 +83,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Solve(arguments)) => solve::run(&arguments),
         Some(Command::Optimum(arguments)) => optimum::run(&arguments),
+        Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Experiment(arguments)) => experiment::run(&arguments),
     }
 }

@@ -22,7 +22,7 @@ use crate::numbers::{bound_above, significant};
 use crate::output::{Interrupts, Status, heading, print, wants_table};
 use crate::progress;
 use crate::table::{table, wrapped};
-use crate::write::write_whole;
+use crate::write::{beside, write_whole};
 
 /// How long a search may take that has no budget.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,15 +92,6 @@ fn certify(
     let certificate = certificate(problem, optimum, &settings)?;
     let text = certificate.document + "\n";
     write_whole(&beside(path), text.as_bytes()).with_context(|| path.display().to_string())
-}
-
-/// A file name alone is one in this directory.
-fn beside(path: &Path) -> std::path::PathBuf {
-    if path.parent().is_some_and(|parent| parent.as_os_str().is_empty()) {
-        Path::new(".").join(path)
-    } else {
-        path.to_owned()
-    }
 }
 
 /// `pi(a|s)`, a row a state.

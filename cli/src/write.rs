@@ -1,7 +1,7 @@
 //! Files, whole or not at all.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use tempfile::NamedTempFile;
@@ -19,6 +19,15 @@ pub fn writable(directory: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory)?;
     NamedTempFile::new_in(directory)?;
     Ok(())
+}
+
+/// A file name alone is one in this directory.
+pub fn beside(path: &Path) -> PathBuf {
+    if path.parent().is_some_and(|parent| parent.as_os_str().is_empty()) {
+        Path::new(".").join(path)
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Writes a file under a temporary name and renames it.

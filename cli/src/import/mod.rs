@@ -1,0 +1,19 @@
+//! `pemdp import`: a problem from the files that people have.
+//!
+//! `conversion` goes from bytes to a problem; each format is read into the `model`, whose
+//! rewards (`rewards`) and spelling (`problem`) are the same for all; `number` and `exact`
+//! have numbers without rounding.
+
+pub mod command;
+pub mod conversion;
+mod csv;
+mod distribution;
+mod exact;
+mod model;
+pub mod number;
+mod problem;
+mod rewards;
+mod spelling;
+mod text;
+
+pub use command::run;
