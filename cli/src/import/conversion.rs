@@ -5,16 +5,18 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-use super::csv;
 use super::model::Model;
 use super::number::Number;
 use super::problem::problem;
+use super::{csv, npz};
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A table of transitions with a header: state, action, next, probability, reward, done
     Csv,
+    /// NumPy arrays: transitions [s,a,t] or [a,s,t], or SciPy's CSR; rewards; gamma, initial, policy
+    Npz,
 }
 
 /// The order of the axes of three-dimensional arrays.
@@ -99,6 +101,7 @@ fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
         None => guessed(&sources)?,
     };
     match format {
+        Format::Npz => return npz::read(sources, options),
         Format::Csv => {}
     }
     let [source] = &sources[..] else {
@@ -114,6 +117,7 @@ fn guessed(sources: &[Source]) -> anyhow::Result<Format> {
     let formats = sources.iter().map(|source| {
         Ok(match source.extension().as_str() {
             "csv" | "tsv" | "txt" => Format::Csv,
+            "npz" | "npy" => Format::Npz,
             _ => bail!(
                 "{}: has another extension than .csv, .tsv, .npz, .npy, .drn, .tra, .lab, .srew, .trew, .sta, expected --format",
                 source.name

@@ -4,12 +4,15 @@
 //! rewards (`rewards`) and spelling (`problem`) are the same for all; `number` and `exact`
 //! have numbers without rounding.
 
+mod archive;
 pub mod command;
 pub mod conversion;
 mod csv;
 mod distribution;
 mod exact;
 mod model;
+mod npy;
+mod npz;
 pub mod number;
 mod problem;
 mod rewards;

@@ -1,0 +1,283 @@
+//! Models as NumPy's arrays.
+
+use anyhow::{Context, anyhow, bail};
+
+use super::archive::{Member, Store};
+use super::conversion::{Axes, Options, Source};
+use super::model::{Model, NextReward, Policy, Transition};
+use super::npy::Array;
+use super::number::Number;
+use super::text::{check_probability, excerpt};
+
+const TRANSITIONS: &[&str] = &["P", "transitions", "transition", "T"];
+const REWARDS: &[&str] = &["R", "rewards", "reward", "r"];
+const TERMINAL: &[&str] = &["terminal", "terminals", "done"];
+/// SciPy's sparse matrix; what it says of itself beside.
+const SPARSE: [&str; 4] = ["data", "indices", "indptr", "shape"];
+const BESIDE: &[&str] = &["_is_array"];
+
+/// Reads arrays.
+///
+/// # Errors
+/// Files that are not archives of arrays; arrays that are not those of a model.
+pub fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
+    let mut store = Store::open(sources)?;
+    let mut model = Model { file: store.files.join(", "), ..Model::default() };
+    let axes = transitions(&mut store, options, &mut model)?;
+    let named = options.rewards.as_ref().map(|name| [name.as_str()]);
+    let names = named.as_ref().map_or(REWARDS, |name| &name[..]);
+    match store.take(names)? {
+        Some(member) => rewards(&member, axes, options, &mut model).with_context(|| member.place.clone())?,
+        None if named.is_some() => {
+            bail!("{}: has no array \"{}\", expected it for --rewards", model.file, names[0])
+        }
+        None => model.notes.push("has no array R or rewards: they are 0".to_owned()),
+    }
+    if let Some(member) = store.take(&["gamma", "discount"])? {
+        let entries = member.vector(1)?;
+        model.gamma = entries.into_iter().next();
+    }
+    if let Some(member) = store.take(&["initial", "rho", "p0"])? {
+        if member.array.shape.is_empty() {
+            let state = member.array.natural(0, model.n_states).with_context(|| member.place.clone())?;
+            model.starts.insert(u32::try_from(state)?);
+        } else {
+            let numbers = member.vector(model.n_states)?;
+            if let Some((s, number)) = numbers.iter().enumerate().find(|(_, number)| number.is_negative()) {
+                bail!("{}[{s}] is {}, expected a probability", member.place, number.quoted());
+            }
+            model.initial = Some(numbers);
+        }
+    }
+    if let Some(member) = store.take(TERMINAL)? {
+        for (s, truth) in member.vector(model.n_states)?.iter().enumerate() {
+            if !truth.is_zero() {
+                model.terminal.insert(u32::try_from(s)?);
+            }
+        }
+    }
+    model.policy = policy(&mut store, &model)?;
+    for name in store.names().filter(|name| !BESIDE.contains(&name.as_str())) {
+        model.notes.push(format!("the array \"{}\" is dropped", excerpt(name)));
+    }
+    Ok(model)
+}
+
+/// Reads the transitions; the order of their axes, if they have three.
+fn transitions(store: &mut Store, options: &Options, model: &mut Model) -> anyhow::Result<Option<Axes>> {
+    if let Some(member) = store.take(TRANSITIONS)? {
+        return dense(&member, options, model).with_context(|| member.place.clone());
+    }
+    if !store.names().any(|name| name == "indptr") {
+        bail!("{}: has no array P or transitions, nor SciPy's data, indices, indptr and shape", model.file);
+    }
+    if let Some(format) = store.take(&["format"])?.and_then(|member| member.array.text())
+        && format != "csr"
+    {
+        bail!(
+            "{}: is a sparse matrix in the format {}, expected csr: matrix.tocsr()",
+            model.file,
+            excerpt(&format)
+        );
+    }
+    let mut parts = Vec::new();
+    for name in SPARSE {
+        parts.push(store.take(&[name])?.ok_or_else(|| anyhow!("{}: has no array \"{name}\"", model.file))?);
+    }
+    let [data, indices, indptr, shape] = &parts[..] else { bail!("{}: has too few arrays", model.file) };
+    sparse(data, indices, indptr, shape, model)?;
+    Ok(None)
+}
+
+/// Takes the transitions of an array `[s,a,t]`, `[a,s,t]` or `[s A + a, t]`.
+fn dense(member: &Member, options: &Options, model: &mut Model) -> anyhow::Result<Option<Axes>> {
+    let (array, name) = (&member.array, &member.name);
+    let (n, width, axes) = match *array.shape {
+        _ if array.len() == 0 => bail!("has shape {:?}, expected no axis of length 0", array.shape),
+        [one, two, three] => {
+            let axes = axes_of(name, [one, two, three], options.axes)?;
+            if axes == Axes::Sat { (one, two, Some(axes)) } else { (two, one, Some(axes)) }
+        }
+        [rows, n] if rows % n == 0 => (n, rows / n, None),
+        _ => bail!("has shape {:?}, expected [S, A, S], [A, S, S] or [S A, S]", array.shape),
+    };
+    (model.n_states, model.n_actions) = (n, width);
+    for s in 0..n {
+        for a in 0..width {
+            for t in 0..n {
+                let position = position(array, axes, width, [s, a, t]);
+                if !array.is_zero(position) {
+                    let place = || format!("{name} at state {s}, action {a}, next state {t}");
+                    let probability =
+                        array.number(position).map_err(|error| anyhow!("{} {error}", place()))?;
+                    check_probability(&probability).with_context(place)?;
+                    push(model, [s, a, t], probability)?;
+                }
+            }
+        }
+    }
+    Ok(axes)
+}
+
+fn push(model: &mut Model, at: [usize; 3], probability: Number) -> anyhow::Result<()> {
+    let [s, a, t] = at;
+    let at = [u32::try_from(s)?, u32::try_from(a)?, u32::try_from(t)?];
+    model.transitions.push(Transition { at, line: 0, ends: false, probability });
+    Ok(())
+}
+
+/// Where an entry is in an array with these axes, else with rows `s A + a`.
+fn position(array: &Array, axes: Option<Axes>, width: usize, [s, a, t]: [usize; 3]) -> usize {
+    match axes {
+        Some(Axes::Sat) => array.position(&[s, a, t]),
+        Some(Axes::Ast) => array.position(&[a, s, t]),
+        None => array.position(&[s * width + a, t]),
+    }
+}
+
+/// Which axis is which, by their lengths or as told.
+fn axes_of(name: &str, shape: [usize; 3], told: Option<Axes>) -> anyhow::Result<Axes> {
+    let [one, two, n] = shape;
+    match told {
+        Some(Axes::Sat) if one == n => Ok(Axes::Sat),
+        Some(Axes::Ast) if two == n => Ok(Axes::Ast),
+        None if one == n && two != n => Ok(Axes::Sat),
+        None if two == n && one != n => Ok(Axes::Ast),
+        None if one == n => {
+            bail!(
+                "{name} has shape {shape:?}, which may be [s,a,t] or [a,s,t], expected --axes sat or --axes ast"
+            )
+        }
+        _ => bail!("{name} has shape {shape:?}, expected [S, A, S] or [A, S, S], and --axes to agree"),
+    }
+}
+
+/// Takes the transitions of a sparse matrix `[s A + a, t]`.
+fn sparse(
+    data: &Member,
+    indices: &Member,
+    indptr: &Member,
+    shape: &Member,
+    model: &mut Model,
+) -> anyhow::Result<()> {
+    let natural = |member: &Member, position: usize, below: usize| {
+        member.array.natural(position, below).with_context(|| member.place.clone())
+    };
+    let most = u32::MAX as usize;
+    if shape.array.len() != 2 {
+        bail!("{}: has {} entries, expected 2", shape.place, shape.array.len());
+    }
+    let (rows, n) = (natural(shape, 0, most)?, natural(shape, 1, most)?);
+    if n == 0 || rows == 0 || rows % n != 0 {
+        bail!("{}: is {rows} and {n}, expected rows s A + a, a multiple of the columns t", shape.place);
+    }
+    let entries = data.array.len();
+    if indptr.array.len() != rows + 1 || indices.array.len() != entries {
+        let (pointers, found) = (indptr.array.len(), indices.array.len());
+        bail!(
+            "{}: has {pointers} entries, and {found} indices for {entries} data; expected {} and as many",
+            indptr.place,
+            rows + 1
+        );
+    }
+    let width = rows / n;
+    (model.n_states, model.n_actions) = (n, width);
+    let mut start = natural(indptr, 0, 1)?;
+    for row in 0..rows {
+        let end = natural(indptr, row + 1, entries + 1)?;
+        if end < start {
+            bail!("{}: has {end} after {start}, expected no less", indptr.place);
+        }
+        for position in start..end {
+            let t = natural(indices, position, n)?;
+            if !data.array.is_zero(position) {
+                let at = [row / width, row % width, t];
+                let place = || format!("{}[{position}]", data.place);
+                let probability =
+                    data.array.number(position).map_err(|error| anyhow!("{} {error}", place()))?;
+                check_probability(&probability).with_context(place)?;
+                push(model, at, probability)?;
+            }
+        }
+        start = end;
+    }
+    if start != entries {
+        bail!("{}: ends with {start}, expected the number of data, {entries}", indptr.place);
+    }
+    Ok(())
+}
+
+/// Takes the rewards of an array `[s]`, `[s A + a]`, `[s,a]`, or with next states and the axes of transitions.
+fn rewards(member: &Member, axes: Option<Axes>, options: &Options, model: &mut Model) -> anyhow::Result<()> {
+    let array = &member.array;
+    let (n, width) = (model.n_states, model.n_actions);
+    let number = |position: usize, [s, a]: [u32; 2]| {
+        array.number(position).map_err(|error| anyhow!("{} at state {s}, action {a} {error}", member.name))
+    };
+    let rows = model.transitions.chunk_by(|one, another| one.at[..2] == another.at[..2]);
+    let of_rows = rows.filter_map(|row| row.first()).map(|entry| [entry.at[0], entry.at[1]]);
+    let axes = match *array.shape {
+        [length] if length == n || length == n * width => {
+            for [s, a] in of_rows {
+                let index = if length == n { s as usize } else { s as usize * width + a as usize };
+                model.action_rewards.push(([s, a], number(index, [s, a])?));
+            }
+            return Ok(());
+        }
+        [states, actions] if (states, actions) == (n, width) => {
+            for [s, a] in of_rows {
+                let position = array.position(&[s as usize, a as usize]);
+                model.action_rewards.push(([s, a], number(position, [s, a])?));
+            }
+            return Ok(());
+        }
+        [rows, next] if (rows, next) == (n * width, n) => None,
+        [one, two, three]
+            if [one, two, three] == [n, width, n] && (n != width || axes == Some(Axes::Sat)) =>
+        {
+            Some(Axes::Sat)
+        }
+        [one, two, three]
+            if [one, two, three] == [width, n, n] && (n != width || axes == Some(Axes::Ast)) =>
+        {
+            Some(Axes::Ast)
+        }
+        [one, two, three] if [one, two, three] == [n; 3] => {
+            Some(axes_of(&member.name, [n; 3], options.axes)?)
+        }
+        _ => bail!(
+            "has shape {:?}, expected [S], [S, A], [S, A, S] or [A, S, S] with {n} states and {width} actions",
+            array.shape
+        ),
+    };
+    for entry in &model.transitions {
+        let [s, a, _] = entry.at;
+        let reward = number(position(array, axes, width, entry.at.map(|i| i as usize)), [s, a])?;
+        model.next_rewards.push(NextReward { at: entry.at, line: 0, reward });
+    }
+    model.next_rewards.sort_by_key(|entry| entry.at);
+    model.next_rewards.dedup_by_key(|entry| entry.at);
+    Ok(())
+}
+
+fn policy(store: &mut Store, model: &Model) -> anyhow::Result<Option<Policy>> {
+    let (logits, member) = match store.take(&["logits"])? {
+        Some(member) => (true, member),
+        None => match store.take(&["pi", "policy"])? {
+            Some(member) => (false, member),
+            None => return Ok(None),
+        },
+    };
+    let (array, shape) = (&member.array, [model.n_states, model.n_actions]);
+    if array.shape != shape {
+        bail!("{}: has shape {:?}, expected {shape:?}", member.place, array.shape);
+    }
+    let mut table = Vec::with_capacity(array.len());
+    for s in 0..shape[0] {
+        for a in 0..shape[1] {
+            let entry = array.number_or_minus_infinity(array.position(&[s, a]));
+            table.push(entry.map_err(|error| anyhow!("{}[{s}, {a}] {error}", member.place))?);
+        }
+    }
+    Ok(Some(Policy { logits, table }))
+}
