@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::model::Model;
 use super::number::Number;
 use super::problem::problem;
-use super::{csv, npz};
+use super::{csv, drn, npz};
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,6 +17,8 @@ pub enum Format {
     Csv,
     /// NumPy arrays: transitions [s,a,t] or [a,s,t], or SciPy's CSR; rewards; gamma, initial, policy
     Npz,
+    /// Storm's explicit format
+    Drn,
 }
 
 /// The order of the axes of three-dimensional arrays.
@@ -102,12 +104,13 @@ fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
     };
     match format {
         Format::Npz => return npz::read(sources, options),
-        Format::Csv => {}
+        Format::Csv | Format::Drn => {}
     }
     let [source] = &sources[..] else {
         bail!("{} files are given, expected one", sources.len());
     };
-    let model = csv::read(&source.bytes);
+    let model =
+        if format == Format::Csv { csv::read(&source.bytes) } else { drn::read(&source.bytes, options) };
     let model = model.with_context(|| source.name.clone())?;
     Ok(Model { file: source.name.clone(), ..model })
 }
@@ -118,6 +121,7 @@ fn guessed(sources: &[Source]) -> anyhow::Result<Format> {
         Ok(match source.extension().as_str() {
             "csv" | "tsv" | "txt" => Format::Csv,
             "npz" | "npy" => Format::Npz,
+            "drn" => Format::Drn,
             _ => bail!(
                 "{}: has another extension than .csv, .tsv, .npz, .npy, .drn, .tra, .lab, .srew, .trew, .sta, expected --format",
                 source.name

@@ -9,6 +9,8 @@ pub mod command;
 pub mod conversion;
 mod csv;
 mod distribution;
+mod drn;
+mod drn_header;
 mod exact;
 mod model;
 mod npy;
