@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::model::Model;
 use super::number::Number;
 use super::problem::problem;
-use super::{csv, drn, npz};
+use super::{csv, drn, npz, prism};
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub enum Format {
     Npz,
     /// Storm's explicit format
     Drn,
+    /// PRISM's explicit files: .tra with .lab, .srew, .trew, .sta
+    Prism,
 }
 
 /// The order of the axes of three-dimensional arrays.
@@ -104,6 +106,7 @@ fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
     };
     match format {
         Format::Npz => return npz::read(sources, options),
+        Format::Prism => return prism::read(&sources, options),
         Format::Csv | Format::Drn => {}
     }
     let [source] = &sources[..] else {
@@ -122,6 +125,7 @@ fn guessed(sources: &[Source]) -> anyhow::Result<Format> {
             "csv" | "tsv" | "txt" => Format::Csv,
             "npz" | "npy" => Format::Npz,
             "drn" => Format::Drn,
+            "tra" | "lab" | "sta" | "srew" | "trew" | "rew" => Format::Prism,
             _ => bail!(
                 "{}: has another extension than .csv, .tsv, .npz, .npy, .drn, .tra, .lab, .srew, .trew, .sta, expected --format",
                 source.name

@@ -16,6 +16,7 @@ mod model;
 mod npy;
 mod npz;
 pub mod number;
+mod prism;
 mod problem;
 mod rewards;
 mod spelling;
