@@ -22,4 +22,7 @@ mod rewards;
 mod spelling;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use command::run;
