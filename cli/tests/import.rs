@@ -138,7 +138,7 @@ fn a_table_of_gymnasium_ends_episodes() {
     assert_eq!(
         notes,
         [
-            "frozen-lake.csv: terminal: states 5, 7, 11, 12, 15; transitions of theirs are dropped",
+            "frozen-lake.csv: terminal: states 5, 7, 11, 12, 15; their transitions are dropped",
             "frozen-lake.csv: no initial state is given: it is state 0",
         ]
     );
@@ -366,7 +366,7 @@ fn storms_models_add_up_rewards_of_states_and_actions() {
             "repair.drn: labels other than init are dropped: new, worn out",
             "repair.drn: names of actions are dropped: they are numbered in each state",
             "repair.drn: comments on states (such as valuations) are dropped",
-            "repair.drn: terminal: state 2; transitions of theirs are dropped",
+            "repair.drn: terminal: state 2; its transitions are dropped",
             "repair.drn: terminal, for want of transitions: state 3",
         ]
     );
@@ -446,7 +446,7 @@ fn prisms_files_are_one_model() {
             "walk.tra: names of actions are dropped: they are numbered in each state",
             "walk.tra: labels other than init are dropped: goal",
             "walk.tra: valuations of states (.sta) are dropped",
-            "walk.tra: terminal: state 2; transitions of theirs are dropped",
+            "walk.tra: terminal: state 2; its transitions are dropped",
         ]
     );
     let two = [&files[..], &["coins.srew", "--gamma", "0.9"]].concat();

@@ -241,8 +241,8 @@ impl Model {
         }
         if count > 0 {
             let what = if has_rewards { "transitions and rewards" } else { "transitions" };
-            self.notes
-                .push(format!("terminal: {}; {what} of theirs are dropped", self.listed(&self.terminal)));
+            let whose = if self.terminal.len() == 1 { "its" } else { "their" };
+            self.notes.push(format!("terminal: {}; {whose} {what} are dropped", self.listed(&self.terminal)));
             let terminal = &self.terminal;
             self.transitions.retain(|entry| !terminal.contains(&entry.at[0]));
         }
