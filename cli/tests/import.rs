@@ -194,6 +194,14 @@ fn layouts_and_types_of_arrays_are_the_same_model() {
 }
 
 #[test]
+fn means_of_doubles_are_exact() {
+    let problem = problem(&["tenths.npz", "--axes", "sat"]);
+    // What Python's fractions say of 0.3 * 0.1 + 0.7 * 0.2.
+    let mean = "110336308243865086745985076806287/649037107316853453566312041152512";
+    assert_eq!(problem["environment"]["rewards"][0], json!([0.1, mean]));
+}
+
+#[test]
 fn an_archive_may_have_a_policy_and_an_initial_distribution() {
     let problem = problem(&["policy.npz"]);
     assert_eq!(problem["policy"], json!({"kind": "softmax", "logits": [[0.5, -0.25, 1.5], [0, 0, -1]]}));

@@ -82,6 +82,9 @@ def layouts():
     scipy.sparse.save_npz(HERE / "sparse.npz", matrix)
     np.save(HERE / "rewards.npy", (quarters * next_rewards).sum(2))
     print("sat", repr(value(quarters, (quarters * next_rewards).sum(2), 0.5)[0]))
+    # Means in doubles that are a double, and that are none.
+    tenths = np.array([[[0.1, 0.9], [0.3, 0.7]]] * 2)
+    np.savez(HERE / "tenths.npz", P=tenths, R=np.array([[[1, 0], [0.1, 0.2]]] * 2), gamma=0.5)
     logits = np.array([[0.5, -0.25, 1.5], [0, 0, -1]])
     policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.savez(HERE / "policy.npz", P=quarters, R=next_rewards, gamma=0.5, rho=[0.25, 0.75], logits=logits)

@@ -103,6 +103,10 @@ impl Exact {
     pub fn plus(&self, other: &Self) -> anyhow::Result<Self> {
         use Denominator::{Other, Ten, Two};
         let (a, b) = (&self.numerator, &other.numerator);
+        // Zero is of no kind: a double plus zero is a double.
+        if a.is_zero() || b.is_zero() {
+            return Ok(if a.is_zero() { other.clone() } else { self.clone() });
+        }
         let (numerator, denominator) = match (&self.denominator, &other.denominator) {
             (Ten(m), Ten(n)) => {
                 let scale = *m.max(n);
@@ -235,6 +239,7 @@ mod tests {
     fn doubles_are_spelled_as_doubles() {
         let tenth = Exact::double(0.1);
         assert_eq!(spelled(&tenth), "0.1");
+        assert_eq!(spelled(&Exact::zero().plus(&tenth).unwrap()), "0.1");
         assert_eq!(spelled(&tenth.times(&Exact::double(4.0))), "0.4");
         let three = tenth.times(&Exact::double(3.0));
         assert_eq!(spelled(&three), "\"10808639105689191/36028797018963968\"", "no double");

@@ -1,6 +1,6 @@
 //! The reward of each action of each state: what a problem has of all that files tell of rewards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::exact::Exact;
 use super::model::{Model, NextReward, Transition, pair};
@@ -20,7 +20,7 @@ pub fn rewards(model: &mut Model) -> anyhow::Result<BTreeMap<[u32; 2], Number>> 
     for (at, reward) in model.action_rewards.iter().filter(|(_, reward)| !reward.is_zero()) {
         actions.entry(*at).or_default().push(reward);
     }
-    let (mut rewards, mut paid) = (BTreeMap::new(), BTreeMap::new());
+    let (mut rewards, mut paid) = (BTreeMap::new(), BTreeSet::new());
     let mut nexts = &model.next_rewards[..];
     let mut unused = 0;
     for row in model.transitions.chunk_by(|one, another| pair(&one.at) == pair(&another.at)) {
@@ -33,11 +33,11 @@ pub fn rewards(model: &mut Model) -> anyhow::Result<BTreeMap<[u32; 2], Number>> 
         let mut terms: Vec<&Number> = mean.iter().collect();
         terms.extend(states.get(&at[0]).into_iter().flatten());
         terms.extend(actions.remove(&at).into_iter().flatten());
-        paid.insert(at[0], ());
+        paid.insert(at[0]);
         rewards.insert(at, total(&terms)?);
     }
     unused += nexts.iter().filter(|next| !next.reward.is_zero()).count();
-    unused += actions.len() + states.keys().filter(|state| !paid.contains_key(*state)).count();
+    unused += actions.len() + states.keys().filter(|state| !paid.contains(*state)).count();
     if unused > 0 {
         let word = if unused == 1 { "reward is" } else { "rewards are" };
         model.notes.push(format!("{unused} {word} dropped, of states and actions without transitions"));
