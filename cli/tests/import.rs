@@ -202,6 +202,26 @@ fn means_of_doubles_are_exact() {
 }
 
 #[test]
+fn rewards_of_what_cannot_happen_are_dropped_with_a_line() {
+    let (text, notes) = imported(&["absent.npz"]);
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["environment"]["rewards"], json!([[1, 2], [null, 4], [null, null]]));
+    assert_eq!(problem["terminal"], json!([2]));
+    assert_eq!(
+        problem["policy"],
+        json!({"kind": "probabilities", "values": [[0.25, 0.75], [null, 1], [null, null]]})
+    );
+    assert_eq!(
+        notes,
+        [
+            "absent.npz: 1 reward is dropped, of states and actions without transitions",
+            "absent.npz: terminal, for want of transitions: state 2",
+            "absent.npz: no initial state is given: it is state 0",
+        ]
+    );
+}
+
+#[test]
 fn an_archive_may_have_a_policy_and_an_initial_distribution() {
     let problem = problem(&["policy.npz"]);
     assert_eq!(problem["policy"], json!({"kind": "softmax", "logits": [[0.5, -0.25, 1.5], [0, 0, -1]]}));

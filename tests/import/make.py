@@ -85,6 +85,11 @@ def layouts():
     # Means in doubles that are a double, and that are none.
     tenths = np.array([[[0.1, 0.9], [0.3, 0.7]]] * 2)
     np.savez(HERE / "tenths.npz", P=tenths, R=np.array([[[1, 0], [0.1, 0.2]]] * 2), gamma=0.5)
+    # A state without its first action, whose reward is minus infinity, and one without any.
+    absent = np.zeros((3, 2, 3))
+    absent[0, 0, :2], absent[0, 1, 2], absent[1, 1, 0] = 0.5, 1, 1
+    paid = np.array([[1, 2], [-np.inf, 4], [0, 6]])
+    np.savez(HERE / "absent.npz", P=absent, R=paid, pi=[[0.25, 0.75], [0, 1], [0.5, 0.5]], gamma=0.5)
     logits = np.array([[0.5, -0.25, 1.5], [0, 0, -1]])
     policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.savez(HERE / "policy.npz", P=quarters, R=next_rewards, gamma=0.5, rho=[0.25, 0.75], logits=logits)

@@ -12,9 +12,8 @@ use super::text::{check_probability, excerpt};
 const TRANSITIONS: &[&str] = &["P", "transitions", "transition", "T"];
 const REWARDS: &[&str] = &["R", "rewards", "reward", "r"];
 const TERMINAL: &[&str] = &["terminal", "terminals", "done"];
-/// SciPy's sparse matrix; what it says of itself beside.
+/// SciPy's sparse matrix.
 const SPARSE: [&str; 4] = ["data", "indices", "indptr", "shape"];
-const BESIDE: &[&str] = &["_is_array"];
 
 /// Reads arrays.
 ///
@@ -24,6 +23,8 @@ pub fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
     let mut store = Store::open(sources)?;
     let mut model = Model { file: store.files.join(", "), ..Model::default() };
     let axes = transitions(&mut store, options, &mut model)?;
+    // Before tables of states and actions are read.
+    model.check_size()?;
     let named = options.rewards.as_ref().map(|name| [name.as_str()]);
     let names = named.as_ref().map_or(REWARDS, |name| &name[..]);
     match store.take(names)? {
@@ -57,7 +58,7 @@ pub fn read(sources: Vec<Source>, options: &Options) -> anyhow::Result<Model> {
         }
     }
     model.policy = policy(&mut store, &model)?;
-    for name in store.names().filter(|name| !BESIDE.contains(&name.as_str())) {
+    for name in store.names().filter(|name| *name != "_is_array") {
         model.notes.push(format!("the array \"{}\" is dropped", excerpt(name)));
     }
     Ok(model)
@@ -214,22 +215,16 @@ fn rewards(member: &Member, axes: Option<Axes>, options: &Options, model: &mut M
     let number = |position: usize, [s, a]: [u32; 2]| {
         array.number(position).map_err(|error| anyhow!("{} at state {s}, action {a} {error}", member.name))
     };
-    let rows = model.transitions.chunk_by(|one, another| one.at[..2] == another.at[..2]);
-    let of_rows = rows.filter_map(|row| row.first()).map(|entry| [entry.at[0], entry.at[1]]);
     let axes = match *array.shape {
-        [length] if length == n || length == n * width => {
-            for [s, a] in of_rows {
-                let index = if length == n { s as usize } else { s as usize * width + a as usize };
-                model.action_rewards.push(([s, a], number(index, [s, a])?));
+        [length] if length == n => {
+            for s in (0_u32..).take(n) {
+                model.state_rewards.push((s, number(s as usize, [s, 0])?));
             }
             return Ok(());
         }
+        [length] if length == n * width => return of_actions(&number, |s, a| s * width + a, model),
         [states, actions] if (states, actions) == (n, width) => {
-            for [s, a] in of_rows {
-                let position = array.position(&[s as usize, a as usize]);
-                model.action_rewards.push(([s, a], number(position, [s, a])?));
-            }
-            return Ok(());
+            return of_actions(&number, |s, a| array.position(&[s, a]), model);
         }
         [rows, next] if (rows, next) == (n * width, n) => None,
         [one, two, three]
@@ -257,6 +252,27 @@ fn rewards(member: &Member, axes: Option<Axes>, options: &Options, model: &mut M
     }
     model.next_rewards.sort_by_key(|entry| entry.at);
     model.next_rewards.dedup_by_key(|entry| entry.at);
+    Ok(())
+}
+
+/// Takes the rewards `[s,a]` at positions.
+fn of_actions(
+    number: &dyn Fn(usize, [u32; 2]) -> anyhow::Result<Number>,
+    position: impl Fn(usize, usize) -> usize,
+    model: &mut Model,
+) -> anyhow::Result<()> {
+    let mut rows: Vec<[u32; 2]> = model.transitions.iter().map(|entry| [entry.at[0], entry.at[1]]).collect();
+    rows.sort_unstable();
+    for s in (0_u32..).take(model.n_states) {
+        for a in (0_u32..).take(model.n_actions) {
+            let reward = number(position(s as usize, a as usize), [s, a]);
+            // An action that a state does not have may have any reward, minus infinity for instance.
+            match rows.binary_search(&[s, a]) {
+                Ok(_) => model.action_rewards.push(([s, a], reward?)),
+                Err(_) => model.action_rewards.extend(reward.ok().map(|reward| ([s, a], reward))),
+            }
+        }
+    }
     Ok(())
 }
 
