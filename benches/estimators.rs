@@ -32,7 +32,13 @@ fn benchmark() -> (PerformativeMdp<f64>, Policy<f64>) {
     let grids = (0..2).map(|f| gridworld::perturbed_grid(0.5, f)).collect();
     let world = Gridworld::new(5.0, 0.9, grids).expect("a valid world");
     let initial = gridworld::initial();
-    let model = PerformativeMdp { response: Box::new(world), initial, gamma: 0.9, entropy: 0.0 };
+    let model = PerformativeMdp {
+        response: Box::new(world),
+        initial,
+        gamma: 0.9,
+        entropy: 0.0,
+        criterion: Default::default(),
+    };
     (model, Policy::softmax(64, 4, vec![0.0; 256]).expect("a policy"))
 }
 
@@ -43,7 +49,13 @@ fn family(n_states: usize, n_actions: usize, gamma: f64) -> (PerformativeMdp<f64
     let family = ExponentialFamily::new(n_actions, logits(n_states), base, reward).expect("a valid family");
     let mut initial = vec![0.0; n_states];
     initial[0] = 1.0;
-    let model = PerformativeMdp { response: Box::new(family), initial, gamma, entropy: 0.0 };
+    let model = PerformativeMdp {
+        response: Box::new(family),
+        initial,
+        gamma,
+        entropy: 0.0,
+        criterion: Default::default(),
+    };
     (model, Policy::softmax(n_states, n_actions, logits(n)).expect("a policy"))
 }
 

@@ -17,7 +17,7 @@ use pemdp::environments::{
 use pemdp::linear::Rows;
 use pemdp::performative::PerformativeMdp;
 use pemdp::policy::Policy;
-use pemdp::problem::{Numeral, Problem, Reading};
+use pemdp::problem::{ActionSets, Numeral, Problem, Reading};
 use pemdp::response::Response;
 use std::hint::black_box;
 
@@ -25,7 +25,13 @@ fn benchmark<T: Transcendental>(followers: u32) -> PerformativeMdp<T> {
     let grids = (0..followers).map(|f| gridworld::perturbed_grid(0.5, f)).collect();
     let gamma = T::from_f64(0.9);
     let world = Gridworld::new(T::from_f64(5.0), gamma.clone(), grids).expect("a valid world");
-    PerformativeMdp { response: Box::new(world), initial: gridworld::initial(), gamma, entropy: T::zero() }
+    PerformativeMdp {
+        response: Box::new(world),
+        initial: gridworld::initial(),
+        gamma,
+        entropy: T::zero(),
+        criterion: Default::default(),
+    }
 }
 
 /// Logits that are neither uniform nor extreme.
@@ -57,7 +63,13 @@ fn family<T: Transcendental>(n_states: usize, n_actions: usize) -> PerformativeM
     let family = ExponentialFamily::new(n_actions, logits(n_states), base, reward).expect("a valid family");
     let mut initial = vec![T::zero(); n_states];
     initial[0] = T::one();
-    PerformativeMdp { response: Box::new(family), initial, gamma: T::from_f64(0.9), entropy: T::zero() }
+    PerformativeMdp {
+        response: Box::new(family),
+        initial,
+        gamma: T::from_f64(0.9),
+        entropy: T::zero(),
+        criterion: Default::default(),
+    }
 }
 
 /// The same family as formulas.
@@ -112,7 +124,13 @@ fn affine_as_formulas(n_states: usize, n_actions: usize) -> FormulasSpec {
 fn around<T: Transcendental>(response: Box<dyn Response<T>>) -> PerformativeMdp<T> {
     let mut initial = vec![T::zero(); response.n_states()];
     initial[0] = T::one();
-    PerformativeMdp { response, initial, gamma: T::from_f64(0.9), entropy: T::zero() }
+    PerformativeMdp {
+        response,
+        initial,
+        gamma: T::from_f64(0.9),
+        entropy: T::zero(),
+        criterion: Default::default(),
+    }
 }
 
 /// A kind, and the same as formulas, in one arithmetic.
@@ -141,7 +159,8 @@ fn compare<T: Transcendental>(
 fn formulas(criterion: &mut Criterion) {
     let (n_states, n_actions) = (50, 4);
     let gamma = Numeral::from(0.9);
-    let given = Given { n_states, n_actions, gamma: &gamma, has_local_logits: true };
+    let given =
+        Given { n_states, n_actions, gamma: &gamma, actions: &ActionSets::default(), has_local_logits: true };
     let mut group = criterion.benchmark_group("formulas, 50 states, 4 actions");
     group.sample_size(20);
     for (name, spec) in [

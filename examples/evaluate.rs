@@ -1,9 +1,10 @@
 //! The performative value and gradient of a policy, with their error bounds, and as
 //! fractions: `cargo run --example evaluate`.
 
+use pemdp::criterion::Criterion;
 use pemdp::environments::{LoanForm, LoanSpec};
 use pemdp::policy::Weights;
-use pemdp::problem::{Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A lender approves half of all; the more it approves, the fewer repay.
@@ -18,6 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         n_states: 1,
         n_actions: 2,
         gamma: "9/10".parse()?,
+        criterion: Criterion::Discounted,
+        actions: ActionSets::default(),
         initial: None, // the loan has its own
         entropy: Numeral::ZERO,
         policy: Weights { values: vec!["1".parse()?, "1".parse()?] }.into(),

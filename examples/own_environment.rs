@@ -54,6 +54,7 @@ fn problem<T: Field>() -> PerformativeMdp<T> {
         initial: vec![T::one()],
         gamma: T::from_ratio(9, 10),
         entropy: T::zero(),
+        criterion: Default::default(),
     }
 }
 

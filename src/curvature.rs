@@ -153,6 +153,7 @@ mod tests {
             initial,
             gamma: c(1, 2),
             entropy: c(0, 1),
+            criterion: Default::default(),
         };
         for (w, v) in [(1, 1), (1, 2), (3, 5)] {
             let policy = Policy::weights(1, 2, vec![ratio(w, 1), ratio(v, 1)]).unwrap();
@@ -178,6 +179,7 @@ mod tests {
             initial: vec![c(1, 1), c(0, 1)],
             gamma: c(1, 2),
             entropy: c(0, 1),
+            criterion: Default::default(),
         };
         // J = gamma x/((1 - gamma)(1 + gamma x - gamma y)), x = w0/(1+w0), y = w1/(1+w1).
         let value = |x: &Dual<D>, y: &Dual<D>| {
@@ -228,6 +230,7 @@ mod tests {
             initial: vec![c(1.0)],
             gamma: c(0.5),
             entropy: c(0.0),
+            criterion: Default::default(),
         };
         let policy = Policy::probabilities(1, 2, vec![1.0, 0.0]).unwrap().with_logarithms();
         assert!(hessian(&environment, &policy, &0.0).is_ok());

@@ -70,8 +70,8 @@ pub enum ModelError {
         /// The sum.
         sum: f64,
     },
-    /// The discount factor is outside [0, 1).
-    #[error("gamma is {gamma}, expected in [0, 1)")]
+    /// The discount factor is outside [0, 1].
+    #[error("gamma is {gamma}, expected in [0, 1]")]
     Gamma {
         /// The factor.
         gamma: f64,

@@ -3,8 +3,11 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
+use crate::criterion::{
+    Criterion, Steps, by_action, evaluate_average, evaluate_steps, one_step, rewards_under,
+};
 use crate::linear::{Factorisation, ShapeError, SolveError};
-use crate::mdp::Mdp;
+use crate::mdp::{Kernel, Mdp};
 use crate::policy::Policy;
 
 /// Why a policy has no value or no gradient in an MDP.
@@ -33,23 +36,29 @@ pub enum EvaluationError {
 /// Values and occupancies of a policy: one factorisation, two solves.
 ///
 /// With entropy `lambda`, the reward of every step is
-/// `r[s,a] - lambda log pi(a|s)`, in `V`, `Q` and `J` alike.
+/// `r[s,a] - lambda log pi(a|s)`, in `V`, `Q` and `J` alike. Formulas are those of discounted
+/// sums; with [`Criterion::Horizon`] `V` and `Q` are those of the first step and
+/// `d = sum_{t < H} gamma^t P(s_t = s)`; with [`Criterion::Average`] `J` is the gain, `V` the bias
+/// with mean 0, `Q = r - lambda log pi - J + P V`, and `d` the stationary distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation<T> {
-    n_actions: usize,
+    pub(crate) n_actions: usize,
     /// `J = sum_s rho[s] V[s]`.
     pub value: T,
     /// `V = (I - gamma P_pi)^{-1} r_pi`, shape S.
     pub state_values: Vec<T>,
     /// `Q[s,a] = r[s,a] - lambda log pi(a|s) + gamma sum_t P[s,a,t] V[t]` at
     /// `s A + a`; `None` where `pi(a|s) = 0` and `lambda > 0`, since it is
-    /// infinite there.
+    /// infinite there, and where the state does not have the action. `r[s,a]` in terminal states.
     pub action_values: Vec<Option<T>>,
     /// `d[s] = ((I - gamma P_pi)^{-T} rho)[s]`, shape S; NOT normalised: the
-    /// sum is `1/(1-gamma)`.
+    /// sum is `1/(1-gamma)` where no state is terminal. A terminal one counts the visit in
+    /// which it is entered.
     pub state_occupancy: Vec<T>,
     /// `d[s,a] = d[s] pi(a|s)` at `s A + a`.
     pub occupancy: Vec<T>,
+    /// What the gradient is made of where an episode ends after some steps.
+    pub steps: Option<Steps<T>>,
 }
 
 impl<T: Field> Evaluation<T> {
@@ -69,10 +78,20 @@ impl<T: Field> Evaluation<T> {
     }
 }
 
-/// `-lambda log pi(a|s)`, `None` where `pi(a|s) = 0` and `lambda > 0`, of a policy
-/// that has its logarithms if there is entropy.
-pub fn entropy_bonus<T: Field>(policy: &Policy<T>, entropy: &T, state: usize, action: usize) -> Option<T> {
-    if entropy.is_zero() {
+/// `-lambda log pi(a|s)`, 0 in terminal states; `None` where `pi(a|s) = 0` and `lambda > 0`,
+/// or the state does not have the action; of a policy that has its logarithms if there is
+/// entropy.
+pub fn entropy_bonus<T: Field>(
+    kernel: &Kernel<T>,
+    policy: &Policy<T>,
+    entropy: &T,
+    state: usize,
+    action: usize,
+) -> Option<T> {
+    if !policy.is_available(state, action) {
+        return None;
+    }
+    if entropy.is_zero() || kernel.is_terminal(state) {
         return Some(T::zero());
     }
     policy.logarithm(state, action).map(|log| -(log.clone() * entropy))
@@ -107,39 +126,19 @@ pub fn evaluate<T: Field>(
     if !entropy.is_zero() && !policy.has_logarithms() {
         return Err(EvaluationError::Logarithms);
     }
+    match mdp.criterion() {
+        Criterion::Discounted => {}
+        Criterion::Horizon(horizon) => return evaluate_steps(mdp, policy, entropy, horizon),
+        Criterion::Average => return evaluate_average(mdp, policy, entropy),
+    }
     let factorisation = T::Factorisation::new(mdp.resolvent(policy)?)?;
-
-    let mut rewards = Vec::with_capacity(n_states);
-    for s in 0..n_states {
-        let mut sum = T::zero();
-        // Actions that are not taken count nothing, and 0 log 0 = 0.
-        for a in (0..n_actions).filter(|&a| !policy.probability(s, a).is_zero()) {
-            if let Some(bonus) = entropy_bonus(policy, entropy, s, a) {
-                sum += (bonus + mdp.reward(s, a)) * policy.probability(s, a);
-            }
-        }
-        rewards.push(sum);
-    }
+    let (of_pairs, rewards) = rewards_under(mdp, policy, entropy);
     let state_values = factorisation.solve(&rewards);
-
-    let mut action_values = Vec::with_capacity(n_states * n_actions);
-    for s in 0..n_states {
-        for a in 0..n_actions {
-            action_values.push(entropy_bonus(policy, entropy, s, a).map(|bonus| {
-                let row = mdp.kernel().row(s, a);
-                let next = T::sum_of_products(row.map(|(t, p)| (p, &state_values[t])));
-                bonus + mdp.reward(s, a) + next * mdp.gamma()
-            }));
-        }
-    }
-
+    let action_values = one_step(mdp, &of_pairs, &state_values);
     let state_occupancy = factorisation.solve_transposed(mdp.initial());
-    let mut occupancy = Vec::with_capacity(n_states * n_actions);
-    for (s, d) in state_occupancy.iter().enumerate() {
-        occupancy.extend((0..n_actions).map(|a| d.clone() * policy.probability(s, a)));
-    }
+    let occupancy = by_action(policy, &state_occupancy);
     let value = T::sum_of_products(mdp.initial().iter().zip(&state_values));
-    Ok(Evaluation { n_actions, value, state_values, action_values, state_occupancy, occupancy })
+    Ok(Evaluation { n_actions, value, state_values, action_values, state_occupancy, occupancy, steps: None })
 }
 
 #[cfg(test)]
@@ -155,6 +154,6 @@ mod tests {
         let evaluation = evaluate(&mdp, &Policy::uniform(1, 2), &0.0).unwrap();
         assert_eq!((evaluation.advantage(0, 0), evaluation.advantage(0, 1)), (Some(-1.0), Some(1.0)));
         let policy = Policy::probabilities(1, 2, vec![0.25, 0.75]).unwrap().with_logarithms();
-        assert_eq!(entropy_bonus(&policy, &2.0, 0, 0), Some(-2.0 * 0.25f64.ln()));
+        assert_eq!(entropy_bonus(mdp.kernel(), &policy, &2.0, 0, 0), Some(-2.0 * 0.25f64.ln()));
     }
 }

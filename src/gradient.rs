@@ -14,7 +14,7 @@ use crate::evaluate::{Evaluation, EvaluationError};
 use crate::linear::ShapeError;
 use crate::mdp::Mdp;
 use crate::policy::Policy;
-use crate::response::{Cotangent, Pullback};
+use crate::response::{Cotangent, Pullback, TransitionCotangent};
 
 /// The parts of `dJ/dtheta`, each of the length of the parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,18 +61,45 @@ pub fn performative_gradient<T: Field>(
     pullback: &dyn Pullback<T>,
     entropy: &T,
 ) -> Result<GradientTerms<T>, EvaluationError> {
-    let discounted: Vec<T> = evaluation.state_values.iter().map(|v| v.clone() * mdp.gamma()).collect();
-    let pulled = pullback.pull(&Cotangent::performative(&evaluation.occupancy, &discounted));
+    let discounted = |values: &[T]| -> Vec<T> { values.iter().map(|v| v.clone() * mdp.gamma()).collect() };
+    let next = discounted(&evaluation.state_values);
+    let (pulled, policy_term) = match &evaluation.steps {
+        None => {
+            let pulled = pullback.pull(&Cotangent::performative(&evaluation.occupancy, &next));
+            (pulled, policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values)?)
+        }
+        // Each step with the values of what is left of its episode.
+        Some(steps) => {
+            let nothing = vec![T::zero(); evaluation.occupancy.len()];
+            let transition =
+                TransitionCotangent::Product { visits: &nothing, values: &nothing[..policy.n_states()] };
+            let mut pulled = pullback.pull(&Cotangent { transition, reward: &evaluation.occupancy });
+            for (visits, values) in &steps.visits_and_next_values {
+                let values = &discounted(values);
+                let transition = TransitionCotangent::Product { visits, values };
+                let step = pullback.pull(&Cotangent { transition, reward: &nothing });
+                pulled.transition = pulled.transition.plus(step.transition);
+            }
+            let alike = vec![T::one(); policy.n_states()];
+            (pulled, policy_term(policy, &alike, &steps.policy_weights)?)
+        }
+    };
     Ok(GradientTerms {
-        policy: policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values)?,
+        policy: policy_term,
         transition: pulled.transition.to_parameters(policy)?,
         reward: pulled.reward.to_parameters(policy)?,
-        entropy: entropy_term(policy, &evaluation.state_occupancy, entropy),
+        entropy: entropy_term(policy, &acting(mdp, &evaluation.state_occupancy), entropy),
     })
 }
 
-/// `sum_s d[s] sum_a dpi(a|s) Q[s,a]` for any state weights and action values;
-/// `None` where `pi(a|s)` is itself a parameter and its value is infinite.
+/// Weights of the states in which actions are taken: 0 for terminal ones.
+pub fn acting<T: Field>(mdp: &Mdp<T>, state_weights: &[T]) -> Vec<T> {
+    let weight = |(s, d): (usize, &T)| if mdp.kernel().is_terminal(s) { T::zero() } else { d.clone() };
+    state_weights.iter().enumerate().map(weight).collect()
+}
+
+/// `sum_s d[s] sum_a dpi(a|s) Q[s,a]` for any state weights and action values, over the
+/// actions that states have; `None` where `pi(a|s)` is itself a parameter and its value is infinite.
 ///
 /// # Errors
 /// [`EvaluationError::Shape`] unless there is a weight for each state and a value for
@@ -93,20 +120,27 @@ pub fn policy_term<T: Field>(
         return Ok(weighted);
     }
     let defined = |(i, c): (usize, Option<T>)| {
+        if !policy.is_available(i / n_actions, i % n_actions) {
+            return Ok(T::zero());
+        }
         c.ok_or(EvaluationError::Infinite { state: i / n_actions, action: i % n_actions })
     };
     let cotangent: Vec<T> = weighted.into_iter().enumerate().map(defined).collect::<Result<_, _>>()?;
     Ok(policy.pullback(&cotangent)?.into_iter().map(Some).collect())
 }
 
-/// `-lambda sum_s d[s] sum_a dpi(a|s)` for any state weights, one a state.
+/// `-lambda sum_s d[s] sum_a dpi(a|s)` for any state weights, one a state in which actions are
+/// taken ([`acting`]).
 pub fn entropy_term<T: Field>(policy: &Policy<T>, state_weights: &[T], entropy: &T) -> Vec<T> {
     if policy.is_normalised_by_construction() || entropy.is_zero() {
         return vec![T::zero(); policy.n_parameters()];
     }
     // The entries of pi are the parameters: one for each action of a state.
-    let of_state = |weight: &T| vec![-(weight.clone() * entropy); policy.n_actions()];
-    state_weights.iter().flat_map(of_state).collect()
+    let of_action = |(s, weight): (usize, &T), a: usize| {
+        if policy.is_available(s, a) { -(weight.clone() * entropy) } else { T::zero() }
+    };
+    let of_state = |weight| (0..policy.n_actions()).map(move |a| of_action(weight, a));
+    state_weights.iter().enumerate().flat_map(of_state).collect()
 }
 
 #[cfg(test)]

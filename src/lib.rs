@@ -40,6 +40,7 @@
 //! | `dJ/dtheta`, its terms | [`gradient`] |
 //! | `d2J/dtheta2`, and its products with vectors | [`curvature`] |
 //! | `max_pi V` in a fixed MDP | [`best_response`](mod@best_response) |
+//! | sums over a horizon, averages | [`criterion`] |
 //! | a problem as given, in exact numbers, and its file | [`problem`] ([`problem::Problem::from_json`]) |
 //! | answers with their error bounds, known mistakes | [`oracle`] |
 //!
@@ -73,6 +74,7 @@
 
 pub mod arithmetic;
 pub mod best_response;
+pub mod criterion;
 pub mod curvature;
 mod distribution;
 pub mod environments;

@@ -3,6 +3,7 @@
 //! Each part is validated when it is made and stays valid.
 
 use crate::arithmetic::Field;
+use crate::criterion::Criterion;
 use crate::distribution::{check_distribution, exceeds};
 use crate::linear::{Resolvent, Row, Rows, SolveError};
 use crate::policy::Policy;
@@ -18,6 +19,9 @@ pub struct Kernel<T> {
     n_actions: usize,
     /// Row `s A + a` is `P(. | s,a)`.
     rows: Rows<T>,
+    /// Whether a row is that of a terminal state or of an action that its state does not
+    /// have, and 0; empty where none is.
+    unused: Vec<bool>,
 }
 
 impl<T: Field> Kernel<T> {
@@ -34,6 +38,28 @@ impl<T: Field> Kernel<T> {
     /// # Ok::<(), pemdp::linear::ShapeError>(())
     /// ```
     pub fn new(n_states: usize, n_actions: usize, rows: Rows<T>) -> Result<Self, ModelError> {
+        Self::partial(n_states, n_actions, rows, &[])
+    }
+
+    /// The same where some rows (`unused[s A + a]`; empty where none are) are not read: those
+    /// of terminal states and of actions that a state does not have. They are 0 in the kernel.
+    ///
+    /// # Errors
+    /// As [`Kernel::new`], of the other rows.
+    ///
+    /// ```
+    /// use pemdp::{linear::Rows, mdp::Kernel};
+    /// let rows = Rows::dense(2, vec![0.5, 0.5, 7.0, 0.0])?;
+    /// let kernel = Kernel::partial(2, 1, rows, &[false, true])?;
+    /// assert!(kernel.is_terminal(1) && kernel.probability(1, 0, 0) == 0.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn partial(
+        n_states: usize,
+        n_actions: usize,
+        rows: Rows<T>,
+        unused: &[bool],
+    ) -> Result<Self, ModelError> {
         for (what, n) in [("S", n_states), ("A", n_actions)] {
             if n == 0 {
                 return Err(ModelError::Empty { what });
@@ -43,7 +69,10 @@ impl<T: Field> Kernel<T> {
             let seen = rows.len() * rows.width();
             return Err(ModelError::Shape { what: "P", seen, expected: n_states * n_actions * n_states });
         }
-        for i in 0..rows.len() {
+        if !unused.is_empty() && unused.len() != rows.len() {
+            return Err(ModelError::Shape { what: "unused rows", seen: unused.len(), expected: rows.len() });
+        }
+        for i in (0..rows.len()).filter(|&i| unused.get(i) != Some(&true)) {
             let (state, action) = (i / n_actions, i % n_actions);
             let mut sum = T::zero();
             for (target, entry) in rows.row(i) {
@@ -57,7 +86,31 @@ impl<T: Field> Kernel<T> {
                 return Err(ModelError::RowSum { state, action, sum: sum.approximate() });
             }
         }
-        Ok(Self { n_actions, rows })
+        Ok(Self { n_actions, rows, unused: Vec::new() }.without(unused))
+    }
+
+    /// The same kernel with more rows that are 0, `unused[s A + a]`; empty where none are.
+    #[must_use]
+    pub(crate) fn without(mut self, unused: &[bool]) -> Self {
+        if unused.is_empty() {
+            return self;
+        }
+        self.rows = self.rows.without(|i| unused[i]);
+        let known = std::mem::take(&mut self.unused);
+        let merged = unused.iter().enumerate().map(|(i, unused)| *unused || known.get(i) == Some(&true));
+        self.unused = merged.collect();
+        self
+    }
+
+    /// Whether the row of a state and action is 0: the state is terminal, or does not have the
+    /// action.
+    pub fn is_unused(&self, state: usize, action: usize) -> bool {
+        self.unused.get(state * self.n_actions + action) == Some(&true)
+    }
+
+    /// Whether no action has a row in a state: nothing happens there any more.
+    pub fn is_terminal(&self, state: usize) -> bool {
+        (0..self.n_actions).all(|action| self.is_unused(state, action))
     }
 
     /// A dense kernel from `P[s,a,t]` in the order `(s A + a) S + t`.
@@ -114,6 +167,7 @@ pub struct Mdp<T> {
     rewards: Vec<T>,
     initial: Vec<T>,
     gamma: T,
+    criterion: Criterion,
 }
 
 impl<T: Field> Mdp<T> {
@@ -121,7 +175,8 @@ impl<T: Field> Mdp<T> {
     ///
     /// # Errors
     /// [`ModelError`] for shapes that do not fit, an initial distribution that
-    /// is none, or a discount factor outside [0, 1).
+    /// is none, or a discount factor outside [0, 1]. With 1 only policies have values that
+    /// end in terminal states with certainty.
     pub fn new(kernel: Kernel<T>, rewards: Vec<T>, initial: Vec<T>, gamma: T) -> Result<Self, ModelError> {
         let (n_states, n_actions) = (kernel.n_states(), kernel.n_actions());
         for (what, seen, expected) in
@@ -132,10 +187,21 @@ impl<T: Field> Mdp<T> {
             }
         }
         check_distribution("rho", 0, &initial)?;
-        if gamma.certainly_negative() || !(T::one() - &gamma).certainly_positive() {
+        if gamma.certainly_negative() || !(gamma == T::one() || (T::one() - &gamma).certainly_positive()) {
             return Err(ModelError::Gamma { gamma: gamma.approximate() });
         }
-        Ok(Self { kernel, rewards, initial, gamma })
+        Ok(Self { kernel, rewards, initial, gamma, criterion: Criterion::Discounted })
+    }
+
+    /// The same with rewards that add up otherwise.
+    #[must_use]
+    pub fn with_criterion(self, criterion: Criterion) -> Self {
+        Self { criterion, ..self }
+    }
+
+    /// How rewards add up.
+    pub fn criterion(&self) -> Criterion {
+        self.criterion
     }
 
     /// Number of states S.
@@ -218,7 +284,7 @@ mod tests {
         assert!(matches!(Kernel::dense(2, 1, vec![1.0]), Err(ModelError::Shape { expected: 4, .. })));
         let kernel = || Kernel::dense(1, 1, vec![1.0]).unwrap();
         assert!(Mdp::new(kernel(), vec![0.0], vec![1.0], 0.0).is_ok());
-        for gamma in [1.0, -0.1, f64::NAN] {
+        for gamma in [1.0 + f64::EPSILON, -0.1, f64::NAN] {
             let mdp = Mdp::new(kernel(), vec![0.0], vec![1.0], gamma);
             assert!(matches!(mdp, Err(ModelError::Gamma { .. })), "gamma = {gamma}");
         }

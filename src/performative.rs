@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::arithmetic::Field;
+use crate::criterion::Criterion;
 use crate::evaluate::{Evaluation, EvaluationError, evaluate};
 use crate::gradient::{GradientTerms, performative_gradient};
 use crate::linear::{ShapeError, SolveError};
@@ -56,6 +57,8 @@ pub struct PerformativeMdp<T> {
     pub gamma: T,
     /// `lambda >= 0`: each step's reward is `r[s,a] - lambda log pi(a|s)`.
     pub entropy: T,
+    /// How rewards add up.
+    pub criterion: Criterion,
 }
 
 /// A policy in force: the environment that it induces.
@@ -121,6 +124,7 @@ impl<T: Field> PerformativeMdp<T> {
     ///
     /// ```
     /// use pemdp::arithmetic::{Field, Rational};
+    /// use pemdp::criterion::Criterion;
     /// use pemdp::environments::RationalFamily;
     /// use pemdp::performative::PerformativeMdp;
     /// use pemdp::policy::Policy;
@@ -132,6 +136,7 @@ impl<T: Field> PerformativeMdp<T> {
     ///     initial: vec![q(1, 1), q(0, 1)],
     ///     gamma: q(1, 2),
     ///     entropy: q(0, 1),
+    ///     criterion: Criterion::Discounted,
     /// };
     /// let policy = Policy::weights(2, 1, vec![q(1, 1), q(1, 1)])?;
     /// let performance = problem.perform(&policy)?;
@@ -170,6 +175,7 @@ impl<T: Field> PerformativeMdp<T> {
         }
         let induced = self.response.induce(policy)?;
         let mdp = Mdp::new(induced.kernel, induced.rewards, self.initial.clone(), self.gamma.clone())?;
+        let mdp = mdp.with_criterion(self.criterion);
         Ok(Deployment { mdp, kinks: induced.kinks, pullback: induced.pullback, policy })
     }
 
@@ -187,6 +193,6 @@ impl<T: Field> PerformativeMdp<T> {
     pub fn smoothed(&self, temperature: &T) -> Option<Self> {
         let response = self.response.smoothed(temperature)?;
         let (initial, gamma, entropy) = (self.initial.clone(), self.gamma.clone(), self.entropy.clone());
-        Some(Self { response, initial, gamma, entropy })
+        Some(Self { response, initial, gamma, entropy, criterion: self.criterion })
     }
 }

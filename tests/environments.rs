@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what went wrong by panicking
 
 use pemdp::arithmetic::{Field, Rational};
+use pemdp::criterion::Criterion;
 use pemdp::environments::gridworld::{N_ACTIONS, N_STATES};
 use pemdp::environments::{
     Affine, AffineParts, AffineSpec, Base, BaseMeasure, ClippedReward, CoinSpec, EnvironmentSpec, Explicit,
@@ -12,7 +13,7 @@ use pemdp::environments::{
 use pemdp::linear::Rows;
 use pemdp::mdp::{Kernel, ModelError};
 use pemdp::policy::{Policy, Probabilities};
-use pemdp::problem::{Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
 use pemdp::response::{Cotangent, PolicyCotangent, Response, ResponseError, TransitionCotangent};
 
 fn q(n: i64, d: i64) -> Rational {
@@ -202,17 +203,24 @@ fn cotangents_of_transitions_are_products_or_stored() {
     assert_eq!(of(TransitionCotangent::Stored(&stored)), 9.0);
 }
 
+static ALL: ActionSets = ActionSets { terminal: Vec::new(), available: Vec::new() };
+
+/// What stands beside an environment of two actions.
+fn beside(n_states: usize, gamma: &Numeral) -> Given<'_> {
+    Given { n_states, n_actions: 2, gamma, actions: &ALL, has_local_logits: true }
+}
+
 fn parts_of(environment: &EnvironmentSpec, n_states: usize) -> AffineParts {
     let gamma = Numeral::from(0.5);
-    match environment.structure(Given { n_states, n_actions: 2, gamma: &gamma, has_local_logits: true }) {
-        Structure::Affine(affine) => affine.parts().unwrap(),
+    match environment.structure(beside(n_states, &gamma)) {
+        Structure::Affine(affine) => affine.parts(beside(n_states, &gamma)).unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
 fn largest_reward(environment: &EnvironmentSpec) -> Rational {
     let gamma = Numeral::from(0.5);
-    match environment.structure(Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true }) {
+    match environment.structure(beside(1, &gamma)) {
         Structure::Affine(affine) => affine.largest_reward(),
         other => panic!("{other:?}"),
     }
@@ -260,9 +268,9 @@ fn affine_parts_are_those_given() {
 
 #[test]
 fn fixed_parts_have_no_slopes() {
-    let fixed = FixedSpec { transitions: numbers(&[1.0, 1.0]), rewards: numbers(&[1.0, -3.0]) };
+    let fixed = FixedSpec { transitions: numbers(&[1.0, 1.0]).into(), rewards: numbers(&[1.0, -3.0]) };
     use pemdp::environments::AffineStructure;
-    let parts = fixed.parts().unwrap();
+    let parts = fixed.parts(beside(1, &Numeral::from(0.5))).unwrap();
     assert_eq!(
         (parts.transitions, parts.rewards),
         (fractions(&[(1, 1), (1, 1)]), fractions(&[(1, 1), (-3, 1)]))
@@ -303,6 +311,8 @@ fn deployed(environment: impl Into<EnvironmentSpec>, n_states: usize) -> Problem
         n_states,
         n_actions: 2,
         gamma: Numeral::from(0.5),
+        criterion: Criterion::Discounted,
+        actions: ActionSets::default(),
         initial: Some(numbers(&initial)),
         entropy: Numeral::ZERO,
         policy: Probabilities { values: numbers(&vec![0.5; 2 * n_states]) }.into(),
@@ -326,7 +336,7 @@ fn rewards_that_are_data_are_multiplied() {
         slope.1 = n;
     }
     assert_eq!(times(affine().into(), 1), expected.into());
-    let fixed = FixedSpec { transitions: numbers(&[1.0, 1.0]), rewards: numbers(&[1.0, -3.0]) };
+    let fixed = FixedSpec { transitions: numbers(&[1.0, 1.0]).into(), rewards: numbers(&[1.0, -3.0]) };
     let expected = FixedSpec { rewards: over_three(&[1.0, -3.0]), ..fixed.clone() };
     assert_eq!(times(fixed.into(), 1), expected.into());
     let EnvironmentSpec::Loan(scaled) = times(loan(LoanForm::Bandit), 1) else { panic!("no loan") };
@@ -395,7 +405,7 @@ fn environments_are_summarised_in_their_settings() {
 #[test]
 fn environments_are_written_as_objects() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true };
+    let given = beside(1, &gamma);
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
     let written = EnvironmentSpec::from(coin).to_json(given);
     assert_eq!(written, r#"{"kind":"coin","mu":"1/8","epsilon":"-1/4"}"#);
@@ -404,7 +414,7 @@ fn environments_are_written_as_objects() {
 #[test]
 fn responses_are_as_dear_as_what_they_take() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: N_STATES, n_actions: N_ACTIONS, gamma: &gamma, has_local_logits: true };
+    let given = Given { n_actions: N_ACTIONS, ..beside(N_STATES, &gamma) };
     // Values, and about four steps of policy iteration for each of three followers;
     // an exponential for each state and response.
     let followers = Followers::Seeded { eps: Numeral::from(0.5), count: 3 };
@@ -418,19 +428,9 @@ fn responses_are_as_dear_as_what_they_take() {
         slope: Numeral::ZERO,
         clip: None,
     };
-    let work = EnvironmentSpec::from(family).work(Given {
-        n_states: 3,
-        n_actions: 2,
-        gamma: &gamma,
-        has_local_logits: true,
-    });
+    let work = EnvironmentSpec::from(family).work(beside(3, &gamma));
     assert_eq!((work.systems, work.exponentials), (1.0, 18.0));
-    let work = loan(LoanForm::Bandit).work(Given {
-        n_states: 1,
-        n_actions: 2,
-        gamma: &gamma,
-        has_local_logits: true,
-    });
+    let work = loan(LoanForm::Bandit).work(beside(1, &gamma));
     assert_eq!((work.systems, work.exponentials), (1.0, 0.0));
 }
 
@@ -448,7 +448,7 @@ fn another_policy_is_deployed_beside_what_is_given() {
 #[test]
 fn only_families_have_exact_kinks() {
     let gamma = Numeral::from(0.5);
-    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true };
+    let given = beside(1, &gamma);
     let policy = Probabilities { values: numbers(&[0.5, 0.5]) }.into();
     let coin = CoinSpec { mu: Numeral::from(0.125), epsilon: Numeral::from(-0.25) };
     assert!(!coin.has_exact_kink(&policy, 0, 0, given));

@@ -262,6 +262,10 @@ fn every_kind_is_a_case_of_formulas() {
     let mut kinds = BTreeMap::new();
     for (name, vector) in files("", "pemdp-vector/1") {
         let (name, problem) = (name.as_str(), &vector["problem"]);
+        // Of what ends or is not there, formulas have vectors of their own.
+        if ["terminal-", "missing-", "total-", "sparse-"].iter().any(|kind| name.starts_with(kind)) {
+            continue;
+        }
         let Some(formulas) = rewritten(problem) else { continue };
         let read = |problem: &Value, reading| Problem::from_json(&problem.to_string(), reading);
         let (Ok(own), Ok(other)) = (read(problem, Reading::Doubles), read(&formulas, Reading::Doubles))

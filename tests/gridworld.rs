@@ -44,7 +44,13 @@ fn model<T: Transcendental>(file: &Value) -> PerformativeMdp<T> {
     let beta = T::from_f64(file["beta"].as_f64().unwrap());
     let world = Gridworld::new(beta, gamma.clone(), grids).unwrap();
     let initial = gridworld::initial();
-    PerformativeMdp { response: Box::new(world), initial, gamma, entropy: T::zero() }
+    PerformativeMdp {
+        response: Box::new(world),
+        initial,
+        gamma,
+        entropy: T::zero(),
+        criterion: Default::default(),
+    }
 }
 
 fn policy<T: Transcendental>(case: &Value) -> Policy<T> {

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::{env, fs};
 
 use pemdp::arithmetic::Rational;
+use pemdp::criterion::Criterion;
 use pemdp::environments::{
     AffineSpec, Base, CoinSpec, DOCUMENTATION, EnvironmentSpec, ExplicitSpec, ExponentialFamilySpec,
-    FixedSpec, Followers, GridworldSpec, LoanForm, LoanSpec,
+    FixedSpec, Followers, GridworldSpec, LoanForm, LoanSpec, Transitions,
 };
 use pemdp::oracle::examples::EXAMPLES;
 use pemdp::policy::{LogLinear, Probabilities, Softmax, Weights};
-use pemdp::problem::{Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -75,6 +76,8 @@ fn parts(n_states: usize, environment: impl Into<EnvironmentSpec>) -> Parts {
         n_states,
         n_actions: width,
         gamma: Numeral::from(0.5),
+        criterion: Criterion::Discounted,
+        actions: ActionSets::default(),
         initial: Some(numbers(&initial)),
         entropy: Numeral::ZERO,
         policy: Softmax { logits: vec![Numeral::ZERO; n_states * width] }.into(),
@@ -83,7 +86,7 @@ fn parts(n_states: usize, environment: impl Into<EnvironmentSpec>) -> Parts {
 }
 
 fn fixed() -> FixedSpec {
-    FixedSpec { transitions: numbers(&[1.0, 1.0]), rewards: numbers(&[1.0, 0.0]) }
+    FixedSpec { transitions: numbers(&[1.0, 1.0]).into(), rewards: numbers(&[1.0, 0.0]) }
 }
 
 fn affine() -> AffineSpec {
@@ -163,13 +166,20 @@ fn numbers_that_are_none_are_refused_wherever_they_stand() {
     for bad in [nan, beyond, || Numeral::from(f64::INFINITY)] {
         let mut environments: Vec<(usize, EnvironmentSpec, &str)> = Vec::new();
         macro_rules! spoilt {
+            ($n:expr, $environment:expr, $path:literal) => {{
+                environments.push(($n, $environment.into(), $path));
+            }};
             ($n:expr, $make:expr, $field:ident $([$i:expr])? $(.$rest:tt)*, $path:literal) => {{
                 let mut environment = $make;
                 environment.$field $([$i])? $(.$rest)* = bad();
                 environments.push(($n, environment.into(), $path));
             }};
         }
-        spoilt!(1, fixed(), transitions[1], "environment.transitions[0][1][0]");
+        let entries =
+            |p: Numeral| Transitions::Entries(vec![([0, 0, 0], Numeral::from(1.0)), ([0, 1, 0], p)]);
+        let dense = |p: Numeral| Transitions::Dense(vec![Numeral::from(1.0), p]);
+        spoilt!(1, FixedSpec { transitions: dense(bad()), ..fixed() }, "environment.transitions[0][1][0]");
+        spoilt!(1, FixedSpec { transitions: entries(bad()), ..fixed() }, "environment.transitions[1][3]");
         spoilt!(1, fixed(), rewards[1], "environment.rewards[0][1]");
         spoilt!(1, affine(), transitions[1], "environment.transitions[0][1][0]");
         spoilt!(1, affine(), rewards[0], "environment.rewards[0][0]");
@@ -234,7 +244,11 @@ fn shapes_and_indices_are_checked() {
             "environment.rewards",
             "has 1 entries, expected 2",
         ),
-        (FixedSpec { transitions: vec![], ..fixed() }.into(), "environment.transitions", "has 0 entries"),
+        (
+            FixedSpec { transitions: vec![].into(), ..fixed() }.into(),
+            "environment.transitions",
+            "has 0 entries",
+        ),
         (
             AffineSpec { transitions: numbers(&[1.0; 3]), ..affine() }.into(),
             "environment.transitions",

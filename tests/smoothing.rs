@@ -25,7 +25,7 @@ fn benchmark<T: Transcendental>(followers: u32) -> PerformativeMdp<T> {
     let gamma = T::from_f64(0.9);
     let grids = (0..followers).map(|seed| perturbed_grid(0.5, seed)).collect();
     let response = Box::new(Gridworld::new(T::from_f64(5.0), gamma.clone(), grids).unwrap());
-    PerformativeMdp { response, initial: initial(), gamma, entropy: T::zero() }
+    PerformativeMdp { response, initial: initial(), gamma, entropy: T::zero(), criterion: Default::default() }
 }
 
 fn smoothed<T: Transcendental>(temperature: f64) -> PerformativeMdp<T> {

@@ -171,6 +171,9 @@ impl Task {
                        expected one that responds to every policy";
             return Err(AlgorithmError::NotApplicable { algorithm: "solve", why: why.to_owned() });
         }
+        if let Err(error) = problem.require_whole("algorithms") {
+            return Err(AlgorithmError::NotApplicable { algorithm: "solve", why: error.to_string() });
+        }
         let start: Policy<f64> = problem.deployed_policy()?;
         if let Some(why) = beyond_doubles(problem, &start) {
             return Err(AlgorithmError::NotApplicable { algorithm: "solve", why });

@@ -95,6 +95,9 @@ pub struct EvalArguments {
     /// How many lines are evaluated at a time [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Divide rows of probabilities that sum to 1 within 1e-3 by their sums, and say so
+    #[arg(long)]
+    pub normalise: bool,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,
@@ -122,6 +125,9 @@ pub struct VerifyArguments {
     /// Numbers that the answer was computed in
     #[arg(long, value_enum, default_value_t)]
     pub precision: AnswerPrecision,
+    /// Divide rows of probabilities that sum to 1 within 1e-3 by their sums, and say so
+    #[arg(long)]
+    pub normalise: bool,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,
@@ -181,6 +187,9 @@ pub struct SolveArguments {
     /// List the algorithms with their settings
     #[arg(long)]
     pub list: bool,
+    /// Divide rows of probabilities that sum to 1 within 1e-3 by their sums, and say so
+    #[arg(long)]
+    pub normalise: bool,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,
@@ -216,6 +225,9 @@ pub struct OptimumArguments {
     /// Seed of the random starts of ascent
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
+    /// Divide rows of probabilities that sum to 1 within 1e-3 by their sums, and say so
+    #[arg(long)]
+    pub normalise: bool,
     /// How to print it.
     #[command(flatten)]
     pub style: Style,

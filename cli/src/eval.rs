@@ -7,7 +7,7 @@ use crate::answer::{AnyAnswer, answer};
 use crate::answer_table::{Shown, answer_table};
 use crate::arguments::EvalArguments;
 use crate::example::source;
-use crate::input::Input;
+use crate::input::{Input, problem};
 use crate::layout::laid_out;
 use crate::lines;
 use crate::output::{Status, print, wants_table};
@@ -24,21 +24,37 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<Status> {
             if arguments.style.table {
                 bail!("{}: has one problem a line, which has no table; leave out --table", input.name());
             }
-            return lines::run(&input, reading, arguments.jobs);
+            return lines::run(&input, reading, arguments.normalise, arguments.jobs);
         }
     }
     let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
-    let problem = Problem::from_bytes(&bytes, reading).with_context(|| name.clone())?;
+    let problems = match arguments.normalise {
+        true => vec![problem(&bytes, reading, true, &name)?],
+        false => Problem::all_from_bytes(&bytes, reading).with_context(|| name.clone())?,
+    };
     drop(bytes);
-    let answer = answer(&problem, reading).with_context(|| name)?;
+    let [problem] = &problems[..] else { return each(&problems, reading, &name, arguments.style.table) };
+    let answer = answer(problem, reading).with_context(|| name)?;
     if wants_table(arguments.style) {
         let shown = match &answer {
             AnyAnswer::Doubles(answer) => Shown::from(&**answer),
             AnyAnswer::Fractions(answer) => Shown::from(&**answer),
         };
-        print(&answer_table(&problem, &shown)?)?;
+        print(&answer_table(problem, &shown)?)?;
     } else {
         print(&laid_out(&answer)?)?;
+    }
+    Ok(Status::Fine)
+}
+
+/// One answer a line for each policy.
+fn each(problems: &[Problem], reading: Reading, name: &str, table: bool) -> anyhow::Result<Status> {
+    if table {
+        bail!("{name}: policies: gives several policies, which have no table; leave out --table");
+    }
+    for (i, problem) in problems.iter().enumerate() {
+        let answer = answer(problem, reading).with_context(|| format!("{name}: policies[{i}]"))?;
+        print(&(serde_json::to_string(&answer)? + "\n"))?;
     }
     Ok(Status::Fine)
 }

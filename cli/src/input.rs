@@ -5,6 +5,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use pemdp::problem::{Normalised, Problem, Reading};
+
+use crate::output::complain;
 
 /// The largest problem or answer that is read, in bytes; for a file with one
 /// problem a line, the longest line.
@@ -93,6 +96,25 @@ fn read_within_limit(source: impl Read) -> anyhow::Result<Vec<u8>> {
         bail!("has more than {LIMIT} bytes (1 GiB)");
     }
     Ok(bytes)
+}
+
+/// The problem in the bytes of an input; with `normalise` what was divided is told.
+///
+/// # Errors
+/// Begin with the name.
+pub fn problem(bytes: &[u8], reading: Reading, normalise: bool, name: &str) -> anyhow::Result<Problem> {
+    if !normalise {
+        return Problem::from_bytes(bytes, reading).with_context(|| name.to_owned());
+    }
+    let (problem, normalised) =
+        Problem::from_bytes_normalised(bytes, reading).with_context(|| name.to_owned())?;
+    for Normalised { path, rows, most, change } in normalised {
+        let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        complain(&format!(
+            "{name}: {path}: {rows} divided by the sum, the largest change is {change:.1e}, in {most}"
+        ));
+    }
+    Ok(problem)
 }
 
 /// The lines of an input that are not blank.

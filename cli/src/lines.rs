@@ -14,7 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 
 use crate::answer::answer;
-use crate::input::{Input, Line, Lines};
+use crate::input::{Input, Line, Lines, problem};
 use crate::output::{Status, complain, print};
 use crate::progress;
 
@@ -34,13 +34,14 @@ struct Pending {
 ///
 /// # Errors
 /// Those of reading and writing; a line that is not valid is not one.
-pub fn run(input: &Input, reading: Reading, jobs: Option<u16>) -> anyhow::Result<Status> {
+pub fn run(input: &Input, reading: Reading, normalise: bool, jobs: Option<u16>) -> anyhow::Result<Status> {
     let jobs = jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let pool = ThreadPoolBuilder::new().num_threads(jobs).panic_handler(|_| ()).build()?;
     let lines = input.lines()?;
     let (sender, receiver) = sync_channel(IN_FLIGHT * jobs);
     // Not joined: it may wait for standard input after our reader went away.
-    std::thread::spawn(move || hand_out(lines, &pool, reading, &sender));
+    let name = input.name();
+    std::thread::spawn(move || hand_out(lines, &pool, (reading, normalise, &name), &sender));
     let failed = write_in_order(&input.name(), &receiver)?;
     let Some(Failed { first, count }) = failed else { return Ok(Status::Fine) };
     let others = match count {
@@ -52,13 +53,19 @@ pub fn run(input: &Input, reading: Reading, jobs: Option<u16>) -> anyhow::Result
 }
 
 /// Hands each line to the pool, and the place of its answer to the writer.
-fn hand_out(lines: Lines, pool: &ThreadPool, reading: Reading, writer: &SyncSender<io::Result<Pending>>) {
+fn hand_out(
+    lines: Lines,
+    pool: &ThreadPool,
+    (reading, normalise, name): (Reading, bool, &str),
+    writer: &SyncSender<io::Result<Pending>>,
+) {
     for line in lines {
         let pending = line.map(|line| {
             let (sender, outcome) = sync_channel(1);
             let number = line.number;
             // The receiver is gone only where the process is about to end.
-            pool.spawn(move || drop(sender.send(outcome_of(&line, reading))));
+            let name = format!("{name}: line {number}");
+            pool.spawn(move || drop(sender.send(outcome_of(&line, reading, normalise, &name))));
             Pending { number, outcome }
         });
         let is_end = pending.is_err();
@@ -68,11 +75,21 @@ fn hand_out(lines: Lines, pool: &ThreadPool, reading: Reading, writer: &SyncSend
     }
 }
 
-fn outcome_of(line: &Line, reading: Reading) -> Outcome {
+/// The answers of a line, one for each of its policies.
+fn outcome_of(line: &Line, reading: Reading, normalise: bool, name: &str) -> Outcome {
     let bytes = line.bytes.as_deref().ok_or("longer than 1 GiB")?;
-    let problem = Problem::from_bytes(bytes, reading).map_err(|error| on_one_line(&error.to_string()))?;
-    let answer = answer(&problem, reading).map_err(|error| error.to_string())?;
-    serde_json::to_string(&answer).map_err(|error| error.to_string())
+    let problems = match normalise {
+        true => problem(bytes, reading, true, name)
+            .map(|problem| vec![problem])
+            .map_err(|error| error.root_cause().to_string()),
+        false => Problem::all_from_bytes(bytes, reading).map_err(|error| error.to_string()),
+    };
+    let of_problem = |problem: &Problem| {
+        let answer = answer(problem, reading).map_err(|error| error.to_string())?;
+        serde_json::to_string(&answer).map_err(|error| error.to_string())
+    };
+    let problems = problems.map_err(|error| on_one_line(&error))?;
+    Ok(problems.iter().map(of_problem).collect::<Result<Vec<String>, String>>()?.join("\n"))
 }
 
 /// The error of a line without the number of a line in it, which is always 1.

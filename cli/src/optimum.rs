@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::OptimumArguments;
 use crate::example::source;
+use crate::input::problem;
 use crate::layout::laid_out;
 use crate::numbers::{bound_above, significant};
 use crate::output::{Interrupts, Status, heading, print, wants_table};
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Begin with the name of the input.
 pub fn run(arguments: &OptimumArguments) -> anyhow::Result<Status> {
     let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
-    let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
+    let problem = problem(&bytes, Reading::Doubles, arguments.normalise, &name)?;
     let settings = OptimumSettings {
         gap: arguments.gap,
         relative_gap: arguments.relative_gap,

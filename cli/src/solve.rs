@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, anyhow, bail};
-use pemdp::problem::{Problem, Reading};
+use pemdp::problem::Reading;
 use pemdp_algorithms::{
     ALGORITHMS, Algorithm, Entry, Iterate, SettingValues, Task, Trajectory, algorithm, solve,
 };
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::arguments::SolveArguments;
 use crate::example::source;
+use crate::input::problem;
 use crate::layout::laid_out;
 use crate::numbers::significant;
 use crate::output::{Interrupts, Status, heading, print, wants_table};
@@ -32,7 +33,7 @@ pub fn run(arguments: &SolveArguments) -> anyhow::Result<Status> {
     let Some(name) = &arguments.algorithm else { bail!("expected --algorithm NAME; --list lists them") };
     let algorithm = algorithm(name, &settings(&arguments.set)?)?;
     let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
-    let problem = Problem::from_bytes(&bytes, Reading::Doubles).with_context(|| name.clone())?;
+    let problem = problem(&bytes, Reading::Doubles, arguments.normalise, &name)?;
     let mut task = Task::new(&problem).with_context(|| name.clone())?;
     task.keeps_parameters = arguments.parameters;
     let trajectory = run_showing_progress(&*algorithm, &task, arguments.seed).with_context(|| name)?;

@@ -7,7 +7,7 @@ use pemdp::oracle::{Claimed, Tolerance, verify};
 use pemdp::problem::{Problem, Reading};
 
 use crate::arguments::VerifyArguments;
-use crate::input::Input;
+use crate::input::{self, Input};
 use crate::layout::laid_out;
 use crate::output::{Status, print, wants_table};
 use crate::verdict_table::verdict_table;
@@ -22,9 +22,13 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
         bail!("standard input: can be only one of the files, and - was given more than once");
     }
     let reading = if arguments.exact { Reading::Exact } else { Reading::Doubles };
-    let problem = problem(&arguments.problem, reading)?;
+    let problem = problem(&arguments.problem, reading, arguments.normalise)?;
     let claimed = claimed(&arguments.answer, &problem)?;
-    let previous = arguments.previous.as_deref().map(|path| previous(path, &problem, reading)).transpose()?;
+    let previous = arguments
+        .previous
+        .as_deref()
+        .map(|path| previous(path, &problem, (reading, arguments.normalise)))
+        .transpose()?;
     let default = Tolerance::of(arguments.precision.into());
     let tolerance =
         Tolerance { rtol: arguments.rtol.unwrap_or(default.rtol), atol: arguments.atol, ..default };
@@ -36,13 +40,17 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
     Ok(if verdict.ok { Status::Fine } else { Status::Differs })
 }
 
-fn problem(path: &Path, reading: Reading) -> anyhow::Result<Problem> {
+fn problem(path: &Path, reading: Reading, normalise: bool) -> anyhow::Result<Problem> {
     let input = Input::named(path);
-    Problem::from_bytes(&input.read()?, reading).with_context(|| input.name())
+    input::problem(&input.read()?, reading, normalise, &input.name())
 }
 
-fn previous(path: &Path, problem: &Problem, reading: Reading) -> anyhow::Result<Problem> {
-    let previous = self::problem(path, reading)?;
+fn previous(
+    path: &Path,
+    problem: &Problem,
+    (reading, normalise): (Reading, bool),
+) -> anyhow::Result<Problem> {
+    let previous = self::problem(path, reading, normalise)?;
     let shape = |problem: &Problem| (problem.n_states(), problem.n_actions());
     let ((states, actions), (expected_states, expected_actions)) = (shape(&previous), shape(problem));
     ensure!(

@@ -47,7 +47,13 @@ impl Benchmark {
         let grids = (0..self.followers).map(|seed| perturbed_grid(self.eps, seed)).collect();
         let gamma = T::from_f64(GAMMA);
         let world = Gridworld::new(T::from_f64(self.beta), gamma.clone(), grids)?;
-        Ok(PerformativeMdp { response: Box::new(world), initial: initial(), gamma, entropy: T::zero() })
+        Ok(PerformativeMdp {
+            response: Box::new(world),
+            initial: initial(),
+            gamma,
+            entropy: T::zero(),
+            criterion: Default::default(),
+        })
     }
 
     /// Every combination, in order.

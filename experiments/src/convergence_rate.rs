@@ -87,7 +87,7 @@ impl Instance {
     fn smoothness(self, problem: &Problem) -> Option<f64> {
         let (range, spread) = match problem.structure() {
             Structure::Affine(affine) => {
-                let parts = affine.parts().ok().filter(|parts| !parts.responds())?;
+                let parts = affine.parts(problem.given()).ok().filter(|parts| !parts.responds())?;
                 (width(parts.rewards.iter().map(Field::approximate)), 0.0)
             }
             Structure::LocalFamily(family) => {
@@ -427,7 +427,7 @@ mod tests {
         let problem = INSTANCES[0].problem(0).unwrap();
         // Without a response: Rbar/(1-gamma)^2.
         let Structure::Affine(affine) = problem.structure() else { panic!() };
-        let parts = affine.parts().unwrap();
+        let parts = affine.parts(problem.given()).unwrap();
         let constant = INSTANCES[0].smoothness(&problem).unwrap();
         assert!(
             (constant - 50.0 * width(parts.rewards.iter().map(Field::approximate))).abs() < ILL_CONDITIONED

@@ -64,7 +64,13 @@ impl Settings {
             Loan { form, q0: lift(self.q0), c: lift(self.c), gain: lift(self.gain), loss: lift(self.loss) };
         let initial = form.initial().into_iter().map(lift).collect();
         let gamma = lift(self.gamma);
-        Ok(PerformativeMdp { response: Box::new(loan.to_affine()?), initial, gamma, entropy: T::zero() })
+        Ok(PerformativeMdp {
+            response: Box::new(loan.to_affine()?),
+            initial,
+            gamma,
+            entropy: T::zero(),
+            criterion: Default::default(),
+        })
     }
 
     /// The policy that approves with probability `p`.

@@ -21,7 +21,9 @@ const MAX_STATES: usize = 64;
 pub(super) fn model(problem: &Problem) -> Result<AffineModel, OptimumError> {
     check_size(problem)?;
     match problem.structure() {
-        Structure::Affine(affine) => affine_model(&affine.parts()?, problem),
+        Structure::Affine(affine) => {
+            affine_model(&read_parts(affine.parts(problem.given())?, problem), problem)
+        }
         _ => Err(OptimumError::NotBounded { kind: problem.environment().kind() }),
     }
 }
@@ -38,15 +40,49 @@ pub(super) fn check_size(problem: &Problem) -> Result<(), OptimumError> {
     Ok(())
 }
 
+/// The numbers of an affine environment, with terminal states that stay and pay `1 - gamma` times
+/// their reward for ever, which has the same values; likewise for actions that a state does not
+/// have.
+fn read_parts(mut parts: AffineParts, problem: &Problem) -> AffineParts {
+    let (n, width, actions) = (problem.n_states(), problem.n_actions(), problem.action_sets());
+    let share = Rational::one() - problem.gamma().exact();
+    for pair in (0..n * width).filter(|&pair| !actions.is_used(pair, width)) {
+        parts.transitions[pair * n..(pair + 1) * n].fill(Rational::zero());
+        parts.transitions[pair * n + pair / width] = Rational::one();
+        parts.rewards[pair] *= &share;
+    }
+    parts.transition_slopes.retain(|([s, a, ..], _)| actions.is_used(s * width + a, width));
+    let slopes = parts.reward_slopes.iter_mut();
+    slopes.filter(|([s, a, ..], _)| !actions.is_used(s * width + a, width)).for_each(|(_, n)| *n *= &share);
+    parts
+}
+
+/// Excludes the actions that states do not have.
+pub(super) fn exclude(root: &mut Cell, problem: &Problem) {
+    let (width, actions) = (problem.n_actions(), problem.action_sets());
+    for first in (0..root.lower.len()).step_by(width) {
+        let pairs = first..first + width;
+        // A terminal state without actions has any policy.
+        let Some(one) = pairs.clone().find(|&pair| actions.is_available(pair)) else { continue };
+        for pair in pairs.filter(|&pair| !actions.is_available(pair)) {
+            // Where the choice does not matter, one that there is.
+            if root.lower[pair] == 1.0 {
+                (root.lower[pair], root.lower[one], root.upper[one]) = (0.0, 1.0, 1.0);
+            }
+            root.upper[pair] = 0.0;
+        }
+    }
+}
+
 /// `1 - gamma max sum_t P[t]` over rows that do not respond.
 ///
 /// # Errors
 /// [`SolveError::NotContracting`] where it is not positive.
 pub(super) fn gap<'a>(
     problem: &Problem,
-    rows: impl Iterator<Item = &'a [Numeral]>,
+    rows: impl Iterator<Item = &'a [(usize, &'a Numeral)]>,
 ) -> Result<Interval, OptimumError> {
-    let sum = |row: &[Numeral]| exact_sum(row.iter().map(Numeral::exact).collect()).reduced();
+    let sum = |row: &[(usize, &Numeral)]| exact_sum(row.iter().map(|(_, p)| p.exact()).collect()).reduced();
     contraction_gap(problem, &rows.map(sum).max().unwrap_or_else(Rational::zero))
 }
 
@@ -134,6 +170,7 @@ fn affine_model(parts: &AffineParts, problem: &Problem) -> Result<AffineModel, O
     for s in (0..n).filter(|&s| !matters(s)) {
         choose_first(&mut root, s, width);
     }
+    exclude(&mut root, problem);
     let lift = |all: &[Rational]| all.iter().map(Interval::from_rational).collect::<Vec<_>>();
     let lifted = |link: Exact| Link {
         state: link.state,

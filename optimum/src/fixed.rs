@@ -1,19 +1,22 @@
-//! Optima of environments that do not respond: policy iteration, with a bound
-//! (`docs/theory/optima.md`, Theorem 1).
-
-use nalgebra::{DMatrix, DVector};
+//! Optima of environments that do not respond: policy iteration, soft where there is entropy, with
+//! a bound (`docs/theory/optima.md`, Theorem 1 and section 13).
 
 use super::build;
 use super::outcome::{Found, Halt, OptimumError, OptimumStop, Progress};
+use num_traits::Zero;
 use pemdp::arithmetic::rounding::{add_up, div_up};
-use pemdp::arithmetic::{Field, Interval};
+use pemdp::arithmetic::{Field, Interval, Transcendental};
 use pemdp::environments::Structure;
+use pemdp::linear::{Factorisation, Lu, Resolvent, Rows};
 use pemdp::problem::{Numeral, Problem};
 
 /// Rounds of policy iteration; each is one of Newton's for Bellman's equation.
 const ROUNDS: usize = 1000;
 /// What counts as no improvement, relative to the values.
 const NEGLIGIBLE: f64 = 1e-14;
+
+/// Changes below this, relative to the values, no longer shrink by much.
+const SETTLED: f64 = 1e-9;
 
 /// A Markov decision process, as enclosures of its numbers.
 pub(super) struct Fixed {
@@ -22,9 +25,15 @@ pub(super) struct Fixed {
     /// `1 - gamma max_{s,a} sum_t P[s,a,t]`
     gap: Interval,
     initial: Vec<Interval>,
-    /// `P[s,a,t]` that are not 0, by `s A + a`.
+    /// `P[s,a,t]` that are not 0, by `s A + a`; no entry in terminal states.
     rows: Vec<Vec<(usize, Interval)>>,
     rewards: Vec<Interval>,
+    /// Whether a state has an action, at `s A + a`.
+    has: Vec<bool>,
+    /// Whether an episode ends in a state: there is no entropy there.
+    terminal: Vec<bool>,
+    /// `lambda`
+    entropy: Interval,
 }
 
 impl Fixed {
@@ -36,25 +45,35 @@ impl Fixed {
         let Structure::Fixed(fixed) = problem.structure() else {
             return Err(OptimumError::NotBounded { kind: problem.environment().kind() });
         };
-        let row = |row: &[Numeral]| {
-            let stored = row.iter().enumerate().filter(|(_, p)| !p.is_zero());
-            stored.map(|(t, p)| (t, p.lift())).collect()
+        let (n_actions, actions) = (problem.n_actions(), problem.action_sets());
+        let mut rows = fixed.transitions.rows(problem.n_states(), n_actions);
+        for pair in (0..rows.len()).filter(|&pair| !actions.is_used(pair, n_actions)) {
+            rows[pair].clear();
+        }
+        let row = |row: &Vec<(usize, &Numeral)>| {
+            row.iter().filter(|(_, p)| !p.is_zero()).map(|(t, p)| (*t, p.lift())).collect()
         };
         Ok(Self {
-            n_actions: problem.n_actions(),
+            n_actions,
             gamma: problem.gamma().lift(),
-            gap: build::gap(problem, fixed.transitions.chunks(problem.n_states()))?,
+            gap: build::gap(problem, rows.iter().map(|row| &row[..]))?,
             initial: build::initial(problem),
-            rows: fixed.transitions.chunks(problem.n_states()).map(row).collect(),
+            rows: rows.iter().map(row).collect(),
             rewards: fixed.rewards.iter().map(Numeral::lift).collect(),
+            has: (0..rows.len()).map(|pair| actions.is_available(pair)).collect(),
+            terminal: (0..problem.n_states()).map(|s| actions.is_terminal(s)).collect(),
+            entropy: problem.entropy().lift(),
         })
     }
 
     /// Policy iteration, then a bound of what it ends with: no policy has more than
     /// `W + delta/(1-kappa)` where no action has more than `W + delta`.
     pub fn search(&self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
+        if !self.entropy.is_zero() {
+            return self.soft_search(halt, progress);
+        }
         let n = self.initial.len();
-        let mut choice = vec![0; n];
+        let mut choice: Vec<usize> = (0..n).map(|s| self.of_state(s).next().unwrap_or(0)).collect();
         let mut values = vec![0.0; n];
         let mut stop = OptimumStop::Gap;
         for _ in 0..ROUNDS {
@@ -73,29 +92,126 @@ impl Fixed {
         }
         let mut rise = 0.0;
         for s in 0..n {
-            for i in s * self.n_actions..(s + 1) * self.n_actions {
+            for i in self.of_state(s).map(|a| s * self.n_actions + a) {
                 rise = f64::max(rise, (self.action_value(i, &values) - Interval::point(values[s])).upper());
             }
         }
-        let lift = div_up(rise, self.gap.lower());
-        let mean = |lift: f64| {
-            let pairs = self.initial.iter().zip(&values);
-            pairs.fold(Interval::point(0.0), |sum, (p, &v)| sum + *p * Interval::point(add_up(v, lift)))
-        };
         let policy: Vec<f64> = choice
             .iter()
             .flat_map(|&taken| (0..self.n_actions).map(move |a| f64::from(u8::from(a == taken))))
             .collect();
+        self.found(policy, &values, rise, stop, "policy iteration")
+    }
+
+    /// No policy has more than the values, lifted over what is left of their residual.
+    fn found(
+        &self,
+        policy: Vec<f64>,
+        values: &[f64],
+        rise: f64,
+        stop: OptimumStop,
+        method: &'static str,
+    ) -> Found {
+        let lift = div_up(rise, self.gap.lower());
+        let pairs = self.initial.iter().zip(values);
+        let upper =
+            pairs.fold(Interval::point(0.0), |sum, (p, &v)| sum + *p * Interval::point(add_up(v, lift)));
         Found {
             value: f64::NEG_INFINITY,
-            upper: mean(lift).upper(),
+            upper: upper.upper(),
             attained: true,
             parameters: policy.clone(),
             policy,
             nodes: 0,
             stop,
-            method: "policy iteration",
+            method,
         }
+    }
+
+    /// Soft policy iteration: the softmax of `Q/lambda`, evaluated with its entropy.
+    fn soft_search(&self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
+        let n = self.initial.len();
+        let mut values = vec![0.0; n];
+        let mut stop = OptimumStop::Gap;
+        let mut least = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let policy = self.soft_policy(&values);
+            let Some(next) = self.soft_values(&policy) else { break };
+            let value = self.initial.iter().zip(&next).map(|(p, v)| p.approximate() * v).sum();
+            progress(Progress { value, upper_bound: f64::INFINITY, nodes: 0, open: 0 });
+            let change = next.iter().zip(&values).fold(0.0, |most: f64, (x, y)| most.max((x - y).abs()));
+            values = next;
+            let size = values.iter().fold(1.0, |size: f64, v| size.max(v.abs()));
+            // Newton's steps shrink until rounding is all that is left.
+            if change <= NEGLIGIBLE * size || change >= least && least <= SETTLED * size {
+                break;
+            }
+            least = least.min(change);
+            if let Some(reason) = halt.reason() {
+                stop = reason;
+                break;
+            }
+        }
+        let rise = (0..n).fold(0.0, |rise, s| {
+            f64::max(rise, (self.soft_maximum(s, &values) - Interval::point(values[s])).upper())
+        });
+        self.found(self.soft_policy(&values), &values, rise, stop, "soft policy iteration")
+    }
+
+    /// `max_pi sum_a pi(a) (q[a] - lambda log pi(a)) = lambda log sum_a exp(q[a]/lambda)`, by the
+    /// largest `q`; that itself in a terminal state.
+    fn soft_maximum(&self, s: usize, w: &[f64]) -> Interval {
+        let values = self.of_state(s).map(|a| self.action_value(s * self.n_actions + a, w));
+        let values: Vec<Interval> = values.collect();
+        let most = values.iter().map(|q| q.upper()).fold(f64::NEG_INFINITY, f64::max);
+        if self.terminal[s] || values.is_empty() {
+            return Interval::point(if values.is_empty() { 0.0 } else { most });
+        }
+        let weight = |q: &Interval| ((*q - Interval::point(most)) / self.entropy).exp();
+        let sum = values.iter().fold(Interval::point(0.0), |sum, q| sum + weight(q));
+        Interval::point(most) + self.entropy * sum.ln()
+    }
+
+    /// The softmax of `Q/lambda` in doubles; the best action in a terminal state.
+    fn soft_policy(&self, w: &[f64]) -> Vec<f64> {
+        let mut policy = vec![0.0; self.rows.len()];
+        for s in 0..w.len() {
+            let pair = |a: usize| s * self.n_actions + a;
+            let q = |a: usize| self.action_value(pair(a), w).approximate();
+            let best = self.of_state(s).max_by(|&a, &b| q(a).total_cmp(&q(b)));
+            let Some(best) = best else { continue };
+            let weight = |a: usize| {
+                let share = ((q(a) - q(best)) / self.entropy.approximate()).exp();
+                if self.terminal[s] { f64::from(a == best) } else { share }
+            };
+            let total: f64 = self.of_state(s).map(weight).sum();
+            self.of_state(s).for_each(|a| policy[pair(a)] = weight(a) / total);
+        }
+        policy
+    }
+
+    /// The values of a policy with its entropy in doubles; none where they are not finite.
+    fn soft_values(&self, policy: &[f64]) -> Option<Vec<f64>> {
+        let n = self.initial.len();
+        let pairs = |s: usize| (s * self.n_actions..(s + 1) * self.n_actions).filter(|&i| policy[i] > 0.0);
+        let row = |s: usize| {
+            pairs(s).flat_map(|i| self.rows[i].iter().map(move |(t, p)| (*t, policy[i] * p.approximate())))
+        };
+        let reward = |s: usize| -> f64 {
+            let bonus = |i: usize| {
+                if self.terminal[s] { 0.0 } else { -self.entropy.approximate() * policy[i].ln() }
+            };
+            pairs(s).map(|i| policy[i] * (self.rewards[i].approximate() + bonus(i))).sum()
+        };
+        let chain = Rows::sparse(n, (0..n).map(row)).ok()?;
+        let rewards: Vec<f64> = (0..n).map(reward).collect();
+        let values = Lu::new(Resolvent::new(chain, self.gamma.approximate()).ok()?).ok()?.solve(&rewards);
+        values.iter().all(|v| v.is_finite()).then_some(values)
+    }
+
+    /// The actions of a state.
+    fn of_state(&self, s: usize) -> impl Iterator<Item = usize> {
+        (0..self.n_actions).filter(move |a| self.has[s * self.n_actions + a])
     }
 
     /// `r + gamma P w`
@@ -107,16 +223,12 @@ impl Fixed {
     /// The values of a choice in doubles; none where they are not finite.
     fn values(&self, choice: &[usize]) -> Option<Vec<f64>> {
         let n = choice.len();
-        let mut system = DMatrix::<f64>::identity(n, n);
         let row = |s: usize| s * self.n_actions + choice[s];
-        for s in 0..n {
-            for &(t, p) in &self.rows[row(s)] {
-                system[(s, t)] -= self.gamma.approximate() * p.approximate();
-            }
-        }
-        let rewards = DVector::from_iterator(n, (0..n).map(|s| self.rewards[row(s)].approximate()));
-        let values = system.lu().solve(&rewards)?;
-        values.iter().all(|v| v.is_finite()).then(|| values.as_slice().to_vec())
+        let entries = |s: usize| self.rows[row(s)].iter().map(|(t, p)| (*t, p.approximate()));
+        let chain = Rows::sparse(n, (0..n).map(entries)).ok()?;
+        let rewards: Vec<f64> = (0..n).map(|s| self.rewards[row(s)].approximate()).collect();
+        let values = Lu::new(Resolvent::new(chain, self.gamma.approximate()).ok()?).ok()?.solve(&rewards);
+        values.iter().all(|v| v.is_finite()).then_some(values)
     }
 
     /// The choice with the best action wherever another one is better.
@@ -124,7 +236,7 @@ impl Fixed {
         let size = values.iter().fold(1.0, |size: f64, v| size.max(v.abs()));
         let better = |s: usize| {
             let q = |a: usize| self.action_value(s * self.n_actions + a, values).approximate();
-            let best = (0..self.n_actions).max_by(|&a, &b| q(a).total_cmp(&q(b))).unwrap_or(choice[s]);
+            let best = self.of_state(s).max_by(|&a, &b| q(a).total_cmp(&q(b))).unwrap_or(choice[s]);
             if q(best) > q(choice[s]) + NEGLIGIBLE * size { best } else { choice[s] }
         };
         (0..choice.len()).map(better).collect()

@@ -8,6 +8,7 @@ use thiserror::Error;
 use pemdp::interrupt::Interrupt;
 use pemdp::mdp::ModelError;
 use pemdp::performative::PerformanceError;
+use pemdp::problem::InputError;
 
 /// Why there is no optimum.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -22,7 +23,9 @@ pub enum OptimumError {
         n_actions: usize,
     },
     /// The bounds are those of the value without entropy.
-    #[error("entropy: is not 0, expected 0: the bounds are those of the value without entropy")]
+    #[error(
+        "entropy: is not 0, expected 0: where the environment responds the bounds are those of the value without entropy"
+    )]
     Entropy,
     /// The environment is a point, or has no bounds here.
     #[error(
@@ -60,6 +63,9 @@ pub enum OptimumError {
         /// The value.
         gap: f64,
     },
+    /// Terminal states, missing actions, or no discounting, where they are not bounded.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The optimum is no double.
     #[error("the optimum is {about}, expected within the range of doubles")]
     BeyondDoubles {

@@ -59,7 +59,8 @@ pub struct PerformativeOptimum {
 /// environment that it induces, over a stated domain.
 ///
 /// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
-/// policies, by branch and bound, and by policy iteration where nothing responds.
+/// policies, by branch and bound, and by policy iteration where nothing responds (there also with
+/// entropy, by the soft Bellman operator).
 /// Exponential families: all parameters with their limits, or a box of them, by dynamic
 /// programming. The coin: its closed form. The gridworld: the best policy known and a
 /// bound far apart.
@@ -109,8 +110,16 @@ pub fn performative_optimum_with(
     if let Structure::LocalFamily(_) = problem.structure() {
         check_bound(settings.bound)?;
     }
-    if !problem.entropy().is_zero() {
+    if !problem.entropy().is_zero() && !matches!(problem.structure(), Structure::Fixed(_)) {
         return Err(OptimumError::Entropy);
+    }
+    let covered = matches!(
+        problem.structure(),
+        Structure::Fixed(_) | Structure::Affine(_) | Structure::OfProbabilities { .. }
+    );
+    if !covered || !problem.is_discounted() {
+        let kind = problem.environment().kind();
+        problem.require_whole(&format!("the optimum of environment {kind}"))?;
     }
     let limit = settings.budget.or(settings.patience);
     let halt = Halt { interrupt, start: Instant::now(), budget: limit };
@@ -147,7 +156,7 @@ pub fn performative_optimum_with(
             found.value = found.value.max(value);
         }
     } else {
-        make_printable(&mut found.policy, problem.n_actions());
+        make_printable(&mut found.policy, problem);
         found.parameters.clone_from(&found.policy);
         let values = found.policy.iter().copied().map(Numeral::from).collect();
         found.value = value_of(&scaled, Probabilities { values }.into())?;
@@ -190,11 +199,20 @@ fn reported(found: Found, asked: f64, domain: String) -> PerformativeOptimum {
 
 /// Makes each row a distribution that doubles hold exactly: multiples of 2^-53, of
 /// which the largest is what the others leave.
-fn make_printable(policy: &mut [f64], n_actions: usize) {
+fn make_printable(policy: &mut [f64], problem: &Problem) {
     const UNITS: f64 = (1u64 << 53) as f64;
-    for row in policy.chunks_mut(n_actions) {
+    let (n_actions, actions) = (problem.n_actions(), problem.action_sets());
+    for (s, row) in policy.chunks_mut(n_actions).enumerate() {
+        let has = |a: usize| actions.is_available(s * n_actions + a);
+        (0..n_actions).filter(|&a| !has(a)).for_each(|a| row[a] = 0.0);
+        if !(0..n_actions).any(has) {
+            continue;
+        }
         let sound = |p: f64| if p.is_finite() { p.clamp(0.0, 1.0) } else { 0.0 };
-        let largest = (0..row.len()).max_by(|&a, &b| sound(row[a]).total_cmp(&sound(row[b]))).unwrap_or(0);
+        let largest = (0..row.len())
+            .filter(|&a| has(a))
+            .max_by(|&a, &b| sound(row[a]).total_cmp(&sound(row[b])))
+            .unwrap_or(0);
         let mut rest = 1u64 << 53;
         for (_, p) in row.iter_mut().enumerate().filter(|(a, _)| *a != largest) {
             let units = ((sound(*p) * UNITS).round() as u64).min(rest);

@@ -65,6 +65,7 @@ impl Responding {
         for s in (0..n_states).filter(|&s| !matters[s]) {
             build::choose_first(&mut root, s, n_actions);
         }
+        build::exclude(&mut root, problem);
         let sum = pemdp::arithmetic::Rational::from_f64(1.0 + ROW_SUM);
         Ok(Self {
             enclosing: problem.model_in()?,
@@ -92,9 +93,11 @@ impl Responding {
             _ => Unknown::Nothing,
         })?;
         let kernel = induced.kernel.rows();
-        // Of a kernel entries are at least 0.
+        // Of a kernel entries are at least 0; rows of terminal states have none.
         let row = |i: usize| {
-            kernel.row(i).map(|(t, p)| (t, interval(p.lower().max(0.0), p.upper().max(0.0)))).collect()
+            let is_used = !induced.kernel.is_unused(i / self.n_actions, i % self.n_actions);
+            let row = kernel.row(i).filter(|_| is_used);
+            row.map(|(t, p)| (t, interval(p.lower().max(0.0), p.upper().max(0.0)))).collect()
         };
         let is_kernel = (0..kernel.len()).all(|i| kernel.row(i).all(|(_, p)| p.lower() >= 0.0));
         Ok(Induced {
@@ -161,7 +164,10 @@ impl Responding {
             let weights: Vec<f64> = row.iter().map(|(t, _)| w[*t]).collect();
             let mut best = vec![0.0; row.len()];
             let ends = (|t: usize| row[t].1.lower(), |t: usize| row[t].1.upper());
-            let mean = largest_mean(ends.0, ends.1, sums, &weights, &mut best);
+            let mean = match row.len() {
+                0 => 0.0,
+                _ => largest_mean(ends.0, ends.1, sums, &weights, &mut best),
+            };
             let own = match reward {
                 Reward::Own => Interval::point(sign) * induced.rewards[i],
                 Reward::Indicator(_) => Interval::point(0.0),

@@ -100,6 +100,10 @@ fn top(x: &Rational) -> i64 {
 
 /// A bound of `|r|` over the domain; none where it is 0, or rewards are not scaled.
 fn largest_reward(problem: &Problem, bound: Option<f64>) -> Option<Rational> {
+    // The weight of the entropy would have to be scaled too.
+    if !problem.entropy().is_zero() {
+        return None;
+    }
     let size = |x: &Numeral| x.exact().abs();
     let reward = match problem.structure() {
         Structure::Fixed(fixed) => fixed.largest_reward(),

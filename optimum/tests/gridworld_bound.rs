@@ -40,7 +40,13 @@ fn from_start(start: usize) -> Vec<f64> {
 fn values(beta: f64, eps: f64, followers: u32, probabilities: Vec<f64>) -> Vec<f64> {
     let grids = (0..followers).map(|f| perturbed_grid(eps, f)).collect();
     let response = Box::new(Gridworld::new(beta, 0.9, grids).unwrap());
-    let problem = PerformativeMdp { response, initial: initial(), gamma: 0.9, entropy: 0.0 };
+    let problem = PerformativeMdp {
+        response,
+        initial: initial(),
+        gamma: 0.9,
+        entropy: 0.0,
+        criterion: Default::default(),
+    };
     let policy = Policy::probabilities(N_STATES, N_ACTIONS, probabilities).unwrap();
     problem.perform(&policy).unwrap().evaluation.state_values
 }
@@ -150,6 +156,7 @@ fn bounds_of_other_grids_exceed_every_policy() {
             initial: uniform.to_vec(),
             gamma: 0.9,
             entropy: 0.0,
+            criterion: Default::default(),
         };
         let mut highest = [f64::NEG_INFINITY; 12];
         let wave = |k: usize, i: usize| 3.0 * (k as f64 * (i as f64 + 0.3)).sin();

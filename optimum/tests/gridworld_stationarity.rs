@@ -28,7 +28,13 @@ fn world() -> Gridworld<f64> {
 }
 
 fn problem(world: Gridworld<f64>) -> PerformativeMdp<f64> {
-    PerformativeMdp { response: Box::new(world), initial: initial(), gamma: 0.9, entropy: 0.0 }
+    PerformativeMdp {
+        response: Box::new(world),
+        initial: initial(),
+        gamma: 0.9,
+        entropy: 0.0,
+        criterion: Default::default(),
+    }
 }
 
 fn softmax(logits: &[f64]) -> Policy<f64> {

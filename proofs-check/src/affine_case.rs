@@ -132,6 +132,7 @@ impl AffineCase {
             initial: elements(&self.initial),
             gamma: T::from_rational(&self.gamma),
             entropy: T::from_rational(&self.entropy),
+            criterion: Default::default(),
         }
     }
 

@@ -134,6 +134,7 @@ impl Shape {
             initial: start.iter().map(|x| constant(bounded(x) / total)).collect(),
             gamma: constant(self.gamma),
             entropy: constant(0.0),
+            criterion: Default::default(),
         };
         let mut hessian = Vec::with_capacity(rows * rows);
         for k in 0..rows {

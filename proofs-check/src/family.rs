@@ -88,6 +88,7 @@ impl Family {
             initial: elements(&self.initial),
             gamma: T::from_rational(&self.gamma),
             entropy: T::from_rational(&self.entropy),
+            criterion: Default::default(),
         }
     }
 

@@ -174,6 +174,10 @@ impl Size for Magnitude {
         self.over(divisor)
     }
 
+    fn times(self, other: Self) -> Self {
+        self.times(other)
+    }
+
     fn is_below(self, other: Self, factor: u32) -> bool {
         self.times(Self::new(factor.into(), 0)) < other
     }

@@ -6,7 +6,7 @@ use num_traits::{Signed, Zero};
 
 use super::fixed::rows;
 #[cfg(feature = "json")]
-use super::next_rewards::{Rewards, mean};
+use super::next_rewards::{Rewards, dense_rows, mean};
 use super::{AffineParts, AffineStructure, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
@@ -37,6 +37,8 @@ pub struct Affine<T> {
     rewards: Vec<T>,
     transition_slopes: Vec<([usize; 5], T)>,
     reward_slopes: Vec<([usize; 4], T)>,
+    /// Rows that are not read, at `s A + a`; empty where all are.
+    unused: Vec<bool>,
 }
 
 impl<T: Field> Affine<T> {
@@ -74,7 +76,13 @@ impl<T: Field> Affine<T> {
             }
         }
         transition_slopes.sort_by_key(|(index, _)| *index);
-        Ok(Self { n_actions, base, rewards, transition_slopes, reward_slopes })
+        Ok(Self { n_actions, base, rewards, transition_slopes, reward_slopes, unused: Vec::new() })
+    }
+
+    /// The same where some rows are not read, `unused[s A + a]`; empty where none are.
+    #[must_use]
+    pub(crate) fn without(self, unused: Vec<bool>) -> Self {
+        Self { unused, ..self }
     }
 
     /// The rows that a policy induces: the base plus the slopes, which are
@@ -119,7 +127,7 @@ impl<T: Field> Response<T> for Affine<T> {
 
     fn induce<'a>(&'a self, policy: &'a Policy<T>) -> Result<Induced<'a, T>, ResponseError> {
         check_shape(self, policy)?;
-        let kernel = Kernel::new(self.n_states(), self.n_actions, self.rows(policy)?)?;
+        let kernel = Kernel::partial(self.n_states(), self.n_actions, self.rows(policy)?, &self.unused)?;
         let mut rewards = self.rewards.clone();
         for ([s, a, s2, a2], n) in &self.reward_slopes {
             rewards[s * self.n_actions + a] += policy.probability(*s2, *a2).clone() * n;
@@ -197,7 +205,7 @@ impl Specification for AffineSpec {
             };
             reward_slopes.extend(transition_slopes.iter().map(slope));
         }
-        let rewards = rewards.means(&transitions, reader.n_states());
+        let rewards = rewards.means(&reader.used(dense_rows(&transitions, reader.n_states())));
         Ok(Self { transitions, transition_slopes, rewards, reward_slopes })
     }
 
@@ -222,14 +230,15 @@ impl Specification for AffineSpec {
         &self,
         given: Given<'_>,
     ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
-        Ok(Some(Box::new(Affine::new(
+        let affine = Affine::new(
             given.n_states,
             given.n_actions,
             rows(&self.transitions, given)?,
             lift(&self.rewards),
             lift_sums(&self.transition_slopes),
             lift_sums(&self.reward_slopes),
-        )?)))
+        )?;
+        Ok(Some(Box::new(affine.without(given.actions.unused(given.n_states, given.n_actions)))))
     }
 
     fn structure(&self, _given: Given<'_>) -> Structure<'_> {
@@ -266,7 +275,7 @@ fn lift_sums<T: Field, const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec
 }
 
 impl AffineStructure for AffineSpec {
-    fn parts(&self) -> Result<AffineParts, ModelError> {
+    fn parts(&self, _given: Given<'_>) -> Result<AffineParts, ModelError> {
         fn exact<const N: usize>(entries: &[([usize; N], Numeral)]) -> Vec<([usize; N], Rational)> {
             entries.iter().map(|(index, m)| (*index, m.exact())).collect()
         }
@@ -303,6 +312,9 @@ impl AffineSpec {
         for (row, constants) in self.transitions.chunks(checker.n_states()).enumerate() {
             let (s, a) = (row / n_actions, row % n_actions);
             let here = take_while(&mut rest, |&slope| self.transition_slopes[slope].0[..2] == [s, a]);
+            if !checker.is_used(s * n_actions + a) {
+                continue;
+            }
             let row = AffineRow { s, a, n_actions, constants, slopes: &self.transition_slopes, here };
             let clear = if checker.reading() == Reading::Doubles { row.is_clearly_a_row() } else { None };
             let sum = match clear {

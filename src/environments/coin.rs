@@ -167,6 +167,7 @@ impl Specification for CoinSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ActionSets;
 
     fn coin(mu: f64, epsilon: f64) -> CoinSpec {
         CoinSpec { mu: mu.into(), epsilon: epsilon.into() }
@@ -178,8 +179,13 @@ mod tests {
     fn the_reward_is_quadratic() {
         let gamma = Numeral::ZERO;
         let coin = coin(0.125, -0.25);
-        let structure =
-            coin.structure(Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true });
+        let structure = coin.structure(Given {
+            n_states: 1,
+            n_actions: 2,
+            gamma: &gamma,
+            actions: &ActionSets::default(),
+            has_local_logits: true,
+        });
         let Structure::Quadratic(coefficients) = structure else { panic!("{structure:?}") };
         let expected = [(-3, 4), (7, 4), (-3, 2)].map(|(n, d)| Rational::new(n.into(), d.into()));
         assert_eq!(coefficients, expected);

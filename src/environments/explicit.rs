@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::fixed::kernel;
 #[cfg(feature = "json")]
-use super::next_rewards::{Rewards, mean};
+use super::next_rewards::{Rewards, dense_rows, mean};
 use super::{Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::mdp::{Kernel, ModelError};
@@ -15,6 +15,7 @@ use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::normalise::Normaliser;
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -186,7 +187,7 @@ impl Specification for ExplicitSpec {
             once(REWARDS, &reward_jacobian, |key| key)?;
             reward_jacobian = with_next(&reward_jacobian, &transition_jacobian, next, reader);
         }
-        let rewards = rewards.means(&transitions, reader.n_states());
+        let rewards = rewards.means(&reader.used(dense_rows(&transitions, reader.n_states())));
         Ok(Self { transitions, rewards, transition_jacobian, reward_jacobian })
     }
 
@@ -212,6 +213,18 @@ impl Specification for ExplicitSpec {
             let [s, a, _, k] = self.transition_jacobian[entry].0;
             [s, a, k]
         };
+        let (shape, actions) = (checker.policy(), checker.action_sets());
+        let moves = |s: usize, a: usize, k: usize| {
+            shape.is_local && !actions.is_available(k) && actions.is_used(s * width + a, width)
+        };
+        let of_transitions = self.transition_jacobian.iter().position(|([s, a, _, k], _)| moves(*s, *a, *k));
+        let of_rewards = self.reward_jacobian.iter().position(|([s, a, k], _)| moves(*s, *a, *k));
+        for (path, found) in [(TRANSITIONS, of_transitions), (REWARDS, of_rewards)] {
+            if let Some(entry) = found {
+                let problem = "is along the parameter of an action that its state does not have";
+                return Err(InputError::new(format!("{path}[{entry}]"), problem));
+            }
+        }
         let mut terms = Vec::new();
         for group in order.chunk_by(|&i, &j| row(i) == row(j)) {
             terms.clear();
@@ -243,6 +256,12 @@ impl Specification for ExplicitSpec {
 
     fn structure(&self, _given: Given<'_>) -> Structure<'_> {
         Structure::Point(Cow::Borrowed(self))
+    }
+
+    fn normalise(&mut self, n_states: usize, n_actions: usize, normaliser: &mut Normaliser) {
+        for (pair, row) in self.transitions.chunks_mut(n_states.max(1)).enumerate() {
+            normaliser.row(&[pair / n_actions, pair % n_actions], row.iter_mut().collect());
+        }
     }
 
     fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {

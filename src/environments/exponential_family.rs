@@ -23,7 +23,7 @@ use crate::problem::input_error::InputError;
 use crate::problem::json::Fields;
 use crate::problem::numeral::{Numeral, lift, shown_rational};
 #[cfg(feature = "json")]
-use crate::problem::reader::{Reader, nested};
+use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
 use crate::response::{
     Cotangent, Induced, Kink, PolicyCotangent, Pullback, PulledBack, Responds, Response, ResponseError,
@@ -298,12 +298,10 @@ impl Specification for ExponentialFamilySpec {
             }
             (None, Some(weights)) => Base::Weights(reader.kernel(&weights)?),
             (Some(logits), None) => {
-                let mut flat = Vec::new();
-                nested(&logits, &[reader.states(), reader.actions(), reader.states()], &mut |entry| {
-                    flat.push(if entry.is_null() { None } else { Some(entry.numeral(reader.reading)?) });
-                    Ok(())
-                })?;
-                Base::Logits(Some(flat))
+                let shape = [reader.states(), reader.actions(), reader.states()];
+                Base::Logits(Some(reader.filled(&logits, &shape, &None, &|entry| {
+                    (!entry.is_null()).then(|| entry.numeral(reader.reading)).transpose()
+                })?))
             }
             (None, None) => Base::Logits(None),
         };
@@ -372,7 +370,8 @@ impl Specification for ExponentialFamilySpec {
                     Some(x) => checker.number(LOGITS, index, x),
                     None => Ok(()),
                 })?;
-                if let Some(i) = logits.chunks(n).position(|row| row.iter().all(Option::is_none)) {
+                let mut rows = logits.chunks(n).enumerate().filter(|(i, _)| checker.is_used(*i));
+                if let Some((i, _)) = rows.find(|(_, row)| row.iter().all(Option::is_none)) {
                     let problem = "has only null entries, expected at least one number";
                     return Err(InputError::new(row(LOGITS, i), problem));
                 }
@@ -381,7 +380,8 @@ impl Specification for ExponentialFamilySpec {
                 checker.each(WEIGHTS, weights, &[n, width, n], |index, x| {
                     checker.at_least_zero(WEIGHTS, index, x)
                 })?;
-                if let Some(i) = weights.chunks(n).position(|row| row.iter().all(Numeral::is_zero)) {
+                let mut rows = weights.chunks(n).enumerate().filter(|(i, _)| checker.is_used(*i));
+                if let Some((i, _)) = rows.find(|(_, row)| row.iter().all(Numeral::is_zero)) {
                     let problem = "has only zero entries, expected at least one positive weight";
                     return Err(InputError::new(row(WEIGHTS, i), problem));
                 }
@@ -406,7 +406,7 @@ impl Specification for ExponentialFamilySpec {
         if self.not_rational().is_some() {
             return Ok(None);
         }
-        let base = match &self.base {
+        let base = match &*self.base_of(given) {
             Base::Logits(_) => vec![T::one(); given.n_states * given.n_actions * given.n_states],
             Base::Weights(weights) => lift(weights),
         };
@@ -414,12 +414,12 @@ impl Specification for ExponentialFamilySpec {
         let clip = self.clip.as_ref().map(Numeral::lift);
         let rewards = lift(&self.reward_base);
         let family = RationalFamily::clipped(given.n_actions, psi, base, rewards, clip)?;
-        Ok(Some(self.with_next(Box::new(family))))
+        Ok(Some(self.with_next(Box::new(family), given)))
     }
 
     fn response<T: Transcendental>(&self, given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
         let n = given.n_states;
-        let base = match &self.base {
+        let base = match &*self.base_of(given) {
             Base::Logits(None) => BaseMeasure::Logits(vec![Some(T::zero()); n * given.n_actions * n]),
             Base::Logits(Some(logits)) => {
                 let rows = logits.chunks(n).flat_map(relative_logits);
@@ -436,7 +436,7 @@ impl Specification for ExponentialFamilySpec {
             clip: self.clip.as_ref().map(Numeral::lift),
         };
         let family = ExponentialFamily::new(given.n_actions, lift(&self.psi), base, reward)?;
-        Ok(self.with_next(Box::new(family)))
+        Ok(self.with_next(Box::new(family), given))
     }
 
     fn not_rational(&self) -> Option<(String, String)> {
@@ -494,11 +494,34 @@ impl Specification for ExponentialFamilySpec {
 }
 
 impl ExponentialFamilySpec {
-    fn with_next<T: Field>(&self, family: Box<dyn Response<T>>) -> Box<dyn Response<T>> {
+    fn with_next<T: Field>(&self, family: Box<dyn Response<T>>, given: Given<'_>) -> Box<dyn Response<T>> {
         if self.next_rewards.is_empty() {
             return family;
         }
-        Box::new(WithNextRewards::new(family, lift(&self.next_rewards)))
+        let mut rewards = lift(&self.next_rewards);
+        // Nothing comes after a terminal state.
+        for (pair, row) in rewards.chunks_mut(given.n_states).enumerate() {
+            if !given.actions.is_used(pair, given.n_actions) {
+                row.fill(T::zero());
+            }
+        }
+        Box::new(WithNextRewards::new(family, rewards))
+    }
+
+    /// The base with rows of some kernel where none is read.
+    fn base_of(&self, given: Given<'_>) -> Cow<'_, Base> {
+        let (n, width) = (given.n_states, given.n_actions);
+        let unused = given.actions.unused(n, width);
+        let mut base = Cow::Borrowed(&self.base);
+        for pair in (0..unused.len()).filter(|&pair| unused[pair]) {
+            let row = pair * n..(pair + 1) * n;
+            match base.to_mut() {
+                Base::Logits(None) => {}
+                Base::Logits(Some(logits)) => logits[row].fill(Some(Numeral::ZERO)),
+                Base::Weights(weights) => weights[row].fill(Numeral::from(1.0)),
+            }
+        }
+        base
     }
 }
 

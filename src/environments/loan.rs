@@ -187,7 +187,7 @@ impl Specification for LoanSpec {
 
 /// The constant parts and slopes of either form.
 impl AffineStructure for LoanSpec {
-    fn parts(&self) -> Result<AffineParts, ModelError> {
+    fn parts(&self, _given: Given<'_>) -> Result<AffineParts, ModelError> {
         Ok(self.lifted::<Rational>().to_affine()?.into_parts())
     }
 

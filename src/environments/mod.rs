@@ -15,7 +15,9 @@ mod formulas;
 pub mod gridworld;
 mod loan;
 mod next_rewards;
+mod scoped;
 mod structure;
+mod transitions;
 
 pub use affine::{Affine, AffineSpec};
 pub use coin::{Coin, CoinSpec};
@@ -27,16 +29,20 @@ pub use fixed::FixedSpec;
 pub use formulas::{FormulaTexts, FormulasSpec};
 pub use gridworld::{Followers, Gridworld, GridworldSpec};
 pub use loan::{Loan, LoanForm, LoanSpec};
+pub(crate) use scoped::Scoped;
 pub use structure::{AffineParts, AffineStructure, Structure};
+pub use transitions::Transitions;
 
 use std::fmt::Debug;
 
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::mdp::ModelError;
 use crate::policy::PolicySpec;
+use crate::problem::action_sets::ActionSets;
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node};
+use crate::problem::normalise::Normaliser;
 use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -52,6 +58,8 @@ pub struct Given<'a> {
     pub n_actions: usize,
     /// The discount factor.
     pub gamma: &'a Numeral,
+    /// Which states are terminal, and which actions each state has.
+    pub actions: &'a ActionSets,
     /// Whether policies have a logit for each state and action.
     pub has_local_logits: bool,
 }
@@ -134,6 +142,11 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
     fn recognised(&self, given: Given<'_>) -> Option<EnvironmentSpec> {
         let _ = given;
         None
+    }
+
+    /// Divides rows of transitions that are numbers by their sums.
+    fn normalise(&mut self, n_states: usize, n_actions: usize, normaliser: &mut Normaliser) {
+        let _ = (n_states, n_actions, normaliser);
     }
 
     /// The same with all rewards multiplied; `None` where that is not an environment of
@@ -260,6 +273,19 @@ macro_rules! environments {
 
             pub(crate) fn recognised(&self, given: Given<'_>) -> Option<Self> {
                 match self { $(Self::$variant(environment) => environment.recognised(given),)+ }
+            }
+
+            pub(crate) fn normalise(
+                &mut self,
+                n_states: usize,
+                n_actions: usize,
+                normaliser: &mut Normaliser,
+            ) {
+                match self {
+                    $(Self::$variant(environment) => {
+                        environment.normalise(n_states, n_actions, normaliser);
+                    })+
+                }
             }
 
             pub(crate) fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use num_traits::Zero;
 
-use super::{ExplicitSpec, ExponentialFamilySpec, FixedSpec, GridworldSpec};
+use super::{ExplicitSpec, ExponentialFamilySpec, FixedSpec, Given, GridworldSpec};
 use crate::arithmetic::Rational;
 use crate::mdp::ModelError;
 
@@ -44,7 +44,7 @@ pub trait AffineStructure: Debug {
     ///
     /// # Errors
     /// [`ModelError`] for parts that do not fit, which checked data never have.
-    fn parts(&self) -> Result<AffineParts, ModelError>;
+    fn parts(&self, given: Given<'_>) -> Result<AffineParts, ModelError>;
 
     /// A bound of `|r(s,a)|` over all policies.
     fn largest_reward(&self) -> Rational;

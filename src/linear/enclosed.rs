@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use super::{Factorisation, Resolvent, SolveError};
 use crate::arithmetic::Field;
-use crate::arithmetic::rounding::{add_up, div_up};
+use crate::arithmetic::rounding::{add_up, div_up, mul_up};
 
 /// A [`Field`] whose elements are sets with a centre.
 pub trait Enclosure: Field {
@@ -44,6 +44,9 @@ pub trait Size: Copy + Debug + Send + Sync {
     /// An upper bound over a lower one, rounded up; `0/0 = 0`.
     fn over(self, divisor: Self) -> Self;
 
+    /// The product, rounded up; 0 if a factor is.
+    fn times(self, other: Self) -> Self;
+
     /// Whether it is smaller than another one, by a factor.
     fn is_below(self, other: Self, factor: u32) -> bool;
 }
@@ -65,6 +68,10 @@ impl Size for f64 {
 
     fn over(self, divisor: Self) -> Self {
         if self == 0.0 { 0.0 } else { div_up(self, divisor) }
+    }
+
+    fn times(self, other: Self) -> Self {
+        if self == 0.0 || other == 0.0 { 0.0 } else { mul_up(self, other) }
     }
 
     fn is_below(self, other: Self, factor: u32) -> bool {
@@ -92,37 +99,96 @@ pub trait Approximate<T>: Sized + Send + Sync {
 /// For any `x` and every member of the sets,
 /// `||(I - gamma P)^{-1} b - x||_inf <= ||b - (I - gamma P) x||_inf / g` and
 /// `||(I - gamma P)^{-T} b - x||_1 <= ||b - (I - gamma P)^T x||_1 / g` with
-/// `g = 1 - gamma max_s sum_t |P[s,t]|`. The point `x` comes from a solution that
+/// `g = 1 - gamma max_s sum_t |P[s,t]|`. Where this is small, or 0, weights `w > 0` with
+/// `u = (I - gamma |P|) w > 0` do better:
+/// `|(I - gamma P)^{-1} b - x|_s <= w_s max_t |residual_t|/u_t`, and
+/// `|(I - gamma P)^{-T} b - x|_s <= sum_t w_t |residual_t|/u_s` (`docs/theory/bounds.md`,
+/// section 4). The point `x` comes from a solution that
 /// is nearly right and is refined while its residual shrinks.
 pub struct Enclosed<T: Enclosure> {
     resolvent: Resolvent<T>,
     near: T::Approximate,
-    /// A lower bound of `1 - gamma max_s sum_t |P[s,t]|` over all members.
-    gap: T::Size,
+    contraction: Contraction<T::Size>,
 }
+
+/// What bounds errors by residuals.
+enum Contraction<S> {
+    /// A lower bound of `1 - gamma max_s sum_t |P[s,t]|` over all members.
+    Gap(S),
+    /// `w` from above and `u` from below.
+    Weighted(Vec<S>, Vec<S>),
+}
+
+/// Weights are looked for where the gap is smaller than one over this.
+const SMALL_GAP: u32 = 1024;
 
 /// More refinements than this never help: a useful one gains a decimal digit.
 const REFINEMENTS: usize = 40;
 
 impl<T: Enclosure> Enclosed<T> {
+    /// Weights that bound errors at least twice as well as the gap.
+    fn weights(
+        resolvent: &Resolvent<T>,
+        near: &T::Approximate,
+        gap: T::Size,
+    ) -> Option<Contraction<T::Size>> {
+        let ones = vec![T::one(); resolvent.n_states()];
+        let weights: Vec<T> = near.solve_near(&ones).iter().map(T::centre).collect();
+        if !weights.iter().all(|w| w.magnitude().is_finite()) {
+            return None;
+        }
+        let gaps: Vec<T::Size> = resolvent.weighted_gaps(&weights)?.iter().map(T::least).collect();
+        let nothing = T::Size::ZERO;
+        if !gaps.iter().all(|gap| nothing.is_below(*gap, 1)) {
+            return None;
+        }
+        let sizes: Vec<T::Size> = weights.iter().map(T::size).collect();
+        let least = gaps.iter().copied().fold(gaps[0], T::Size::smaller);
+        let most = sizes.iter().copied().fold(nothing, T::Size::larger).over(least);
+        let is_better = !nothing.is_below(gap, 1) || most.times(gap).is_below(T::one().size(), 2);
+        is_better.then_some(Contraction::Weighted(sizes, gaps))
+    }
+
+    /// Bounds of the error in each state, from the residual of a solution.
+    fn errors(&self, rest: &[T], transposed: bool) -> (T::Size, impl Fn(usize) -> T::Size) {
+        let bound = match (&self.contraction, transposed) {
+            (Contraction::Gap(gap), false) => largest(rest).over(*gap),
+            (Contraction::Gap(gap), true) => sum(rest).over(*gap),
+            (Contraction::Weighted(_, gaps), false) => {
+                let ratios = rest.iter().zip(gaps).map(|(x, gap)| x.size().over(*gap));
+                ratios.fold(T::Size::ZERO, T::Size::larger)
+            }
+            (Contraction::Weighted(weights, _), true) => {
+                let products = rest.iter().zip(weights).map(|(x, w)| x.size().times(*w));
+                products.fold(T::Size::ZERO, T::Size::plus)
+            }
+        };
+        let of_state = move |s: usize| match (&self.contraction, transposed) {
+            (Contraction::Gap(_), _) => bound,
+            (Contraction::Weighted(weights, _), false) => bound.times(weights[s]),
+            (Contraction::Weighted(_, gaps), true) => bound.over(gaps[s]),
+        };
+        (bound, of_state)
+    }
+
     fn refine(
         &self,
         b: &[T],
         solve: impl Fn(&[T]) -> Vec<T>,
         apply: impl Fn(&[T]) -> Vec<T>,
-        size: impl Fn(&[T]) -> T::Size,
+        transposed: bool,
     ) -> Vec<T> {
         let mut best = solve(b);
         let residual = |x: &[T]| -> Vec<T> {
             apply(x).into_iter().zip(b).map(|(product, b)| b.clone() - product).collect()
         };
         let mut rest = residual(&best);
-        let mut bound = size(&rest);
+        let mut bound = self.errors(&rest, transposed).0;
         for _ in 0..REFINEMENTS {
             let step = solve(&rest);
             let next: Vec<T> = best.iter().zip(step).map(|(x, dx)| (x.clone() + dx).centre()).collect();
             let next_rest = residual(&next);
-            let next_bound = size(&next_rest);
+            let next_bound = self.errors(&next_rest, transposed).0;
             let better = next_bound.is_below(bound, 1);
             let worthwhile = next_bound.is_below(bound, 10);
             if better {
@@ -132,8 +198,8 @@ impl<T: Enclosure> Enclosed<T> {
                 break;
             }
         }
-        let error = bound.over(self.gap);
-        best.into_iter().map(|x| x.widened_by(error)).collect()
+        let (_, error) = self.errors(&rest, transposed);
+        best.into_iter().enumerate().map(|(s, x)| x.widened_by(error(s))).collect()
     }
 }
 
@@ -152,15 +218,22 @@ impl<T: Enclosure> Factorisation<T> for Enclosed<T> {
         let near = T::Approximate::near(&resolvent)?;
         let gaps = (0..resolvent.n_states()).map(|s| resolvent.contraction_gap(s).least());
         let gap = gaps.fold(T::one().least(), T::Size::smaller);
-        Ok(Self { resolvent, near, gap })
+        let weights = || Self::weights(&resolvent, &near, gap);
+        let weighted = if gap.is_below(T::one().size(), SMALL_GAP) { weights() } else { None };
+        let contraction = match weighted {
+            Some(weighted) => weighted,
+            None if T::Size::ZERO.is_below(gap, 1) => Contraction::Gap(gap),
+            None => return Err(SolveError::NotContracting { product: 1.0 }),
+        };
+        Ok(Self { resolvent, near, contraction })
     }
 
     fn solve(&self, b: &[T]) -> Vec<T> {
-        self.refine(b, |b| self.near.solve_near(b), |x| self.resolvent.apply(x), largest)
+        self.refine(b, |b| self.near.solve_near(b), |x| self.resolvent.apply(x), false)
     }
 
     fn solve_transposed(&self, b: &[T]) -> Vec<T> {
-        self.refine(b, |b| self.near.solve_transposed_near(b), |x| self.resolvent.apply_transposed(x), sum)
+        self.refine(b, |b| self.near.solve_transposed_near(b), |x| self.resolvent.apply_transposed(x), true)
     }
 }
 

@@ -285,7 +285,9 @@ mod tests {
     #[test]
     fn a_chain_that_does_not_contract_is_refused() {
         let error = Resolvent::new(ring(3, false), 1.0).unwrap_err();
-        assert!(matches!(error, SolveError::NotContracting { product } if (product - 1.0).abs() < SOLVED));
+        assert_eq!(error, SolveError::NeverEnds { states: vec![0, 1, 2] });
+        let error = Resolvent::new(ring(3, false), 1.25).unwrap_err();
+        assert!(matches!(error, SolveError::NotContracting { product } if (product - 1.25).abs() < SOLVED));
         let growing = Rows::dense(1, vec![-1.5]).unwrap();
         assert!(Resolvent::new(growing, 0.9).is_err());
     }

@@ -27,6 +27,7 @@ pub use padic::PadicInverse;
 pub use rows::{Row, Rows};
 
 use crate::arithmetic::Field;
+use crate::distribution::exceeds;
 
 /// Why a linear system could not be solved.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -39,6 +40,28 @@ pub enum SolveError {
         /// `gamma max_s sum_t |P[s,t]|`, rounded up.
         product: f64,
     },
+    /// Without discounting, an episode that is in one of these states never ends.
+    #[error(
+        "gamma is 1 and an episode never ends from {} on, expected gamma below 1, or a way to a terminal state \
+         or to one that is never left and pays nothing",
+        listed(.states)
+    )]
+    NeverEnds {
+        /// The states that no way leads out of.
+        states: Vec<usize>,
+    },
+    /// The average of a chain with several classes of states that are never left.
+    #[error(
+        "the average reward needs one class of states that is never left, but from {} on the state {visited} of \
+         such a class is never reached",
+        listed(.states)
+    )]
+    ManyClasses {
+        /// The states from which it is never reached.
+        states: Vec<usize>,
+        /// A state that is visited for ever.
+        visited: usize,
+    },
     /// The factorisation met no usable pivot.
     #[error("the matrix I - gamma P of {states} states is singular in this arithmetic")]
     Singular {
@@ -48,6 +71,15 @@ pub enum SolveError {
     /// The chain is not square.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+}
+
+/// A few states, in words.
+pub(crate) fn listed(states: &[usize]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = states.iter().take(SHOWN).map(usize::to_string).collect();
+    let more =
+        if states.len() > SHOWN { format!(" and {} more", states.len() - SHOWN) } else { String::new() };
+    format!("state{} {}{more}", if states.len() == 1 { "" } else { "s" }, shown.join(", "))
 }
 
 /// Something has another length than what it belongs to.
@@ -75,7 +107,11 @@ impl ShapeError {
 /// The matrix `I - gamma P` (not its inverse) of a Markov chain `P` (`P[s,t]`, shape S x S).
 ///
 /// [`Resolvent::new`] checks `gamma max_s sum_t |P[s,t]| < 1`, so the matrix is
-/// invertible and `||(I - gamma P)^{-1}||_inf <= 1/(1 - gamma max_s sum_t |P[s,t]|)`.
+/// invertible and `||(I - gamma P)^{-1}||_inf <= 1/(1 - gamma max_s sum_t |P[s,t]|)`; or, for
+/// `gamma = 1`, that from every state a way leads to a row whose sum is below 1. Of rows whose
+/// sums are at most 1 the powers of `P` then vanish; what rounding adds to a sum, an enclosing
+/// arithmetic rules out by a vector `w > 0` with `(I - P) w > 0` (`docs/theory/bounds.md`,
+/// section 4).
 #[derive(Debug, Clone)]
 pub struct Resolvent<T> {
     chain: Rows<T>,
@@ -87,10 +123,16 @@ impl<T: Field> Resolvent<T> {
     ///
     /// # Errors
     /// [`SolveError::NotContracting`] unless `gamma` times the largest row sum
-    /// is certainly below 1; [`SolveError::Shape`] unless the chain is square.
+    /// is certainly below 1, or `gamma` is 1; [`SolveError::NeverEnds`] where it is 1 and
+    /// there are states from which no way leads to a row whose sum is below 1;
+    /// [`SolveError::Shape`] unless the chain is square.
     pub fn new(chain: Rows<T>, gamma: T) -> Result<Self, SolveError> {
         ShapeError::check("the columns of a chain", chain.width(), chain.len())?;
         let resolvent = Self { chain, gamma };
+        if resolvent.gamma == T::one() {
+            let states = resolvent.never_ending();
+            return if states.is_empty() { Ok(resolvent) } else { Err(SolveError::NeverEnds { states }) };
+        }
         for s in 0..resolvent.n_states() {
             if !resolvent.contraction_gap(s).certainly_positive() {
                 let product = 1.0 - resolvent.contraction_gap(s).approximate();
@@ -100,18 +142,25 @@ impl<T: Field> Resolvent<T> {
         Ok(resolvent)
     }
 
+    /// A class of states that no way of entries that may be positive leads out of, nor to a row
+    /// whose sum is below 1 by more than rounding; none where there is no such class.
+    fn never_ending(&self) -> Vec<usize> {
+        closed_class(&self.chain, |s| exceeds(&self.contraction_gap(s), T::ROW_SUM_TOLERANCE))
+    }
+
     /// `1 - gamma sum_t |P[s,t]|`.
     pub(crate) fn contraction_gap(&self, s: usize) -> T {
-        let mut sum = T::zero();
-        for (_, entry) in self.chain.row(s) {
-            match entry.sign() {
-                Some(Ordering::Greater) => sum += entry,
-                Some(Ordering::Less) => sum -= entry,
-                Some(Ordering::Equal) => {}
-                None => sum += T::from_f64(entry.magnitude()),
-            }
-        }
+        let sum = self.chain.row(s).fold(T::zero(), |sum, (_, entry)| sum + absolute(entry));
         T::one() - self.gamma.clone() * &sum
+    }
+
+    /// `w_s - gamma sum_t |P[s,t]| w_t` of positive weights; none where one is not.
+    pub(crate) fn weighted_gaps(&self, weights: &[T]) -> Option<Vec<T>> {
+        let gap = |s: usize| {
+            let terms = self.chain.row(s).map(|(t, entry)| absolute(entry) * &weights[t]);
+            weights[s].clone() - terms.fold(T::zero(), |sum, term| sum + term) * &self.gamma
+        };
+        weights.iter().all(T::certainly_positive).then(|| (0..self.n_states()).map(gap).collect())
     }
 
     /// Number of states S.
@@ -151,6 +200,56 @@ impl<T: Field> Resolvent<T> {
             }
         }
         result
+    }
+}
+
+/// A class of states that no way along entries that are not 0 leads out of, nor to an end; none
+/// where there is no such class.
+pub(crate) fn closed_class<T: Field>(chain: &Rows<T>, ends: impl Fn(usize) -> bool) -> Vec<usize> {
+    let n = chain.len();
+    let after = |s: usize| chain.row(s).filter(|(_, p)| !p.is_zero()).map(|(t, _)| t);
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); n];
+    for s in 0..n {
+        after(s).for_each(|t| before[t].push(s));
+    }
+    let ending: Vec<usize> = (0..n).filter(|&s| ends(s)).collect();
+    let ends = reached(n, &ending, |t| before[t].iter().copied());
+    // From what is left a class is reached that is all that its states reach.
+    let mut class: Option<Vec<bool>> = None;
+    for s in (0..n).filter(|&s| !ends[s]) {
+        if class.as_ref().is_none_or(|class| class[s]) {
+            class = Some(reached(n, &[s], after));
+        }
+    }
+    let class = class.unwrap_or_default();
+    (0..class.len()).filter(|&s| class[s]).collect()
+}
+
+/// What is reached from some states, they included.
+pub(crate) fn reached<I: Iterator<Item = usize>>(
+    n_states: usize,
+    from: &[usize],
+    next: impl Fn(usize) -> I,
+) -> Vec<bool> {
+    let mut seen = vec![false; n_states];
+    let mut open = from.to_vec();
+    from.iter().for_each(|&s| seen[s] = true);
+    while let Some(s) = open.pop() {
+        for t in next(s) {
+            if !std::mem::replace(&mut seen[t], true) {
+                open.push(t);
+            }
+        }
+    }
+    seen
+}
+
+/// `|x|`, or what is at least that.
+fn absolute<T: Field>(x: &T) -> T {
+    match x.sign() {
+        Some(Ordering::Less) => -x.clone(),
+        Some(_) => x.clone(),
+        None => T::from_f64(x.magnitude()),
     }
 }
 

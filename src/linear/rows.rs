@@ -27,6 +27,10 @@ pub struct Row<'a, T> {
     next: usize,
 }
 
+impl<T> Row<'_, T> {
+    const NONE: Self = Row { columns: None, values: &[], next: 0 };
+}
+
 impl<'a, T> Iterator for Row<'a, T> {
     type Item = (usize, &'a T);
 
@@ -127,6 +131,21 @@ impl<T: Field> Rows<T> {
         let rows = (0..self.len())
             .map(|i| self.row(i).filter(|(_, value)| !value.is_zero()).map(|(t, value)| (t, value.clone())));
         Self::collected(self.width, rows).0
+    }
+
+    /// The same rows, some of them without entries, or 0.
+    #[must_use]
+    pub fn without(mut self, is_empty: impl Fn(usize) -> bool) -> Self {
+        if self.sparsity.is_some() {
+            let kept = |i: usize| if is_empty(i) { Row::NONE } else { self.row(i) };
+            let rows = (0..self.len()).map(|i| kept(i).map(|(t, value)| (t, value.clone())));
+            return Self::collected(self.width, rows).0;
+        }
+        let width = self.width.max(1);
+        for (_, row) in self.values.chunks_mut(width).enumerate().filter(|(i, _)| is_empty(*i)) {
+            row.fill(T::zero());
+        }
+        self
     }
 
     /// Number of rows.

@@ -14,8 +14,7 @@ use super::quantity::Entries;
 use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
 use super::steps_left::OfStepsLeft;
 use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
-use crate::environments::Structure;
-use crate::environments::gridworld::Terminal;
+use crate::environments::{Structure, gridworld::Terminal};
 use crate::evaluate::{Evaluation, entropy_bonus};
 use crate::linear::Rows;
 use crate::mdp::Mdp;
@@ -322,7 +321,8 @@ impl<'a> Case<'a> {
 
     /// `-lambda log pi(a|s)`, none where it is infinite.
     pub fn bonus(&self, pair: usize) -> Option<f64> {
-        entropy_bonus(self.policy, &self.lambda, pair / self.n_actions(), pair % self.n_actions())
+        let (state, action) = (pair / self.n_actions(), pair % self.n_actions());
+        entropy_bonus(self.performance.mdp.kernel(), self.policy, &self.lambda, state, action)
     }
 
     /// `sum_a pi(a|s) x[s,a]` for each state; what is infinite counts nothing.

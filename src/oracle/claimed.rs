@@ -86,6 +86,17 @@ impl Claimed {
         let mut entries = Vec::new();
         let entry = if quantity.may_be_infinite() { optional_number } else { number };
         read_entries(&node, &Shape::of(&node, quantity, problem)?, entry, &mut entries)?;
+        let is_of_pairs = quantity == Quantity::ActionValues || problem.policy().features().is_none();
+        if is_of_pairs && quantity.may_be_infinite() {
+            // What stands for an action that a state does not have says nothing.
+            let is_parameter = quantity.is_of_gradient() && !problem.policy().is_unconstrained();
+            let nothing = is_parameter.then_some(0.0);
+            for (pair, entry) in entries.iter_mut().enumerate() {
+                if !problem.action_sets().is_available(pair) && (entry.is_none() || nothing.is_none()) {
+                    *entry = nothing;
+                }
+            }
+        }
         self.quantities[quantity] = Some(entries);
         self.exact[quantity] = is_text(&node);
         Ok(())

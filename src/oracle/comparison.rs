@@ -13,6 +13,8 @@ use super::quantity::{Entries, Quantities, Quantity};
 use super::recipe::Recipe;
 use super::rounding::of_probabilities;
 use super::sampling::{Sampling, StandardErrors};
+use crate::criterion::Criterion;
+use crate::performative::Performance;
 use crate::problem::Problem;
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
@@ -112,6 +114,24 @@ pub enum Entry {
     Text(String),
 }
 
+/// The evaluation in doubles of what no mistakes are looked for in.
+fn in_doubles(problem: &Problem) -> Option<Prediction> {
+    let (model, policy) = (problem.model::<f64>().ok()?, problem.deployed_policy::<f64>().ok()?);
+    let Performance { evaluation, gradient, .. } = model.perform(&policy).ok()?;
+    let all = |entries: &[f64]| entries.iter().copied().map(Some).collect();
+    Some(Quantities::from_fn(|quantity| match quantity {
+        Quantity::Value => vec![Some(evaluation.value)],
+        Quantity::StateValues => all(&evaluation.state_values),
+        Quantity::ActionValues => evaluation.action_values.clone(),
+        Quantity::Occupancy => all(&evaluation.occupancy),
+        Quantity::Gradient => gradient.total(),
+        Quantity::PolicyTerm => gradient.policy.clone(),
+        Quantity::TransitionTerm => all(&gradient.transition),
+        Quantity::RewardTerm => all(&gradient.reward),
+        Quantity::EntropyTerm => all(&gradient.entropy),
+    }))
+}
+
 /// Evaluations in doubles differ by so many times their error at most.
 const ROUNDINGS: f64 = 10.0;
 
@@ -159,8 +179,13 @@ impl<'a> Comparison<'a> {
         tolerance: Tolerance,
         claimed: &Claimed,
     ) -> Self {
-        let rounded = case.and_then(|case| Recipe::default().answer(case));
-        let of_probabilities = case.map_or_else(Vec::new, |case| of_probabilities(problem, case));
+        let rounded = match case {
+            Some(case) => Recipe::default().answer(case),
+            None if problem.criterion() != Criterion::Discounted => in_doubles(problem),
+            None => None,
+        };
+        let nothing = || vec![0.0; problem.n_parameters()];
+        let of_probabilities = case.map_or_else(nothing, |case| of_probabilities(problem, case));
         let truth = Quantities::from_fn(|quantity| answer.entries(quantity));
         let free_mean = problem.policy().is_unconstrained().then(|| problem.n_actions());
         let standard_errors = StandardErrors::of(claimed, free_mean);
@@ -243,10 +268,14 @@ impl<'a> Comparison<'a> {
             return Cow::Borrowed(entries);
         };
         let mut entries = entries.to_vec();
-        let known = self.truth[Quantity::Gradient].chunks(width).map(|row| row.iter().all(Option::is_some));
-        for (row, is_known) in entries.chunks_mut(width).zip(known) {
-            if is_known && row.iter().all(Option::is_some) {
-                let share = |sum: f64| sum / width as f64;
+        let actions = self.problem.action_sets();
+        for (s, row) in entries.chunks_mut(width).enumerate() {
+            let is_known =
+                |(a, x): (usize, &Option<f64>)| x.is_some() || !actions.is_available(s * width + a);
+            let truth = &self.truth[Quantity::Gradient][s * width..(s + 1) * width];
+            if [truth, &*row].iter().all(|row| row.iter().enumerate().all(is_known)) {
+                let count = row.iter().flatten().count();
+                let share = |sum: f64| sum / count as f64;
                 let mean = share(row.iter().flatten().sum());
                 // The sum may be beyond doubles where the mean is not.
                 let mean =

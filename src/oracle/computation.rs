@@ -276,6 +276,8 @@ impl Factor {
             Self::Minus => -1.0,
             Self::Gamma => case.gamma,
             Self::OverGamma => 1.0 / case.gamma,
+            // Without discounting nothing is normalised.
+            Self::Normalised if case.gamma == 1.0 => return None,
             Self::Normalised => 1.0 - case.gamma,
             Self::Horizon => 1.0 / (1.0 - case.gamma),
             Self::OverStates => 1.0 / n,

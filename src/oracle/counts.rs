@@ -59,6 +59,9 @@ fn of_values(case: &Case<'_>, value: Option<f64>, states: Option<&[f64]>) -> Vec
 fn of_occupancy(case: &Case<'_>, claimed: &Claimed) -> Option<usize> {
     let occupancy = claimed.quantities[Quantity::Occupancy].as_ref()?;
     let sum: f64 = occupancy.iter().copied().sum::<Option<f64>>()?;
+    if case.gamma == 1.0 {
+        return None;
+    }
     let left = 1.0 - (1.0 - case.gamma) * sum;
     let steps = left.ln() / case.gamma.ln();
     // What is left has to be known.

@@ -12,8 +12,8 @@ use super::recipe::{
 };
 use crate::environments::gridworld::Terminal;
 use crate::mdp::ModelError;
-use crate::policy::Policy;
-use crate::problem::Problem;
+use crate::policy::{self, Policy, PolicySpec};
+use crate::problem::{Numeral, Problem};
 
 /// A mistake that implementations are known to make.
 pub struct Mistake {
@@ -453,6 +453,7 @@ pub fn mistaken_answers(problem: &Problem) -> Result<Vec<Mistaken>, OracleError>
 
 /// The uniform policy, by weights, with its logarithms.
 pub(super) fn uniform(problem: &Problem) -> Result<Policy<f64>, ModelError> {
-    let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
-    Ok(Policy::weights(n_states, n_actions, vec![1.0; n_states * n_actions])?.with_logarithms())
+    let ones = vec![Numeral::from(1.0); problem.n_states() * problem.n_actions()];
+    let uniform = PolicySpec::from(policy::Weights { values: ones });
+    Ok(uniform.policy::<f64>(problem.of())?.with_logarithms())
 }

@@ -16,6 +16,7 @@ use super::remarks::{coarse, remarks};
 use super::sampling::Sampling;
 use super::settings::other_settings;
 use super::undecided::{Doubt, Undecided};
+use crate::criterion::Criterion;
 use crate::policy::Policy;
 use crate::problem::Problem;
 
@@ -78,6 +79,8 @@ pub fn verify(
     };
     let previous = previous.ok().map(with_logarithms);
     let parts = models.ok().zip(policy.ok());
+    // They are mistakes in sums over whole trajectories.
+    let parts = parts.filter(|_| problem.criterion() == Criterion::Discounted);
     let case = parts
         .as_ref()
         .and_then(|(models, policy)| Case::new(problem, models, policy, previous.as_ref()).ok());

@@ -2,6 +2,7 @@
 
 mod kinds;
 
+pub(crate) use kinds::Of;
 pub use kinds::*;
 
 use crate::arithmetic::{Dual, Field, Transcendental};
@@ -20,6 +21,8 @@ pub struct Policy<T> {
     probabilities: Vec<T>,
     /// `log pi(a|s)`: empty until asked for, `None` where `pi(a|s) = 0`.
     logarithms: Vec<Option<T>>,
+    /// Whether a state has an action; empty where each has all.
+    available: Vec<bool>,
     parametrisation: Parametrisation<T>,
 }
 
@@ -37,6 +40,11 @@ impl<T: Field> Policy<T> {
     /// `pi(a|s)`.
     pub fn probability(&self, state: usize, action: usize) -> &T {
         &self.probabilities[state * self.n_actions + action]
+    }
+
+    /// Whether a state has an action; if not, it is never taken.
+    pub fn is_available(&self, state: usize, action: usize) -> bool {
+        self.available.get(state * self.n_actions + action).copied().unwrap_or(true)
     }
 
     /// `log pi(a|s)`; `None` where `pi(a|s) = 0`, or where the logarithms were
@@ -81,7 +89,7 @@ impl<T: Field> Policy<T> {
     pub fn pullback(&self, cotangent: &[T]) -> Result<Vec<T>, ShapeError> {
         ShapeError::check("cotangents of the policy", cotangent.len(), self.probabilities.len())?;
         if !self.is_normalised_by_construction() {
-            return Ok(cotangent.to_vec());
+            return Ok(self.of_available(cotangent));
         }
         let of_logits = softmax_pullback(self.n_actions, &self.probabilities, cotangent);
         Ok(self.parametrisation.logit_pullback(of_logits))
@@ -120,7 +128,8 @@ impl<T: Field> Policy<T> {
         } else {
             // A probability of 0 has no logarithm.
             let score = |(v, pi): (&T, &T)| if pi.is_zero() { T::zero() } else { v.clone() / pi };
-            (direction.to_vec(), direction.iter().zip(&self.probabilities).map(score).collect())
+            let scores = direction.iter().zip(&self.probabilities).map(score).collect();
+            (self.of_available(direction), scores)
         };
         let logarithm = |(log, v): (&Option<T>, &T)| log.clone().map(|log| Dual::new(log, v.clone()));
         Ok(Policy {
@@ -128,8 +137,18 @@ impl<T: Field> Policy<T> {
             n_actions: self.n_actions,
             probabilities: Dual::all(&self.probabilities, &slopes),
             logarithms: self.logarithms.iter().zip(&scores).map(logarithm).collect(),
+            available: self.available.clone(),
             parametrisation: self.parametrisation.along(direction),
         })
+    }
+
+    /// Entries of pairs, 0 for actions that their states do not have.
+    fn of_available(&self, entries: &[T]) -> Vec<T> {
+        let mut entries = entries.to_vec();
+        for (entry, _) in entries.iter_mut().zip(&self.available).filter(|(_, available)| !**available) {
+            *entry = T::zero();
+        }
+        entries
     }
 
     /// The slopes of `pi(a|s)` and of `log pi(a|s) = logits[s,a] - log sum_b exp logits[s,b]`.
@@ -168,10 +187,16 @@ impl<T: Transcendental> Policy<T> {
     #[must_use]
     pub fn with_logarithms(mut self) -> Self {
         if !self.has_logarithms() {
-            self.logarithms = self.parametrisation.logarithms(self.n_actions, &self.probabilities);
+            self.logarithms =
+                self.parametrisation.logarithms(self.n_actions, &self.probabilities, &self.available);
         }
         self
     }
+}
+
+/// Whether a state has an action, by pair `s A + a`, where an empty mask says that each has all.
+fn has(available: &[bool], pair: usize) -> bool {
+    available.get(pair).copied().unwrap_or(true)
 }
 
 /// `x - m`, `exp(x - m)` and their sum, with `m` the largest `x`: no overflow.

@@ -3,6 +3,7 @@
 //! Everything is checked that can be checked without evaluating: shapes, ranges, that
 //! rows of probabilities are rows of probabilities. Nothing is renormalised.
 
+use super::action_sets::ActionSets;
 use super::excerpt::shown_double;
 use super::input_error::InputError;
 use super::numeral::{Numeral, Reading, compensated_sum, exact_sum, shown_rational};
@@ -33,11 +34,15 @@ pub struct Checker {
     policy: PolicyShape,
     n_states: usize,
     n_actions: usize,
+    actions: ActionSets,
     /// The largest sum of probabilities of a state's actions.
     largest_policy_row: f64,
     /// The largest sum of probabilities of a transition.
     largest_transition_row: f64,
 }
+
+/// What is said of a row of zeros.
+pub(crate) const NO_ROW: &str = "sums to 0, expected 1; a state where episodes end belongs to \"terminal\", an action that it does not have is null";
 
 /// A path with indices, such as `environment.rewards[1][0]`.
 pub fn place(path: &str, index: &[usize]) -> String {
@@ -46,8 +51,23 @@ pub fn place(path: &str, index: &[usize]) -> String {
 
 impl Checker {
     pub(crate) fn new(reading: Reading, policy: PolicyShape, n_states: usize, n_actions: usize) -> Self {
-        let (largest_policy_row, largest_transition_row) = (1.0, 1.0);
-        Self { reading, policy, n_states, n_actions, largest_policy_row, largest_transition_row }
+        let (actions, largest_policy_row, largest_transition_row) = (ActionSets::default(), 1.0, 1.0);
+        Self { reading, policy, n_states, n_actions, actions, largest_policy_row, largest_transition_row }
+    }
+
+    /// The same for some states and actions only.
+    pub(crate) fn within(self, actions: &ActionSets) -> Self {
+        Self { actions: actions.clone(), ..self }
+    }
+
+    /// Which states are terminal, and which actions each state has.
+    pub fn action_sets(&self) -> &ActionSets {
+        &self.actions
+    }
+
+    /// Whether a row of transitions is read, by pair `s A + a`.
+    pub fn is_used(&self, pair: usize) -> bool {
+        self.actions.is_used(pair, self.n_actions)
     }
 
     /// How numbers are read, which decides how exact sums have to be.
@@ -237,7 +257,14 @@ impl Checker {
     pub fn kernel(&mut self, path: &str, entries: &[Numeral]) -> Checked<()> {
         self.length(path, entries.len(), self.n_states * self.n_actions * self.n_states)?;
         for (i, row) in entries.chunks(self.n_states).enumerate() {
-            let sum = self.distribution(path, &[i / self.n_actions, i % self.n_actions], row)?;
+            if !self.is_used(i) {
+                continue;
+            }
+            let index = [i / self.n_actions, i % self.n_actions];
+            if row.iter().all(|p| p.is_finite() && p.is_zero()) {
+                return Err(InputError::new(place(path, &index), NO_ROW));
+            }
+            let sum = self.distribution(path, &index, row)?;
             self.note_transition_row(sum);
         }
         Ok(())

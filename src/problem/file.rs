@@ -4,12 +4,15 @@
 //! Nothing is renormalised. The work is linear in the size of the file, up to the
 //! sorting of sparse entries.
 
+use super::action_sets::ActionSets;
 use super::checker::Checked;
 use super::input_error::InputError;
-use super::json::Node;
+use super::json::{Fields, Node};
+use super::normalise::Normalised;
 use super::numeral::{Numeral, Reading};
 use super::parts::{FORMAT, Parts, Problem};
-use super::reader::{Reader, positive_length};
+use super::reader::{Axis, Reader, nested, positive_length};
+use crate::criterion::Criterion;
 use crate::environments::EnvironmentSpec;
 use crate::policy::PolicySpec;
 
@@ -44,48 +47,253 @@ impl Problem {
     pub fn from_bytes(bytes: &[u8], reading: Reading) -> Result<Self, InputError> {
         problem(&Node::from_bytes(bytes)?, reading)
     }
+
+    /// The same with rows of probabilities divided by their sums ([`Parts::normalise`]), and
+    /// what was divided.
+    ///
+    /// # Errors
+    /// As [`Problem::from_bytes`].
+    pub fn from_bytes_normalised(
+        bytes: &[u8],
+        reading: Reading,
+    ) -> Result<(Self, Vec<Normalised>), InputError> {
+        let document = Node::from_bytes(bytes)?;
+        let (mut parts, _) = parts(&document, &one_policy(&document)?, reading)?;
+        let normalised = parts.normalise();
+        Ok((checked(parts, &document, reading)?, normalised))
+    }
+
+    /// Reads problems that differ in their policies, `"policies"` in place of `"policy"`; the one
+    /// problem where there is one policy.
+    ///
+    /// # Errors
+    /// As [`Problem::from_bytes`].
+    pub fn all_from_bytes(bytes: &[u8], reading: Reading) -> Result<Vec<Self>, InputError> {
+        let document = Node::from_bytes(bytes)?;
+        let fields = document.fields()?;
+        let Some(policies) = fields.optional("policies") else {
+            return Ok(vec![problem(&document, reading)?]);
+        };
+        if let Some(policy) = fields.optional("policy") {
+            return Err(policy.error("stands beside policies, expected one of them"));
+        }
+        positive_length(&policies, "policy")?;
+        let mut problems: Vec<Self> = Vec::new();
+        let mut reader: Option<Reader> = None;
+        for (i, node) in policies.array()?.enumerate() {
+            let of_policies = |error: InputError| error.within("policy", &format!("policies[{i}]"));
+            let (next, of_first) = match (problems.first(), &reader) {
+                (Some(first), Some(reader)) => {
+                    let policy = one_of(&node, reader)?;
+                    let problem = first.deploying_read(policy, reading);
+                    (problem.map_err(|error| error.quoting(|path| document.quoted_at(path))), None)
+                }
+                _ => {
+                    let (parts, reader) = parts(&document, &node, reading)?;
+                    (checked(parts, &document, reading), Some(reader))
+                }
+            };
+            problems.push(next.map_err(of_policies)?);
+            reader = of_first.or(reader);
+        }
+        Ok(problems)
+    }
 }
 
 fn problem(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
+    let (parts, _) = parts(document, &one_policy(document)?, reading)?;
+    checked(parts, document, reading)
+}
+
+/// The policy of a document that has one.
+fn one_policy<'n>(document: &'n Node<'_>) -> Checked<Node<'n>> {
+    check_format(document)?;
+    let fields = document.fields()?;
+    match fields.optional("policies") {
+        Some(policies) => Err(policies.error("gives several policies, expected one policy here")),
+        None => fields.required("policy"),
+    }
+}
+
+/// The problem of these parts, checked.
+fn checked(parts: Parts, document: &Node<'_>, reading: Reading) -> Checked<Problem> {
+    // A number that is out of range is quoted as it is spelled.
+    Problem::new(parts, reading).map_err(|error| error.quoting(|path| document.quoted_at(path)))
+}
+
+fn check_format(document: &Node<'_>) -> Checked<()> {
     let fields = document.fields()?;
     let hint = "this is an answer, where its problem belongs";
     let format = fields
         .optional("format")
         .ok_or_else(|| InputError::new("format", format!("is missing, expected \"{FORMAT}\"")))?;
-    format.format(FORMAT, "pemdp-answer/1", hint)?;
-    fields.only(&["format", "gamma", "initial", "entropy", "policy", "environment"])?;
-    let gamma = fields.required("gamma")?.numeral(reading)?;
+    format.format(FORMAT, "pemdp-answer/1", hint)
+}
+
+/// The parts of a document, with one of its policies.
+fn parts(document: &Node<'_>, policy: &Node<'_>, reading: Reading) -> Checked<(Parts, Reader)> {
+    check_format(document)?;
+    let fields = document.fields()?;
+    fields.only(&[
+        "format",
+        "gamma",
+        "criterion",
+        "initial",
+        "entropy",
+        "terminal",
+        "available",
+        "policy",
+        "policies",
+        "environment",
+    ])?;
+    let (criterion, is_undiscounted) = criterion(&fields)?;
+    let gamma = match fields.optional("gamma") {
+        Some(node) => {
+            let gamma = node.numeral(reading)?;
+            if is_undiscounted && !gamma.compare(1.0).is_eq() {
+                return Err(node.unexpected("1, or nothing, with this criterion"));
+            }
+            gamma
+        }
+        None if is_undiscounted || criterion != Criterion::Discounted => Numeral::from(1.0),
+        None => fields.required("gamma")?.numeral(reading)?,
+    };
     let entropy = match fields.optional("entropy") {
         Some(node) => node.numeral(reading)?,
         None => Numeral::ZERO,
     };
-    let (policy, reader) = policy(&fields.required("policy")?, reading)?;
+    let (policy, reader) = self::policy(&fields, policy, reading)?;
     let environment = EnvironmentSpec::read(&fields.required("environment")?, &reader)?;
     let initial = match fields.optional("initial") {
         Some(node) => Some(reader.numerals(&node, &[reader.states()])?),
         None => None,
     };
-    let (n_states, n_actions) = (reader.n_states, reader.n_actions);
-    let parts = Parts { n_states, n_actions, gamma, initial, entropy, policy, environment };
-    // A number that is out of range is quoted as it is spelled.
-    Problem::new(parts, reading).map_err(|error| error.quoting(|path| document.quoted_at(path)))
+    let Reader { n_states, n_actions, .. } = reader;
+    let actions = reader.actions.clone();
+    let parts =
+        Parts { n_states, n_actions, gamma, criterion, actions, initial, entropy, policy, environment };
+    Ok((parts, reader))
 }
 
-/// Reads the policy, which decides how many states and actions there are.
-fn policy(node: &Node<'_>, reading: Reading) -> Checked<(PolicySpec, Reader)> {
+/// Reads a policy of the shape that a reader has.
+fn one_of(node: &Node<'_>, reader: &Reader) -> Checked<PolicySpec> {
+    let fields = node.fields()?;
+    let kind = fields.required("kind")?.choice(PolicySpec::KINDS)?;
+    PolicySpec::check_keys(kind, &fields)?;
+    PolicySpec::read(kind, &fields, reader)?.ok_or_else(|| node.unexpected("a policy"))
+}
+
+/// Reads how rewards add up, and whether they cannot be discounted.
+fn criterion(document: &Fields<'_>) -> Checked<(Criterion, bool)> {
+    let Some(node) = document.optional("criterion") else { return Ok((Criterion::Discounted, false)) };
+    if node.is_object() {
+        let fields = node.fields()?;
+        fields.only(&["horizon"])?;
+        let steps = fields.required("horizon")?.count(1..=usize::MAX)?;
+        return Ok((Criterion::Horizon(steps), false));
+    }
+    if !node.is_string() {
+        return Err(node.unexpected("\"discounted\", \"total\", \"average\" or {\"horizon\": STEPS}"));
+    }
+    Ok(match node.choice(&["discounted", "total", "average"])? {
+        "average" => (Criterion::Average, true),
+        "total" => (Criterion::Discounted, true),
+        _ => (Criterion::Discounted, false),
+    })
+}
+
+/// Reads the policy, which decides how many states and actions there are, and which actions
+/// each state has.
+fn policy(document: &Fields<'_>, node: &Node<'_>, reading: Reading) -> Checked<(PolicySpec, Reader)> {
     let fields = node.fields()?;
     let kind = fields.required("kind")?.choice(PolicySpec::KINDS)?;
     PolicySpec::check_keys(kind, &fields)?;
     let table = fields.required(PolicySpec::table_key(kind))?;
     let states = positive_length(&table, "state")?;
-    let actions = match table.array()?.next() {
-        Some(first) => positive_length(&first, "action")?,
-        None => return Err(states.wrong(&table, 0)),
-    };
-    let mut reader = Reader { reading, n_states: states.length, n_actions: actions.length, n_parameters: 0 };
-    let policy = PolicySpec::read(kind, &fields, &reader)?.ok_or_else(|| node.unexpected("a policy"))?;
+    // States may have fewer actions than others.
+    let mut actions: Option<Axis> = None;
+    let is_empty = |row: &Node<'_>| row.is_null() || row.array().is_ok_and(|mut row| row.next().is_none());
+    let is_nothing = table.array()?.all(|row| is_empty(&row));
+    for row in table.array()?.filter(|row| is_nothing || !is_empty(row)) {
+        let length = positive_length(&row, "action")?;
+        actions = actions.filter(|most| most.length >= length.length).or(Some(length));
+    }
+    let Some(actions) = actions else { return Err(states.wrong(&table, 0)) };
+    let (n_states, n_actions) = (states.length, actions.length);
+    let actions = action_sets(document, &table, n_states, n_actions)?;
+    let mut reader = Reader { reading, n_states, n_actions, n_parameters: 0, actions };
+    let policy = one_of(node, &reader)?;
     reader.n_parameters = policy.n_parameters();
     Ok((policy, reader))
+}
+
+/// Which states are terminal, and which actions each state has: those that neither `available`
+/// excludes nor a `null`, or nothing, stands for in the policy, the rewards or the transitions.
+fn action_sets(
+    document: &Fields<'_>,
+    table: &Node<'_>,
+    n_states: usize,
+    n_actions: usize,
+) -> Checked<ActionSets> {
+    let mut terminal = Vec::new();
+    if let Some(node) = document.optional("terminal") {
+        terminal = vec![false; n_states];
+        for state in node.array()? {
+            let s = state.index(n_states, "a state")?;
+            if std::mem::replace(&mut terminal[s], true) {
+                return Err(state.error(format!("repeats the state {s}, expected each terminal state once")));
+            }
+        }
+    }
+    let mut available = vec![true; n_states * n_actions];
+    let mut exclude = |node: &Node<'_>, is_ragged: bool, skips: &dyn Fn(usize) -> bool| -> Checked<()> {
+        for (s, row) in node.array()?.take(n_states).enumerate().filter(|(s, _)| !skips(*s)) {
+            let mut of_state = available[s * n_actions..(s + 1) * n_actions].iter_mut();
+            if row.is_null() {
+                of_state.for_each(|available| *available = false);
+                continue;
+            }
+            if !row.is_array() {
+                continue;
+            }
+            for (entry, available) in row.array()?.zip(&mut of_state) {
+                *available &= !entry.is_null();
+            }
+            if is_ragged {
+                of_state.for_each(|available| *available = false);
+            }
+        }
+        Ok(())
+    };
+    exclude(table, true, &|_| false)?;
+    let environment = document.required("environment")?;
+    if environment.is_object() {
+        // The rows of terminal states say nothing.
+        let is_terminal = |s: usize| terminal.get(s) == Some(&true);
+        for (key, skips) in
+            [("rewards", &(|_| false) as &dyn Fn(usize) -> bool), ("transitions", &is_terminal)]
+        {
+            if let Some(node) = environment.fields()?.optional(key).filter(|node| node.is_array()) {
+                exclude(&node, false, skips)?;
+            }
+        }
+    }
+    if let Some(node) = document.optional("available") {
+        let shape = [
+            Axis { length: n_states, of: "state of the policy" },
+            Axis { length: n_actions, of: "action of the policy" },
+        ];
+        let mut flags = available.iter_mut();
+        nested(&node, &shape, &mut |entry| {
+            let flag = if entry.is_number() { entry.index(2, "1 or 0")? == 1 } else { entry.flag()? };
+            flags.next().into_iter().for_each(|available| *available &= flag);
+            Ok(())
+        })?;
+    }
+    if !available.contains(&false) {
+        available.clear();
+    }
+    Ok(ActionSets { terminal, available })
 }
 
 #[cfg(test)]

@@ -36,6 +36,16 @@ impl InputError {
         }
     }
 
+    /// The same in a document that has what is at `path` at another place.
+    pub(super) fn within(mut self, path: &str, place: &str) -> Self {
+        if let Some(rest) =
+            self.path.strip_prefix(path).filter(|rest| rest.is_empty() || rest.starts_with('.'))
+        {
+            self.path = format!("{place}{rest}");
+        }
+        self
+    }
+
     /// Where: a path such as `environment.transitions[3][1][0]`, empty for the
     /// document itself.
     pub fn path(&self) -> &str {

@@ -7,6 +7,7 @@
 //! syntax, `reader` its arrays), `parts` is the problem, `checker` what it is held against,
 //! `writer` writes it again.
 
+pub(crate) mod action_sets;
 pub(crate) mod checker;
 mod excerpt;
 #[cfg(feature = "json")]
@@ -17,6 +18,7 @@ pub(crate) mod json;
 mod model;
 #[cfg(feature = "json")]
 mod non_number;
+pub(crate) mod normalise;
 pub(crate) mod numeral;
 mod parts;
 #[cfg(feature = "json")]
@@ -25,9 +27,11 @@ pub(crate) mod writer;
 
 pub(crate) use excerpt::excerpt;
 
+pub use action_sets::ActionSets;
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};
+pub use normalise::{Normalised, Normaliser, ROUNDED};
 pub use numeral::{Numeral, NumeralError, Reading, exact_sum, largest};
 pub use parts::{FORMAT, Parts, Problem};
 

@@ -6,9 +6,9 @@ use super::numeral::lift;
 use super::parts::Problem;
 use crate::arithmetic::{Ball, BigBall, Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
-use crate::environments::{EnvironmentSpec, Given};
+use crate::environments::{EnvironmentSpec, Given, Scoped};
 use crate::performative::PerformativeMdp;
-use crate::policy::Policy;
+use crate::policy::{Of, Policy};
 use crate::response::Response;
 
 /// Why a problem is not one of fractions.
@@ -60,7 +60,8 @@ impl Problem {
     /// What does not respond, around an environment.
     pub(crate) fn around<T: Field>(&self, response: Box<dyn Response<T>>) -> PerformativeMdp<T> {
         let (initial, gamma, entropy) = (lift(&self.initial()), self.gamma().lift(), self.entropy().lift());
-        PerformativeMdp { response, initial, gamma, entropy }
+        let response = Scoped::around(response, self.unused());
+        PerformativeMdp { response, initial, gamma, entropy, criterion: self.criterion() }
     }
 
     /// The performative MDP of this problem.
@@ -80,12 +81,18 @@ impl Problem {
         Ok(self.around(self.environment().response(self.given())?))
     }
 
+    /// The states and actions that its policies are of.
+    pub(crate) fn of(&self) -> Of<'_> {
+        let available = &self.action_sets().available;
+        Of { n_states: self.n_states(), n_actions: self.n_actions(), available }
+    }
+
     /// The policy of this problem, with the logarithms that its entropy needs.
     ///
     /// # Errors
     /// As [`Problem::model`].
     pub fn deployed_policy<T: Transcendental>(&self) -> Result<Policy<T>, ModelError> {
-        let policy = self.policy().policy(self.n_states(), self.n_actions())?;
+        let policy = self.policy().policy(self.of())?;
         Ok(if self.entropy().is_zero() { policy } else { policy.with_logarithms() })
     }
 
@@ -106,7 +113,7 @@ impl Problem {
             path: path.to_owned(),
             reason: reason.to_owned(),
         };
-        let policy = self.policy().rational(self.n_states(), self.n_actions())?;
+        let policy = self.policy().rational(self.of())?;
         let policy = policy.ok_or_else(|| missing("policy.kind", "expected weights or probabilities"))?;
         let response = self.environment().rational_response(self.given())?;
         let response = response

@@ -2,12 +2,15 @@
 
 use num_traits::{One, Zero};
 
+use super::action_sets::{ActionSets, ends, never_ending};
 use super::checker::{Checker, unexpected};
 use super::input_error::InputError;
 use super::numeral::{Numeral, Reading, shown_rational};
 use super::writer::Writer;
 use crate::arithmetic::{Field, Rational};
+use crate::criterion::Criterion;
 use crate::environments::{EnvironmentSpec, Given, Structure};
+use crate::linear::listed;
 use crate::policy::PolicySpec;
 
 /// The name of the format, the value of the key `format`.
@@ -20,8 +23,12 @@ pub struct Parts {
     pub n_states: usize,
     /// The number of actions A.
     pub n_actions: usize,
-    /// The discount factor, in \[0, 1).
+    /// The discount factor, in \[0, 1); or 1, where every episode ends.
     pub gamma: Numeral,
+    /// How rewards add up.
+    pub criterion: Criterion,
+    /// Which states end an episode, and which actions each state has.
+    pub actions: ActionSets,
     /// The distribution of the first state, `[s]`; `None` where the environment's own is
     /// meant.
     pub initial: Option<Vec<Numeral>>,
@@ -33,12 +40,54 @@ pub struct Parts {
     pub environment: EnvironmentSpec,
 }
 
+/// The largest number of steps of a horizon.
+const LONGEST: usize = 100_000;
+
+impl Parts {
+    /// Checks that the criterion is one of this problem.
+    fn check_criterion(&self) -> Result<(), InputError> {
+        let is_undiscounted = self.gamma.compare(1.0).is_eq();
+        if is_undiscounted && matches!(self.environment.structure(self.given()), Structure::Followers(_)) {
+            return unexpected("gamma", &[], &self.gamma, "less than 1, by which followers discount too");
+        }
+        match self.criterion {
+            Criterion::Discounted => Ok(()),
+            Criterion::Horizon(steps) if (1..=LONGEST).contains(&steps) => Ok(()),
+            Criterion::Horizon(steps) => {
+                let problem = format!("is {steps}, expected 1 to {LONGEST} steps");
+                Err(InputError::new("criterion.horizon", problem))
+            }
+            Criterion::Average if !is_undiscounted => {
+                unexpected("gamma", &[], &self.gamma, "1, or nothing, with the criterion average")
+            }
+            Criterion::Average => match self.actions.terminal.iter().position(|terminal| *terminal) {
+                Some(s) => {
+                    let problem = format!("has the state {s}, expected none with the criterion average");
+                    Err(InputError::new("terminal", problem))
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn given(&self) -> Given<'_> {
+        Given {
+            n_states: self.n_states,
+            n_actions: self.n_actions,
+            gamma: &self.gamma,
+            actions: &self.actions,
+            has_local_logits: self.policy.shape().is_local,
+        }
+    }
+}
+
 /// A problem that has been checked.
 ///
 /// ```
+/// use pemdp::criterion::Criterion;
 /// use pemdp::environments::{LoanForm, LoanSpec};
 /// use pemdp::policy::Probabilities;
-/// use pemdp::problem::{Numeral, Parts, Problem, Reading};
+/// use pemdp::problem::{Numeral, Parts, Problem, Reading, ActionSets};
 /// let half = Numeral::from(0.5);
 /// let loan = LoanSpec {
 ///     form: LoanForm::Bandit,
@@ -52,6 +101,8 @@ pub struct Parts {
 ///         n_states: 1,
 ///         n_actions: 2,
 ///         gamma: half,
+///         criterion: Criterion::Discounted,
+///         actions: ActionSets::default(),
 ///         initial: None,
 ///         entropy: Numeral::ZERO,
 ///         policy: Probabilities { values: vec![Numeral::from(0.25), Numeral::from(0.75)] }.into(),
@@ -72,7 +123,8 @@ pub struct Problem {
 impl Problem {
     /// A problem, checked: shapes, ranges, that rows of probabilities sum to 1 (within
     /// 1e-9, or exactly with [`Reading::Exact`]), that an affine environment is a kernel
-    /// for every policy, and that gamma times the largest row sum is below 1. Nothing is
+    /// for every policy, and that gamma times the largest row sum is below 1, or gamma is 1
+    /// (whether episodes end, the evaluation tells). Nothing is
     /// renormalised. The work is linear in the number of entries, up to the sorting of
     /// sparse ones.
     ///
@@ -86,10 +138,13 @@ impl Problem {
                 return Err(InputError::new(parts.policy.table_path(), problem));
             }
         }
-        let mut checker = Checker::new(reading, parts.policy.shape(), n_states, n_actions);
-        if parts.gamma.is_negative() || parts.gamma.compare(1.0).is_ge() || !parts.gamma.is_finite() {
-            unexpected("gamma", &[], &parts.gamma, "a number from 0 to less than 1")?;
+        parts.actions.check(n_states, n_actions, &parts.policy.table_path())?;
+        let checker = Checker::new(reading, parts.policy.shape(), n_states, n_actions);
+        let mut checker = checker.within(&parts.actions);
+        if parts.gamma.is_negative() || parts.gamma.compare(1.0).is_gt() || !parts.gamma.is_finite() {
+            unexpected("gamma", &[], &parts.gamma, "a number from 0 to 1")?;
         }
+        parts.check_criterion()?;
         checker.at_least_zero("entropy", &[], &parts.entropy)?;
         parts.policy.check(&mut checker)?;
         parts.environment.check(&mut checker)?;
@@ -101,13 +156,23 @@ impl Problem {
             None if parts.environment.initial().is_some() => {}
             None => return Err(InputError::new("initial", "is missing, expected a value")),
         }
+        if parts.criterion == Criterion::Discounted && parts.gamma.compare(1.0).is_eq() {
+            let states = never_ending(&parts, parts.given());
+            if !states.is_empty() {
+                let seen = format!("is 1 and an episode never ends from {} on", listed(&states));
+                let expected =
+                    "less than 1, or a way to a terminal state or to one that is never left and pays nothing";
+                return Err(InputError::new("gamma", format!("{seen}, expected {expected}")));
+            }
+        }
         // The sums are off by a few roundings: what is closer is left to the evaluation.
         let largest = checker.largest_row();
         let rounding = match reading {
             Reading::Doubles => Rational::from_f64(16.0 * f64::EPSILON),
             Reading::Exact => Rational::zero(),
         };
-        if parts.gamma.exact() * &largest * (Rational::one() - rounding) >= Rational::one() {
+        let is_discounted = parts.gamma.compare(1.0).is_lt();
+        if is_discounted && parts.gamma.exact() * &largest * (Rational::one() - rounding) >= Rational::one() {
             let sum = shown_rational(&largest, 1);
             let expected = format!("less than 1 when multiplied with the largest row sum, {sum}");
             unexpected("gamma", &[], &parts.gamma, &expected)?;
@@ -135,7 +200,63 @@ impl Problem {
         self.parts.policy.n_parameters()
     }
 
-    /// The discount factor, in \[0, 1).
+    /// Whether values are discounted sums, with gamma below 1.
+    pub fn is_discounted(&self) -> bool {
+        self.criterion() == Criterion::Discounted && self.parts.gamma.compare(1.0).is_lt()
+    }
+
+    /// How rewards add up.
+    pub fn criterion(&self) -> Criterion {
+        self.parts.criterion
+    }
+
+    /// What some methods need: that rewards are discounted, no state is terminal and each has
+    /// all actions.
+    ///
+    /// # Errors
+    /// What is otherwise, for `method`.
+    pub fn require_whole(&self, method: &str) -> Result<(), InputError> {
+        if self.criterion() != Criterion::Discounted {
+            let seen = match self.criterion() {
+                Criterion::Average => "average",
+                _ => "a horizon",
+            };
+            return Err(InputError::new("criterion", format!("is {seen}, expected discounted for {method}")));
+        }
+        if !self.is_discounted() {
+            return Err(InputError::new("gamma", format!("is 1, expected less than 1 for {method}")));
+        }
+        let ActionSets { terminal, available } = self.action_sets();
+        if let Some(s) = terminal.iter().position(|terminal| *terminal) {
+            let problem = format!("has the state {s}, expected no terminal state for {method}");
+            return Err(InputError::new("terminal", problem));
+        }
+        if let Some(pair) = available.iter().position(|available| !available) {
+            let (s, a) = (pair / self.n_actions(), pair % self.n_actions());
+            let problem = format!("state {s} does not have the action {a}, expected all for {method}");
+            return Err(InputError::new("available", problem));
+        }
+        Ok(())
+    }
+
+    /// Which states end an episode, and which actions each state has.
+    pub fn action_sets(&self) -> &ActionSets {
+        &self.parts.actions
+    }
+
+    /// Whether each pair has a row of the kernel that is not read, `[s,a]`; empty where none
+    /// is: of terminal states, of actions that a state does not have and, without discounting,
+    /// of states that are never left and pay nothing.
+    pub(crate) fn unused(&self) -> Vec<bool> {
+        let (n, width) = (self.n_states(), self.n_actions());
+        if self.is_discounted() || self.criterion() != Criterion::Discounted {
+            return self.action_sets().unused(n, width);
+        }
+        let terminal = ends(self.environment(), self.given(), self.entropy());
+        ActionSets { terminal, available: self.action_sets().available.clone() }.unused(n, width)
+    }
+
+    /// The discount factor, in \[0, 1\].
     pub fn gamma(&self) -> &Numeral {
         &self.parts.gamma
     }
@@ -174,12 +295,7 @@ impl Problem {
 
     /// The frame that the environment stands in.
     pub fn given(&self) -> Given<'_> {
-        Given {
-            n_states: self.n_states(),
-            n_actions: self.n_actions(),
-            gamma: &self.parts.gamma,
-            has_local_logits: self.policy().shape().is_local,
-        }
+        self.parts.given()
     }
 
     /// The problem as a file, every number an exact fraction in a string: it means the
@@ -189,6 +305,19 @@ impl Problem {
         file.object(|file| {
             file.text("format", FORMAT);
             file.number("gamma", self.gamma());
+            match self.criterion() {
+                Criterion::Discounted => {}
+                Criterion::Horizon(steps) => file.nested("criterion", |file| file.count("horizon", steps)),
+                Criterion::Average => file.text("criterion", "average"),
+            }
+            let ActionSets { terminal, available } = self.action_sets();
+            if terminal.contains(&true) {
+                let terminal = (0..terminal.len()).filter(|&s| terminal[s]);
+                file.indices("terminal", &terminal.collect::<Vec<_>>());
+            }
+            if available.contains(&false) {
+                file.flags("available", &[self.n_states(), self.n_actions()], available);
+            }
             if let Some(initial) = self.given_initial() {
                 file.array("initial", &[initial.len()], initial);
             }
@@ -213,8 +342,13 @@ impl Problem {
     /// # Errors
     /// A policy that does not fit.
     pub fn deploying(&self, policy: PolicySpec) -> Result<Self, InputError> {
-        let mut checker = Checker::new(Reading::Doubles, policy.shape(), self.n_states(), self.n_actions());
-        policy.check(&mut checker)?;
+        self.deploying_read(policy, Reading::Doubles)
+    }
+
+    /// The same with a policy whose numbers are read otherwise.
+    pub(crate) fn deploying_read(&self, policy: PolicySpec, reading: Reading) -> Result<Self, InputError> {
+        let checker = Checker::new(reading, policy.shape(), self.n_states(), self.n_actions());
+        policy.check(&mut checker.within(self.action_sets()))?;
         Ok(Self { parts: Parts { policy, ..self.parts.clone() } })
     }
 

@@ -1,5 +1,6 @@
 //! Arrays of a file, of the shape that its policy has decided.
 
+use super::action_sets::ActionSets;
 use super::checker::Checked;
 use super::input_error::InputError;
 use super::json::Node;
@@ -64,6 +65,7 @@ pub struct Reader {
     pub(super) n_states: usize,
     pub(super) n_actions: usize,
     pub(super) n_parameters: usize,
+    pub(super) actions: ActionSets,
 }
 
 impl Reader {
@@ -102,16 +104,86 @@ impl Reader {
         (self.n_parameters, "a parameter")
     }
 
-    /// Real numbers of a given shape, flat.
+    /// The number of states and actions.
+    pub(crate) fn n_pairs(&self) -> usize {
+        self.n_states * self.n_actions
+    }
+
+    /// Real numbers of a given shape, flat; 0 where nothing is given for an action that a
+    /// state does not have, or as a row of a terminal state.
     pub(crate) fn numerals(&self, node: &Node<'_>, shape: &[Axis]) -> Checked<Vec<Numeral>> {
+        self.filled(node, shape, &Numeral::ZERO, &|entry| entry.numeral(self.reading))
+    }
+
+    /// Entries of a given shape, flat, with `nothing` where none are given that are read.
+    pub(crate) fn filled<T: Clone>(
+        &self,
+        node: &Node<'_>,
+        shape: &[Axis],
+        nothing: &T,
+        read: &dyn Fn(&Node<'_>) -> Checked<T>,
+    ) -> Checked<Vec<T>> {
         let size = shape.iter().fold(1_usize, |size, axis| size.saturating_mul(axis.length));
         // Each entry takes two characters at least.
         let mut flat = Vec::with_capacity(size.min(node.text().len() / 2));
-        nested(node, shape, &mut |entry| {
-            flat.push(entry.numeral(self.reading)?);
+        let push = |entry: &Node<'_>, flat: &mut Vec<T>| {
+            flat.push(read(entry)?);
+            Ok(())
+        };
+        let [states, actions, inner @ ..] = shape else {
+            nested(node, shape, &mut |entry| push(entry, &mut flat))?;
+            return Ok(flat);
+        };
+        let is_of_pairs = (states.of, actions.of) == (self.states().of, self.actions().of);
+        if self.actions.is_whole() || !is_of_pairs {
+            nested(node, shape, &mut |entry| push(entry, &mut flat))?;
+            return Ok(flat);
+        }
+        let width = inner.iter().map(|axis| axis.length).product::<usize>();
+        let mut state = 0;
+        states.each(node, |row| {
+            let may_miss = |a: usize| {
+                let pair = state * actions.length + a;
+                let is_row = !inner.is_empty();
+                !self.actions.is_available(pair) || is_row && self.actions.is_terminal(state)
+            };
+            let start = flat.len();
+            let mut count = 0;
+            let entries = if row.is_null() { None } else { Some(row.array()?) };
+            for entry in entries.into_iter().flatten() {
+                if count == actions.length {
+                    return Err(actions.wrong(row, row.array()?.count()));
+                }
+                if entry.is_null() && may_miss(count) {
+                    flat.resize(flat.len() + width, nothing.clone());
+                } else {
+                    nested(&entry, inner, &mut |entry| push(entry, &mut flat))?;
+                }
+                count += 1;
+            }
+            if !(count..actions.length).all(may_miss) {
+                return Err(actions.wrong(row, count));
+            }
+            flat.resize(start + actions.length * width, nothing.clone());
+            state += 1;
             Ok(())
         })?;
         Ok(flat)
+    }
+
+    /// Whether episodes end in a state.
+    pub(crate) fn is_terminal(&self, state: usize) -> bool {
+        self.actions.is_terminal(state)
+    }
+
+    /// Rows of transitions by pair `s A + a`, without those that are not read.
+    pub(crate) fn used<R>(&self, mut rows: Vec<Vec<R>>) -> Vec<Vec<R>> {
+        for (pair, row) in rows.iter_mut().enumerate() {
+            if !self.actions.is_used(pair, self.n_actions) {
+                row.clear();
+            }
+        }
+        rows
     }
 
     /// A number for each state and action, `[s,a]`.

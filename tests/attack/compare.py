@@ -3,6 +3,7 @@ import math
 
 from flint import arb, ctx, fmpq
 
+from episodes import trapped
 from evaluate import FIRST_BITS, MOST_BITS, evaluations, overflows
 from numerals import LARGEST, Malformed, fraction, from_fraction_text, leaves, nearest, rational
 
@@ -119,6 +120,9 @@ def examine(problem, answer):
     covered = bounds["covers"] == "problem"
     if covered != answer["smooth"]:
         verdict.fail(f"covers says {bounds['covers']} where smooth is {answer['smooth']}")
+    if problem.gamma == 1 and judge_end(problem) == "true":
+        verdict.fail("an answer where an episode never ends")
+        return verdict
     if any(bounds[key] < 0 for key in QUANTITIES):
         verdict.fail("a bound is negative")
     by_branch = not covered and problem.kind == "gridworld"        # the gradient of one choice among tied actions
@@ -221,13 +225,16 @@ def examine_exact(problem, answer):
         return verdict
     if any(answer["error_bounds"][key] != "0" for key in QUANTITIES):
         verdict.fail("error_bounds are not 0")
+    if problem.gamma == 1 and judge_end(problem) == "true":
+        verdict.fail("an answer where an episode never ends")
+        return verdict
     evaluation, = evaluations(problem)
     truth, edges = evaluation.answer(), evaluation.open_parameters()
     for key in (*QUANTITIES, "gradient_terms"):
         if edges and key.startswith("gradient"):
             continue
         for k, (x, y) in enumerate(zip(entries(answer[key]), entries(truth[key]))):
-            if from_fraction_text(x) != y:
+            if (from_fraction_text(x) if x is not None else None) != y:
                 verdict.fail(f"{key}[{k}]: {x} where {y} is right")
                 break
     if problem.kind != "formulas" and not answer["smooth"]:
@@ -242,10 +249,13 @@ def examine_exact(problem, answer):
 def row_sums(problem):
     """Row sums of what has to be a distribution, where they stand in the file."""
     environment = problem.environment
-    rows = [problem.initial, *(problem.policy.table if not problem.policy.normalised else [])]
+    shape = problem.shape
+    table = [] if problem.policy.normalised else [row for s, row in enumerate(problem.policy.table) if shape.actions(s)]
+    rows = [problem.initial, *table]
     if problem.kind in ("fixed", "explicit"):
-        rows += [row for state in environment.transitions for row in state]
-    return [sum(row, fmpq(0)) for row in rows]
+        rows += [row for s, state in enumerate(environment.transitions) for a, row in enumerate(state)
+                 if s not in shape.over and (s, a) not in shape.absent]
+    return [sum((x for x in row if x is not None), fmpq(0)) for row in rows]
 
 
 def numerals(problem):
@@ -276,6 +286,8 @@ def judge(problem, message):
         return "true" if nearest(problem.gamma) >= 1 else "false"
     if "range of doubles" in message:
         return "true" if any(abs(x) > LARGEST for x in numerals(problem)) else "false"
+    if "never ends" in message:
+        return judge_end(problem)
     if "row sum" in message or "singular" in message:
         return judge_discount(problem)
     if "sum" in message and problem.kind != "affine":
@@ -296,6 +308,13 @@ def judge_overflow(problem):
         if evaluation.arithmetic.rational or all(x.is_finite() and x.rad() < 1 for x in numbers):
             return "false"
     return "false" if evaluation is not None else "unknown"
+
+
+def judge_end(problem):
+    """Whether there is a state from which the policy never comes to an end."""
+    for evaluation in evaluations(problem, FIRST_BITS):
+        return "true" if trapped(evaluation.P, evaluation.pi, problem.shape.over) else "false"
+    return "true"                                                  # the matrix is singular
 
 
 def judge_discount(problem):

@@ -21,13 +21,15 @@ The gradient comes by two routes. Its terms are sums weighted with the occupancy
 
 where an environment turns the weights of dP and dr into weights of dpi (`pullback`). The whole gradient of a small problem
 is also computed forwards, dV = N (dr_pi + gamma dP_pi V), from derivatives written out parameter by parameter
-(`tangent`), and has to agree.
+(`tangent`), and has to agree. In a terminal state P and lambda are 0; an action that a state does not have is None in the policy's table,
+its pi is 0, its soft reward and Q are None (episodes.py).
 """
 import json
 import sys
 
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
+import episodes
 import formulas
 import gridworld
 from numerals import LARGEST, Malformed, index, leaves, load, nearest, rational, tree
@@ -74,9 +76,8 @@ class Policy:
     normalised = True                                               # whether sum_a dpi(a|s) = 0 identically
 
     def __init__(self, table, parameters=None):
-        self.table, self.n_states, self.n_actions = table, len(table), len(table[0]) if table else 0
-        if not self.n_actions or any(len(row) != self.n_actions for row in table):
-            raise Malformed("a policy's rows differ in length")
+        self.table, self.n_states, self.n_actions = table, len(table), len(table[0])
+        self.by_pair = parameters is None
         self.n_parameters = self.n_states * self.n_actions if parameters is None else parameters
 
     def at(self, arithmetic, logarithms):
@@ -89,11 +90,19 @@ class Policy:
     def pair(self, k):
         return divmod(k, self.n_actions)
 
+    def frozen(self, k):
+        """Whether parameter k is that of an action that its state does not have."""
+        s, a = self.pair(k) if self.by_pair else (0, 0)
+        return self.by_pair and self.table[s][a] is None
+
     def tangent(self, k):
         """Of a normalised policy: d pi(a|s) / d theta[s,b] = pi(a) (1[a=b] - pi(b)), 1 - pi(b) by the other entries."""
         s, b = self.pair(k)
         pi = self.pi[s]
-        return [((s, a), pi[b] * self.others[s][b] if a == b else -pi[a] * pi[b]) for a in range(self.n_actions)]
+        if self.frozen(k):
+            return []
+        return [((s, a), pi[b] * self.others[s][b] if a == b else -pi[a] * pi[b])
+                for a in range(self.n_actions) if self.table[s][a] is not None]
 
 
 class Softmax(Policy):
@@ -103,18 +112,21 @@ class Softmax(Policy):
         super().__init__(tree(data["logits"], number))
 
     def exponentials(self, row):
-        top = max(row)
-        return [self.arithmetic.lift(x - top).exp() for x in row]
+        """exp of the logits less the largest, and that one; None where there is no action."""
+        top = max((x for x in row if x is not None), default=None)
+        return [None if x is None else self.arithmetic.lift(x - top).exp() for x in row], top
 
     def row(self, row):
-        weights = self.exponentials(row)
-        total = sum(weights, arb(0))
-        return [w / total for w in weights]
+        weights, _ = self.exponentials(row)
+        total = sum((w for w in weights if w is not None), arb(0))
+        return [arb(0) if w is None else w / total for w in weights]
 
     def logarithms(self, s):
-        row, top = self.table[s], max(self.table[s])
-        total = sum(self.exponentials(row), arb(0)).log()
-        return [self.arithmetic.lift(x - top) - total for x in row]
+        weights, top = self.exponentials(self.table[s])
+        if top is None:
+            return weights
+        total = sum((w for w in weights if w is not None), arb(0)).log()
+        return [None if x is None else self.arithmetic.lift(x - top) - total for x in self.table[s]]
 
     def theta(self, s, a):
         return self.arithmetic.lift(self.table[s][a])
@@ -125,17 +137,20 @@ class LogLinear(Softmax):
 
     def __init__(self, data, number):
         self.features, weights = tree(data["features"], number), tree(data["theta"], number)
-        if any(len(f) != len(weights) for row in self.features for f in row):
+        if any(f is not None and len(f) != len(weights) for row in self.features for f in row):
             raise Malformed("features and theta differ in length")
-        Policy.__init__(self, [[sum((x * t for x, t in zip(f, weights)), ZERO) for f in row] for row in self.features],
-                        len(weights))
+        Policy.__init__(self, [[None if f is None else sum((x * t for x, t in zip(f, weights)), ZERO) for f in row]
+                               for row in self.features], len(weights))
 
     def tangent(self, k):
         """d pi(a|s) / d theta_k = pi(a|s) sum_b pi(b|s) (f[s,a,k] - f[s,b,k])."""
         lift, entries = self.arithmetic.lift, []
         for s, row in enumerate(self.features):
+            own = [(p, g) for p, g in zip(self.pi[s], row) if g is not None]
             for a, f in enumerate(row):
-                slope = sum((p * lift(f[k] - g[k]) for p, g in zip(self.pi[s], row) if f[k] != g[k]), lift(ZERO))
+                if f is None:
+                    continue
+                slope = sum((p * lift(f[k] - g[k]) for p, g in own if f[k] != g[k]), lift(ZERO))
                 entries.append(((s, a), self.pi[s][a] * slope))
         return entries
 
@@ -145,16 +160,16 @@ class Weights(Policy):
 
     def __init__(self, data, number):
         super().__init__(tree(data["values"], number))
-        if any(w <= 0 for row in self.table for w in row):
+        if any(w is not None and w <= 0 for row in self.table for w in row):
             raise Malformed("a weight is not positive")
 
     def row(self, row):
-        total = sum(row, ZERO)
-        return [self.arithmetic.lift(w / total) for w in row]
+        total = sum((w for w in row if w is not None), ZERO)
+        return [self.arithmetic.lift(ZERO if w is None else w / total) for w in row]
 
     def logarithms(self, s):
-        total = sum(self.table[s], ZERO)
-        return [self.arithmetic.lift(w / total).log() for w in self.table[s]]
+        total = sum((w for w in self.table[s] if w is not None), ZERO)
+        return [None if w is None else self.arithmetic.lift(w / total).log() for w in self.table[s]]
 
     def theta(self, s, a):
         return self.arithmetic.lift(self.table[s][a]).log()
@@ -167,14 +182,14 @@ class Probabilities(Policy):
 
     def __init__(self, data, number):
         super().__init__(tree(data["values"], number))
-        if any(p < 0 for row in self.table for p in row):
+        if any(p is not None and p < 0 for row in self.table for p in row):
             raise Malformed("a probability is negative")
 
     def row(self, row):
-        return [self.arithmetic.lift(p) for p in row]
+        return [self.arithmetic.lift(p or ZERO) for p in row]
 
     def logarithms(self, s):
-        return [self.arithmetic.lift(p).log() if p != 0 else None for p in self.table[s]]
+        return [self.arithmetic.lift(p).log() if p else None for p in self.table[s]]
 
     def tangent(self, k):
         return [(self.pair(k), self.arithmetic.lift(fmpq(1)))]
@@ -304,8 +319,9 @@ class ExponentialFamily(Environment):
             raise Malformed("the policy has another shape")
         self.open_parameters = []
         pairs = [[(s, a) for a in range(policy.n_actions)] for s in range(policy.n_states)]
-        self.kernel = [[self.row(policy, *pair) for pair in row] for row in pairs]
-        rewards = [[self.reward(policy, *pair) for pair in row] for row in pairs]
+        self.kernel = [[self.row(policy, *pair) if policy.table[pair[0]][pair[1]] is not None else {} for pair in row] for row in pairs]
+        rewards = [[self.reward(policy, *pair) if policy.table[pair[0]][pair[1]] is not None else (self.zero, self.zero) for pair in row]
+                   for row in pairs]
         self.reward_slopes = [[x[1] for x in row] for row in rewards]
         return self.kernel, [[x[0] for x in row] for row in rewards]
 
@@ -554,12 +570,21 @@ class Problem:
         self.exact = exact
         try:
             self.gamma, self.entropy = self.number(data["gamma"]), self.number(data.get("entropy", "0"))
-            self.policy = POLICIES[data["policy"]["kind"]](data["policy"], self.number)
+            self.shape = shape = episodes.Shape(data)
+            self.policy = POLICIES[data["policy"]["kind"]](self.whole_policy(data["policy"]), self.optional)
             self.kind = data["environment"]["kind"]
-            environment, next_rewards = without_next_rewards(data["environment"])
+            environment, apart = shape.environment(data["environment"], exact)
+            environment, next_rewards = without_next_rewards(environment)
             self.environment = ENVIRONMENTS[self.kind](environment, self.number, self)
+            if self.gamma == 1 and self.kind == "fixed":
+                shape.over |= self.resting(next_rewards, apart)
+            if not shape.is_plain():
+                self.environment = episodes.Ended(self.environment, shape)
             if next_rewards is not None:
                 self.environment = NextRewards(self.environment, tree(next_rewards, self.number))
+            if apart:
+                n, width = range(shape.n), range(shape.width)
+                self.environment = NextRewards(self.environment, [[[apart.get((s, a, t), ZERO) for t in n] for a in width] for s in n])
             self.initial = tree(data["initial"], self.number) if "initial" in data else self.environment.default_initial
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise Malformed(repr(error)) from error
@@ -568,6 +593,29 @@ class Problem:
 
     def number(self, x):
         return rational(x, self.exact)
+
+    def optional(self, x):
+        """A number of a policy's table, or None where an action is absent."""
+        return None if x is None else self.number(x)
+
+    def whole_policy(self, data):
+        """The policy's data with None for what is absent."""
+        table = episodes.policy_table(data)
+        if any(s not in self.shape.over and len(row or []) > self.shape.width for s, row in enumerate(table)):
+            raise Malformed("a policy's rows differ in length")
+        if data["kind"] == "probabilities" and any(
+                row[a] is not None and self.number(row[a]) != 0 for s, row in enumerate(table) for a in range(len(row or []))
+                if (s, a) in self.shape.absent):
+            raise Malformed("a probability of an action that is absent")
+        return data | {key: self.shape.whole(x, None) for key, x in data.items() if x is table}
+
+    def resting(self, next_rewards, apart):
+        """The states of a fixed environment where nothing moves and nothing is paid."""
+        P, r = self.environment.transitions, [list(row) for row in self.environment.rewards]
+        for s, a in self.shape.pairs:
+            r[s][a] += sum((p * (self.number(next_rewards[s][a][t]) if next_rewards else ZERO) + p * apart.get((s, a, t), ZERO)
+                            for t, p in enumerate(P[s][a])), ZERO)
+        return episodes.resting(P, r, self.shape, self.entropy)
 
     def is_rational(self):
         """Whether the answer is made of fractions (docs/oracle.md, Exact arithmetic)."""
@@ -590,9 +638,10 @@ class Problem:
         return bits
 
     def numbers(self):
-        data = (self.policy.table, self.initial, getattr(self.environment, "transitions", []),
-                getattr(self.environment, "rewards", []), getattr(self.environment, "weights", None) or [])
-        return [self.gamma, *(x for part in data for x in leaves(part))]
+        data = [self.policy.table, self.initial]
+        if self.kind != "formulas":                                # whose rewards are numbers of the last evaluation
+            data += [getattr(self.environment, name, None) or [] for name in ("transitions", "rewards", "weights")]
+        return [self.gamma, *(x for part in data for x in leaves(part) if x is not None)]
 
 
 # -------------------------------------------------------------------------------------------------- evaluation
@@ -629,11 +678,17 @@ class Evaluation:
         self.initial = initial
 
     def soft_rewards(self):
-        """r - lambda log pi; None where pi is 0 and lambda is not: there it is infinite, and 0 log 0 counts as 0."""
-        if self.problem.entropy == 0:
-            return self.r
-        return [[None if y is None else x - self.entropy * y for x, y in zip(*rows)]
-                for rows in zip(self.r, self.problem.policy.log_pi)]
+        """r - lambda log pi; None where pi is 0 and lambda is not: there it is infinite, and 0 log 0 counts as 0. None for what is absent."""
+        log_pi, shape = self.problem.policy.log_pi, self.problem.shape
+
+        def soft(s, a):
+            if (s, a) in shape.absent:
+                return None
+            if self.problem.entropy == 0 or s in shape.over:
+                return self.r[s][a]
+            return None if log_pi[s][a] is None else self.r[s][a] - self.entropy * log_pi[s][a]
+
+        return [[soft(s, a) for a in range(len(row))] for s, row in enumerate(self.r)]
 
     def values_and_occupancy(self, r_pi, initial):
         """V = N r_pi and d = rho N."""
@@ -660,6 +715,10 @@ class Evaluation:
         self.terms = {"policy": [], "transition": [], "reward": [], "entropy": []}
         for k in range(policy.n_parameters):
             dpi = policy.tangent(k)
+            if policy.frozen(k):
+                for term, row in self.terms.items():
+                    row.append(None if term == "policy" and not policy.normalised else self.zero)
+                continue
             infinite = any(self.Q[s][a] is None for (s, a), _ in dpi)
             self.terms["policy"].append(
                 None if infinite else sum((x * self.d[s] * self.Q[s][a] for (s, a), x in dpi), self.zero))
@@ -678,7 +737,7 @@ class Evaluation:
         """0 identically unless the parameters are the probabilities themselves."""
         if self.problem.policy.normalised:
             return self.zero
-        return sum((-self.entropy * self.d[s] * x for (s, _), x in dpi), self.zero)
+        return sum((-self.entropy * self.d[s] * x for (s, _), x in dpi if s not in self.problem.shape.over), self.zero)
 
     def cross_check(self):
         """The gradient once more, forwards."""
@@ -690,6 +749,8 @@ class Evaluation:
     def derivative(self, k):
         """dJ along parameter k, by differentiating V = r_pi + gamma P_pi V; None where it is infinite."""
         policy, zero = self.problem.policy, self.zero
+        if policy.frozen(k):
+            return zero if policy.normalised else None
         dpi = policy.tangent(k)
         dP, dr = self.problem.environment.tangent(policy, k, dpi)
         source = [zero] * self.n_states
@@ -697,7 +758,7 @@ class Evaluation:
             if self.soft[s][a] is None:
                 return None
             slope = self.soft[s][a] + self.gamma * self.PV[s][a]
-            if not policy.normalised:
+            if not policy.normalised and s not in self.problem.shape.over:
                 slope -= self.entropy
             source[s] += x * slope
         for (s, a), x in dr:
@@ -729,7 +790,10 @@ def evaluations(problem, most_bits=MOST_BITS):
     """Ever sharper evaluations of one problem: a single one in fractions, or balls with twice the bits each time. What
     was lost in the bits (a matrix that cannot be told from a singular one) is passed over."""
     if problem.is_rational() and (problem.exact or problem.height() <= FRACTION_BITS):
-        yield Evaluation(problem, Fractions)
+        try:
+            yield Evaluation(problem, Fractions)
+        except ZeroDivisionError:                                  # gamma is 1 and an episode never ends: there is no value
+            pass
         return
     bits = FIRST_BITS
     while bits <= most_bits:

@@ -553,6 +553,137 @@ def explicit(maker):
     return maker.problem("explicit")
 
 
+def actions(maker):
+    """Terminal states, actions that states do not have, gamma 1 and entries: written in all the ways that there are."""
+    rng, total = maker.rng, maker.chance(0.4)
+    maker.scale = maker.pick(1.0, 1.0, 1e-12, 1e100)
+    S, A = maker.pick(1, 2, 2, 3, 3, 4, 5), maker.pick(1, 2, 2, 3)
+    kind = maker.pick("fixed", "fixed", "exponential-family", "formulas", "explicit", "affine")
+    if kind == "affine":
+        S, A, total = min(S, 3), min(A, 2), False                  # its rows need not lead to an end
+    over = sorted(rng.sample(range(S), rng.randint(1, S))) if maker.chance(0.7) or total and kind != "fixed" else []
+    rest = S - 1 if total and not over else None                   # ends an episode unsaid
+    own = [[a for a in range(A) if maker.chance(0.7)] for _ in range(S)] if maker.chance(0.7) else [list(range(A))] * S
+    may_be_empty = kind != "affine"                                # an affine row needs every state's probabilities to sum to 1
+    own = [row or ([] if s in over and may_be_empty and maker.chance(0.3) else [rng.randrange(A)]) for s, row in enumerate(own)]
+    if not any(A - 1 in row for row in own):
+        own[0] = [*own[0], A - 1]                                  # the longest row has the last action
+    if total:
+        maker.entropy_chance = 0.1 if rest is not None else 0.25
+    policy = maker.policy(S, A, ["weights"] if maker.rational and kind == "exponential-family" else ["softmax", "weights"]
+                          if kind == "exponential-family" else None)
+    if policy["kind"] == "softmax" and total:
+        policy = maker.softmax(S, A, maker.pick(1, 5))             # with logits of 700 no end is in sight
+    table = policy[table_key(policy)]
+    if policy["kind"] == "probabilities":
+        policy["values"] = table = [spread(maker.distribution(len(row)) if row else [], row, A) for row in own]
+    if kind == "formulas":
+        environment = ending_formulas(maker, (S, A), policy["kind"] in ("softmax", "weights"), over)
+    elif kind == "explicit":
+        environment = maker.explicit(S, A, n_parameters(policy))
+    else:
+        environment = getattr(maker, kind.replace("-", "_"))(S, A)
+    if total and kind in ("fixed", "explicit"):
+        environment["transitions"] = [[leaning(maker, [0 if x is None else x for x in maker.exact_row(S)], rng.choice(over or [rest]))
+                                       for _ in range(A)] for _ in range(S)]
+    if total and kind == "exponential-family" and "base_logits" in environment:
+        environment["base_logits"] = [[[x or 0 for x in maker.base_logits(S, 1)] for _ in range(A)] for _ in range(S)]
+    if rest is not None and kind == "fixed":
+        environment["transitions"][rest] = [[int(t == rest) for t in range(S)]] * A
+        environment["rewards"][rest] = [0] * A
+    if kind == "fixed" and maker.chance(0.4):
+        as_entries(maker, environment, own, over)
+    problem = maker.assembled(policy, environment, S, 1 if total else maker.pick(0, 0.5, 0.9, "0.999"))
+    if over:
+        problem["terminal"] = rng.sample(over, len(over))
+        unread_rows(maker, environment, over)
+    return said(maker, problem, table, own, over)
+
+
+def table_key(policy):
+    return {"softmax": "logits", "log-linear": "features"}.get(policy["kind"], "values")
+
+
+def spread(row, own, A):
+    """A distribution over some of the actions, 0 elsewhere."""
+    given = dict(zip(own, row))
+    return [given.get(a, 0) for a in range(A)]
+
+
+def leaning(maker, row, end):
+    """A row that goes to `end` with a probability of its own."""
+    q = maker.pick(Fraction(1, 2), Fraction(1, 9), Fraction(1, 10 ** 6), Fraction(1))
+    return [text((1 - q) * Fraction(x) + q * (t == end)) for t, x in enumerate(row)]
+
+
+def ending_formulas(maker, shape, has_theta, over):
+    """Random formulas, which speak of probabilities only: a parameter may be that of an action that is not there."""
+    environment = formulas.environment(maker.rng, shape, maker.rational, False)
+    if maker.chance(0.5):                                          # nothing need be said of what is not read
+        environment["transitions"] = [e for e in environment["transitions"] if e[0] not in over]
+    return environment
+
+
+def as_entries(maker, environment, own, over):
+    """Transitions, or rewards of next states, as entries; repeated ones of the latter add up."""
+    rng, S, A = maker.rng, len(own), len(environment["rewards"][0])
+    if maker.chance(0.7):
+        entries = [[s, a, t, x] for s, state in enumerate(environment["transitions"]) for a, row in enumerate(state)
+                   for t, x in enumerate(row) if Fraction(x) != 0 and (a in own[s] and s not in over or maker.chance(0.5))]
+        rng.shuffle(entries)
+        if entries:
+            environment["transitions"] = entries
+    if maker.chance(0.6):
+        environment["next_rewards"] = [[rng.randrange(S), rng.randrange(A), rng.randrange(S), maker.real()] for _ in range(rng.randint(0, 5))]
+        if maker.chance(0.4):
+            del environment["rewards"]
+
+
+def unread_rows(maker, environment, over):
+    """What stands in the rows of terminal states: 0, null, themselves, anything, or what was there."""
+    key = next((key for key in ("transitions", "base_logits", "base_weights") if key in environment), None)
+    if key is None or environment["kind"] == "formulas" or not any(isinstance(row, list) for row in environment[key][0]):
+        return
+    S = len(environment[key])
+    for s in over:
+        for a in range(len(environment[key][s])):
+            row = environment[key][s][a]
+            environment[key][s][a] = maker.pick([0] * S, None, [int(t == s) for t in range(S)], row, row)
+    if environment["kind"] == "affine":                            # slopes of rows that are not read, or none
+        environment["transition_slopes"] = [e for e in environment["transition_slopes"] if e[0] not in over or maker.chance(0.5)]
+
+
+def said(maker, problem, table, own, over):
+    """Which actions there are not, said in one way or several."""
+    A, environment = len(table[0]), problem["environment"]
+    absent = [(s, a) for s, row in enumerate(own) for a in range(A) if a not in row]
+    rewards, transitions = environment.get("rewards"), environment.get("transitions", [[0]])
+    tabular = environment["kind"] != "formulas"
+    masked = maker.chance(0.4)
+    if masked:
+        yes, no = maker.pick((1, 0), (True, False))
+        problem["available"] = [[yes if a in row else no for a in range(A)] for row in own]
+    for s, a in absent:
+        ways = [1] if masked else []
+        if tabular and rewards and maker.chance(0.4):
+            rewards[s][a] = None
+            ways.append(2)
+        if tabular and any(isinstance(row, list) for row in transitions[0]) and s not in over and maker.chance(0.3):
+            transitions[s][a] = None
+            ways.append(3)
+        if not ways or maker.chance(0.5):
+            table[s][a] = None
+            for rows in (environment.get("reward", {}).get("base"), environment.get("base_logits"), environment.get("base_weights")):
+                if rows and maker.chance(0.3):                     # which say it, too, where the policy does
+                    rows[s][a] = None
+    for row in table:                                              # null at the end of a row, or nothing
+        while len(row) > 1 and row[-1] is None and maker.chance(0.5):
+            row.pop()
+    if max(map(len, table)) < A:
+        table[0] += [None] * (A - len(table[0]))
+    return problem
+
+
 def loan(maker):
     """Loans at the ends of their domain."""
     return maker.problem("loan")
@@ -607,7 +738,7 @@ def large(maker):
 def invalid(maker):
     """Broken on purpose: one thing of a valid problem made wrong. A refusal is right, an answer is not."""
     problem = maker.problem(gamma=maker.pick(0.5, 0.9))
-    breaks = [missing_key, unknown_key, wrong_sum, negative_probability, not_a_number, wrong_shape, gamma_of_one]
+    breaks = [missing_key, unknown_key, wrong_sum, negative_probability, not_a_number, wrong_shape, gamma_beyond]
     return maker.rng.choice(breaks)(maker, problem)
 
 
@@ -642,8 +773,9 @@ def wrong_shape(maker, problem):
     return problem | {"initial": problem.get("initial", [1]) + [0]}
 
 
-def gamma_of_one(maker, problem):
-    return problem | {"gamma": maker.pick(1, 1.0, "1", 1.5, -0.1, "-1e-400", "1" + "0" * 400)}
+def gamma_beyond(maker, problem):
+    """Not 1 itself: a random problem may have an end."""
+    return problem | {"gamma": maker.pick("1.000000000000000000001", 1.5, -0.1, "-1e-400", "1" + "0" * 400)}
 
 
 # How often each family is drawn, and whether it has rational problems.
@@ -652,7 +784,7 @@ FAMILIES = {
     "subnormals": (subnormals, 8, True), "overflow": (overflow, 8, True), "cancellation": (cancellation, 5, True),
     "chains": (chains, 6, True), "rows": (rows, 4, True), "logits": (logits, 6, False), "log-linear": (log_linear, 5, False),
     "clip": (clip, 5, True), "entropy": (entropy, 5, False), "exponential-family": (exponential_family, 6, True),
-    "affine": (affine, 6, True), "explicit": (explicit, 4, True), "loan": (loan, 2, True), "coin": (coin, 2, True),
+    "affine": (affine, 6, True), "actions": (actions, 12, True), "explicit": (explicit, 4, True), "loan": (loan, 2, True), "coin": (coin, 2, True),
     "formulas": (formula, 8, True), "invalid": (invalid, 3, True), "gridworld": (grid, 1, False), "large": (large, 1, True),
 }
 

@@ -64,6 +64,10 @@ class Formulas:
         self.number, self.trees = number, {}
         self.entries = {key: [([index(i) for i in entry[:-1]], entry[-1]) for entry in data.get(key, [])]
                         for key in ("transitions", "rewards", "next_rewards")}
+        over, absent = problem.shape.over, problem.shape.absent
+        self.absent = absent
+        for key, skipped in (("transitions", over), ("rewards", ()), ("next_rewards", over)):
+            self.entries[key] = [(at, x) for at, x in self.entries[key] if at[0] not in skipped and tuple(at[:2]) not in absent]
         self.open_parameters = ()
 
     def texts(self):
@@ -99,6 +103,13 @@ class Formulas:
         if isinstance(node, ast.UnaryOp):
             x = self.value(node.operand, source)
             return x if isinstance(node.op, ast.UAdd) else x.chain(-x.value, self.lift(fmpq(-1)))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            corners, known = dict(self.corners), dict(self.known)
+            x, y = self.value(node.left, source), self.value(node.right, source)
+            if any(isinstance(z.value, fmpq) and z.value == 0 and not z.slopes for z in (x, y)):
+                self.corners, self.known = corners, known          # a product with the number 0 is 0, corners and all
+                return Number(self.lift(ZERO))
+            return self.operation(node.op, x, y)
         if isinstance(node, ast.BinOp):
             return self.operation(node.op, self.value(node.left, source), self.value(node.right, source))
         if isinstance(node, ast.Name):
@@ -107,7 +118,8 @@ class Formulas:
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             name, at = node.value.id, tuple(part.value for part in parts)
             if name == "pi":
-                return Number(self.policy.pi[at[0]][at[1]], {("pi", at): self.lift(fmpq(1))})
+                slopes = {} if at in self.absent else {("pi", at): self.lift(fmpq(1))}
+                return Number(self.policy.pi[at[0]][at[1]], slopes)
             if name == "theta":
                 k = at[0] if len(at) == 1 else at[0] * self.policy.n_actions + at[1]
                 return Number(self.policy.theta(*self.policy.pair(k)), {("theta", k): self.lift(fmpq(1))})
@@ -148,6 +160,10 @@ class Formulas:
         if name == "abs":
             return self.chosen(x, x.chain(-x.value, -one), True)
         best = x
+        if self.arithmetic.rational:                               # what is not the largest in the end may tie as it likes
+            extreme = (max if name == "max" else min)(y.value for y in arguments)
+            arguments = [y for y in arguments if y.value == extreme]
+            best = arguments[0]
         for y in arguments[1:]:
             best = self.chosen(best, y, name == "max")
         return best
@@ -157,12 +173,18 @@ class Formulas:
         if x.value > y.value or x.value < y.value:
             return x if (x.value > y.value) == larger else y
         if self.arithmetic.rational:
-            if x.slopes != y.slopes:
+            if self.differ(x, y):
                 self.corners.update(x.slopes | y.slopes)
             return x
         if x.slopes or y.slopes:
             self.corners.update(x.slopes | y.slopes)
         return Number(x.value.union(y.value), {at: arb("nan") for at in (*x.slopes, *y.slopes)})
+
+    def differ(self, x, y):
+        """Whether two numbers have another derivative along some parameter: that of a single action moves nothing."""
+        gap = x.combined(y, x.value, self.lift(fmpq(1)), self.lift(fmpq(-1))).slopes
+        moved = any(slope != 0 for slope in gap.values())
+        return moved and any(self.along(k, self.policy.tangent(k), gap) != 0 for k in range(self.policy.n_parameters))
 
     def response(self, policy):
         if self.normalise not in (True, False):

@@ -116,8 +116,8 @@ class OtherMethods(unittest.TestCase):
 
     def test_against_decimals(self):
         """reference.py: forward derivatives in 800 decimals, or in fractions."""
-        for family in ("mixed", "affine", "explicit", "exponential-family", "coin", "loan", "entropy", "chains"):
-            for index in range(6):
+        for family in ("mixed", "affine", "explicit", "exponential-family", "coin", "loan", "entropy", "chains", "actions"):
+            for index in range(18 if family == "actions" else 6):
                 problem = tame(family, index)
                 text = json.dumps(problem)
                 with self.subTest(family=family, index=index):
@@ -208,7 +208,10 @@ def tame(family, index):
 
 
 def smooth(problem):
+    """Formulas are left out, too: there are two modules of this name."""
     result = evaluate(Problem(json.dumps(problem)))
+    if result is None or problem["environment"]["kind"] == "formulas":
+        return False
     result.answer()
     return not result.open_parameters() and problem["environment"]["kind"] != "gridworld"
 
@@ -239,9 +242,11 @@ class Comparison(unittest.TestCase):
 
     def test_faultless(self):
         self.assertEqual(self.verdict(answer_to(self.TEXT)), [])
-        for family in ("mixed", "entropy", "clip", "cancellation", "subnormals", "logits"):
+        for family in ("mixed", "entropy", "clip", "cancellation", "subnormals", "logits", "actions"):
             for index in range(10):
                 text = json.dumps(families.problem(family, 5, index))
+                if evaluate(Problem(text)) is None:
+                    continue                                       # gamma is 1 and an episode never ends
                 try:
                     answer = answer_to(text)
                     json.dumps(answer, allow_nan=False)

@@ -93,9 +93,9 @@ raw("duplicate-key-kind", good.replace('"kind": "softmax"', '"kind": "softmax", 
 
 # gamma, entropy, numerals
 case("gamma-missing", BASE, {"gamma": ABSENT}, "missing key", "gamma")
-case("gamma-one", BASE, {"gamma": 1}, "gamma must be below 1", "gamma")
-case("gamma-one-string", BASE, {"gamma": "3/3"}, "gamma must be below 1", "gamma")
-case("gamma-above-one", BASE, {"gamma": 1.5}, "gamma must be below 1", "gamma")
+case("gamma-one", BASE, {"gamma": 1}, "without discounting, and the episode never ends", "gamma", "environment.transitions")
+case("gamma-one-string", BASE, {"gamma": "3/3"}, "without discounting, and the episode never ends", "gamma", "environment.transitions")
+case("gamma-above-one", BASE, {"gamma": 1.5}, "gamma must not be above 1", "gamma")
 case("gamma-negative", BASE, {"gamma": -0.1}, "gamma must not be negative", "gamma")
 case("gamma-null", BASE, {"gamma": None}, "null where a number is expected", "gamma")
 case("gamma-boolean", BASE, {"gamma": False}, "a boolean where a number is expected", "gamma")
@@ -131,8 +131,6 @@ case("policy-missing", BASE, {"policy": ABSENT}, "missing key", "policy")
 case("policy-kind-missing", BASE, {"policy.kind": ABSENT}, "missing key", "policy.kind")
 case("policy-kind-unknown", BASE, {"policy.kind": "greedy"}, "unknown policy kind", "policy.kind")
 case("policy-logits-missing", BASE, {"policy.logits": ABSENT}, "missing key", "policy.logits")
-case("policy-logits-ragged", BASE, {"policy.logits.1": [0.0]}, "one action where the first row has two", "policy.logits[1]")
-case("policy-logits-null", BASE, {"policy.logits.0.1": None}, "null where a number is expected", "policy.logits[0][1]")
 case("policy-logits-word", BASE, {"policy.logits.0.1": "zero"}, "a string that is not a numeral", "policy.logits[0][1]")
 case("policy-three-states", BASE, {"policy.logits": [[0.0, 0.0]] * 3}, "three states, the environment has two", "policy", "environment", "initial")
 case("policy-three-actions", BASE, {"policy.logits": [[0.0, 0.0, 0.0]] * 2}, "three actions, the environment has two", "policy", "environment")
@@ -270,13 +268,13 @@ case("cells-grid-ragged", SHAPED, {"environment.perturbed_grids.1": [[0, 0, 0], 
 case("cells-neither", SHAPED, {"environment.cells": ABSENT}, "two grids of 2 x 3 without the learner's own", "environment.cells")
 case("cells-one-grid-states", GIVEN, {"environment.perturbed_grids.0": [[0] * 4] * 4}, "a grid of 16 cells for 64 states",
      "environment.perturbed_grids[0]", "policy")
-case("terminal-above", OWN, {"environment.terminal": [2, 6]}, "a state that there is not", "environment.terminal[1]")
-case("terminal-negative", OWN, {"environment.terminal": [-1]}, "a negative index", "environment.terminal[0]")
-case("terminal-fraction", OWN, {"environment.terminal": [5.0]}, "an index must be an integer", "environment.terminal[0]")
-case("terminal-string", OWN, {"environment.terminal": ["5"]}, "an index must be an integer, not a numeral", "environment.terminal[0]")
-case("terminal-number", OWN, {"environment.terminal": 5}, "a list of states", "environment.terminal")
-case("terminal-repeated", OWN, {"environment.terminal": [5, 2, 5]}, "a state twice", "environment.terminal[2]", "environment.terminal")
-case("terminal-no-start", OWN, {"environment.terminal": [0, 1, 2, 3]}, "no first state is left: `initial` has to be given", "initial")
+case("gridworld-terminal-above", OWN, {"environment.terminal": [2, 6]}, "a state that there is not", "environment.terminal[1]")
+case("gridworld-terminal-negative", OWN, {"environment.terminal": [-1]}, "a negative index", "environment.terminal[0]")
+case("gridworld-terminal-fraction", OWN, {"environment.terminal": [5.0]}, "an index must be an integer", "environment.terminal[0]")
+case("gridworld-terminal-string", OWN, {"environment.terminal": ["5"]}, "an index must be an integer, not a numeral", "environment.terminal[0]")
+case("gridworld-terminal-number", OWN, {"environment.terminal": 5}, "a list of states", "environment.terminal")
+case("gridworld-terminal-repeated", OWN, {"environment.terminal": [5, 2, 5]}, "a state twice", "environment.terminal[2]", "environment.terminal")
+case("gridworld-terminal-no-start", OWN, {"environment.terminal": [0, 1, 2, 3]}, "no first state is left: `initial` has to be given", "initial")
 case("intervention-cost-negative", OWN, {"environment.intervention_cost": -0.05}, "a cost must not be negative", "environment.intervention_cost")
 case("intervention-cost-word", OWN, {"environment.intervention_cost": "free"}, "a string that is not a numeral", "environment.intervention_cost")
 case("intervention-cost-overflows", OWN, {"environment.intervention_cost": "1e400"}, "not finite as a double", "environment.intervention_cost")
@@ -294,6 +292,74 @@ case("formulas-boolean", in_environment(FORMULAS), {"environment.rewards.0.2": T
 case("formulas-empty-row", in_environment(FORMULAS, normalise=True), {"environment.transitions.4": [1, 0, 1, 1]}, "a row without an entry to normalise",
      "environment.transitions")
 case("grid-initial-length", GRID, {"initial": [1] + [0] * 62}, "63 entries for 64 states", "initial")
+
+
+# what the new keys have to be
+def with_terminal(**changes):
+    """The second state ends the episode."""
+    return copy.deepcopy(BASE) | {"terminal": [1]} | changes
+
+
+MASK = copy.deepcopy(BASE) | {"available": [[1, 1], [1, 1]]}
+ENTRIES = in_environment({"kind": "fixed", "transitions": [[0, 0, 0, 0.5], [0, 0, 1, 0.5], [0, 1, 1, 1], [1, 0, 0, 0.25], [1, 0, 1, 0.75], [1, 1, 0, 1]],
+                          "rewards": [[1.0, 0.0], [0.0, 2.0]], "next_rewards": [[0, 0, 1, 2]]})
+case("terminal-range", with_terminal(), {"terminal": [2]}, "state 2 of 2", "terminal[0]")
+case("terminal-negative", with_terminal(), {"terminal": [0, -1]}, "a negative index", "terminal[1]")
+case("terminal-fraction", with_terminal(), {"terminal": [0.5]}, "an index must be an integer", "terminal[0]")
+case("terminal-boolean", with_terminal(), {"terminal": [True]}, "a boolean where an index is expected", "terminal[0]")
+case("terminal-string", with_terminal(), {"terminal": ["1"]}, "an index must be an integer, not a numeral", "terminal[0]")
+case("terminal-repeated", with_terminal(), {"terminal": [1, 1]}, "state 1 occurs twice", "terminal[1]", "terminal[0]")
+case("terminal-number", with_terminal(), {"terminal": 1}, "a number where an array is expected", "terminal")
+case("terminal-null", with_terminal(), {"terminal": None}, "null where an array is expected", "terminal")
+case("terminal-mask", with_terminal(), {"terminal": [False, True]}, "a list of states is expected, not a mask", "terminal[0]")
+case("terminal-other-row-zero", with_terminal(), {"environment.transitions.0.1": [0, 0]}, "a row of zeros in a state that is not terminal",
+     "environment.transitions[0][1]")
+case("zero-row", BASE, {"environment.transitions.1.0": [0, 0]}, "a row of zeros, and no terminal state", "environment.transitions[1][0]")
+case("available-states", MASK, {"available": [[1, 1]]}, "one state, the policy has two", "available")
+case("available-actions", MASK, {"available": [[1, 1], [1, 1, 1]]}, "three actions, the policy has two", "available[1]")
+case("available-short", MASK, {"available": [[1, 1], [1]]}, "one action, the policy has two", "available[1]")
+case("available-flat", MASK, {"available": [1, 1]}, "a number where an array is expected", "available[0]", "available")
+case("available-word", MASK, {"available": [[1, "yes"], [1, 1]]}, "neither true nor false", "available[0][1]")
+case("available-two", MASK, {"available": [[1, 2], [1, 1]]}, "neither 1 nor 0", "available[0][1]")
+case("available-null", MASK, {"available": [[1, 1], [None, 1]]}, "neither true nor false", "available[1][0]")
+case("available-object", MASK, {"available": {}}, "an object where an array is expected", "available")
+case("no-action-mask", MASK, {"available": [[1, 1], [0, 0]]}, "a state without action that is not terminal", "available[1]", "policy.logits[1]")
+case("no-action-null", BASE, {"policy.logits.1": [None, None]}, "a state without action that is not terminal", "policy.logits[1]")
+case("no-action-empty", BASE, {"policy.logits.1": []}, "a state without action that is not terminal", "policy.logits[1]")
+case("no-action-between", BASE, {"policy.logits.1": [0.5, None], "environment.rewards.1": [None, 2.0]},
+     "the policy lacks action 1 and the rewards lack action 0, so that state 1 has none", "policy.logits[1]", "environment.rewards[1]")
+case("missing-probability", BASE, {"policy": {"kind": "probabilities", "values": [[0.5, 0.5], [0.5, 0.5]]}, "environment.rewards.1": [0.0, None]},
+     "a probability that is not 0 of an action that is not there", "policy.values[1][1]", "environment.rewards[1][1]")
+case("missing-probability-mask", MASK, {"policy": {"kind": "probabilities", "values": [[0.25, 0.75], [0.5, 0.5]]}, "available": [[0, 1], [1, 1]]},
+     "a probability that is not 0 of an action that is not there", "policy.values[0][0]", "available[0][0]")
+case("missing-probabilities-sum", BASE, {"policy": {"kind": "probabilities", "values": [[0.5, 0.5], [0.5]]}}, "sums to 0.5", "policy.values[1]")
+case("total-half-more", BASE, {"gamma": "3/2"}, "gamma must not be above 1", "gamma")
+case("total-for-ever", BASE, {"gamma": 1}, "no state ends the episode", "gamma", "environment.transitions")
+case("total-trap", with_terminal(gamma=1), {"environment.transitions.0": [[1, 0], [1, 0]]}, "from state 0 the episode never ends", "gamma",
+     "environment.transitions")
+case("total-trap-of-policy", with_terminal(gamma=1), {"policy": {"kind": "probabilities", "values": [[0, 1], [1, 0]]},
+                                                       "environment.transitions.0": [[0, 1], [1, 0]]},
+     "with this policy the episode never ends from state 0", "gamma", "environment.transitions")
+case("total-rest-entropy", BASE, {"gamma": 1, "entropy": 0.5, "environment.transitions.1": [[0, 1], [0, 1]], "environment.rewards.1": [0, 0]},
+     "entropy is paid for ever in state 1", "gamma", "environment.transitions")
+case("total-rest-rewards", BASE, {"gamma": 1, "environment.transitions.1": [[0, 1], [0, 1]], "environment.rewards.1": [0, 1e-300]},
+     "something is paid for ever in state 1", "gamma", "environment.transitions")
+T = "environment.transitions"
+case("entries-sum", ENTRIES, {"environment.transitions.4.3": 0.5}, "P(.|s=1,a=0) sums to 0.75", T)
+case("entries-no-row", ENTRIES, {"environment.transitions": [[0, 0, 0, 1], [0, 1, 1, 1], [1, 1, 0, 1]]}, "P(.|s=1,a=0) sums to 0", T)
+case("entries-repeated", ENTRIES, {"environment.transitions.1": [0, 0, 0, 0.5]}, "the entry (0,0,0) occurs twice", "environment.transitions[1]",
+     "environment.transitions[0]")
+case("entries-state", ENTRIES, {"environment.transitions.3.0": 2}, "state 2 of 2", "environment.transitions[3][0]")
+case("entries-action", ENTRIES, {"environment.transitions.3.1": 2}, "action 2 of 2", "environment.transitions[3][1]")
+case("entries-next-state", ENTRIES, {"environment.transitions.3.2": -1}, "a negative index", "environment.transitions[3][2]")
+case("entries-negative", ENTRIES, {"environment.transitions.3.3": -0.25, "environment.transitions.4.3": 1.25}, "a negative probability",
+     "environment.transitions[3][3]", "environment.transitions[4][3]")
+case("entries-length", ENTRIES, {"environment.transitions.3": [1, 0, 0]}, "three items where four are expected", "environment.transitions[3]")
+case("entries-word", ENTRIES, {"environment.transitions.3.3": "half"}, "a string that is not a numeral", "environment.transitions[3][3]")
+case("entries-index-fraction", ENTRIES, {"environment.transitions.3.2": 0.5}, "an index must be an integer", "environment.transitions[3][2]")
+case("next-rewards-range", ENTRIES, {"environment.next_rewards.0.2": 2}, "state 2 of 2", "environment.next_rewards[0][2]")
+case("next-rewards-length", ENTRIES, {"environment.next_rewards.0": [0, 0, 2]}, "three items where four are expected", "environment.next_rewards[0]")
+case("entries-no-rewards", ENTRIES, {"environment.rewards": ABSENT, "environment.next_rewards": ABSENT}, "missing key", "environment.rewards")
 
 
 def files(dump):

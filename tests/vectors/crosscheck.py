@@ -1,7 +1,8 @@
 """The second source: another evaluation of the same problems that shares no code and no formula with reference.py.
 
-Values are truncated power series sum_n (gamma P_pi)^n r_pi with a bound on the tail (doubled by squaring, or summed
-term by term on the gridworld), followers are solved by value iteration, and derivatives are central differences of
+Values are truncated power series sum_n (gamma P_pi)^n r_pi (doubled by squaring, or summed term by term on the gridworld)
+with a bound on the tail. Doubling takes it from the power at hand: where v is the sum of N terms of M and q < 1 the norm of M^N, the rest is
+sum_k M^(kN) v, at most q / (1 - q) |v|, which holds without discounting too. Followers are solved by value iteration, and derivatives are central differences of
 such values in many digits. A gradient term is the difference quotient that moves the parameters in one place only:
 in the policy's averages, in P, in r, or in log pi.
 
@@ -70,7 +71,17 @@ class Names(dict):
 
 
 def normalised(rows):
-    return [[x / sum(row) for x in row] for row in rows]
+    return [[x / sum(row) if any(row) else x for x in row] for row in rows]
+
+
+def square(m):
+    n = range(len(m))
+    return [[sum((row[k] * m[k][j] for k in n if row[k]), ZERO) for j in n] for row in m]
+
+
+def in_entries(x):
+    """Whether a table is a list of entries: of numbers only, one level below."""
+    return x and all(isinstance(e, list) and all(type(y) in (int, float, str) for y in e) for e in x)
 
 
 class Check:
@@ -82,23 +93,75 @@ class Check:
         self.digits, self.kind = digits, data["policy"]["kind"]
         self.environment = data["environment"]
         self.gamma, self.lam = lift(data["gamma"]), lift(data.get("entropy", 0))
-        policy = {key: lift(x) for key, x in data["policy"].items() if key != "kind"}
+        policy = data["policy"]
+        rows = policy[{"log-linear": "features", "softmax": "logits"}.get(self.kind, "values")]
+        self.S, self.A = len(rows), max(len(row) for row in rows)
+        self.over = set(data.get("terminal", []))
+        self.missing = self.actions_missing(rows, data.get("available"))
+        rows = [[[] if (s, a) in self.missing else lift(row[a]) for a in range(self.A)] for s, row in enumerate(rows)]
         if self.kind == "log-linear":
-            self.features, self.start = policy["features"], policy["theta"]
-            self.A = len(self.features[0])
+            self.features, self.start = rows, lift(policy["theta"])
         else:
-            rows = policy["logits" if self.kind == "softmax" else "values"]
-            self.A = len(rows[0])
-            self.start = [x.ln() if self.kind == "weights" else x for row in rows for x in row]
+            self.start = [ZERO if x == [] else x.ln() if self.kind == "weights" else x for row in rows for x in row]
         self.prepare()
         self.initial = lift(data["initial"]) if "initial" in data else self.default_initial()
-        self.S = len(self.initial)
         self.cache = {}
+        if self.gamma == 1 and self.environment["kind"] == "fixed":
+            self.over |= set(self.at_rest())
+
+    def actions_missing(self, policy, available):
+        """The pairs that are null, or beyond the end of a row, in some table, or said not to be there."""
+        e, pairs = self.environment, {(s, a) for s in range(self.S) for a in range(self.A)}
+        tables = [policy] + [t for t in (available, e.get("reward", {}).get("base")) if t]
+        rows = []                                           # of these the rows of a state where the episode is over say nothing
+        if e["kind"] != "formulas":
+            tables += [e["rewards"]] if "rewards" in e else []
+            rows = [e[key] for key in ("transitions", "base_logits", "base_weights") if key in e and not in_entries(e[key])]
+
+        def there(table, s, a):
+            return len(table[s] or []) > a and table[s][a] is not None and (table is not available or table[s][a])
+
+        return {(s, a) for s, a in pairs if not all(there(t, s, a) for t in tables)
+                or s not in self.over and not all(there(t, s, a) for t in rows)}
+
+    def at_rest(self):
+        """The states that nothing leaves and in which nothing is paid."""
+        p, r = self.response(self.start)
+        for s in range(self.S):
+            own = [a for a in range(self.A) if (s, a) not in self.missing]
+            silent = not self.lam or len(own) == 1
+            if own and silent and all(p[s][a][s] == 1 and sum(p[s][a]) == 1 and not r[s][a] for a in own):
+                yield s
+
+    def filled(self, table, nothing, but=()):
+        """A table with `nothing` for the actions that are missing, and in the states `but`."""
+        return [[nothing if (s, a) in self.missing or s in but else lift(table[s][a]) for a in range(self.A)] for s in range(self.S)]
 
     def prepare(self):
         e = self.environment
-        self.tables = {key: lift(e[key]) for key in ("transitions", "rewards", "psi", "base_logits", "base_weights", "mu",
-                                                     "epsilon", "q0", "c", "gain", "loss") if key in e and e["kind"] != "formulas"}
+        self.tables = {key: lift(e[key]) for key in ("psi", "mu", "epsilon", "q0", "c", "gain", "loss") if key in e}
+        if e["kind"] == "formulas":
+            return
+        nowhere, t = [ZERO] * self.S, self.tables
+        for key in ("transitions", "base_logits", "base_weights"):
+            if key in e and not in_entries(e[key]):
+                t[key] = self.filled(e[key], nowhere, self.over)
+        if "transitions" in e and "transitions" not in t:
+            t["transitions"] = self.spread(e["transitions"])
+        self.base = e.get("rewards", e.get("reward", {}).get("base"))
+        if self.base is not None:
+            by_next = any(isinstance(x, list) for row in self.base for x in row or [])
+            self.base = t["rewards"] = self.filled(self.base, nowhere if by_next else ZERO)
+        if "next_rewards" in e:
+            # r(s,a) counts whatever comes next, also where nothing does
+            own, by_next = self.base or [[ZERO] * self.A] * self.S, self.spread(e["next_rewards"])
+            t["rewards"], self.alone = by_next, own
+
+    def spread(self, entries):
+        table = [[[ZERO] * self.S for _ in range(self.A)] for _ in range(self.S)]
+        for s, a, t, x in entries:
+            table[s][a][t] += lift(x)
+        return table
 
     def default_initial(self):
         n = 4 if self.environment.get("form") == "mdp" else 1
@@ -108,17 +171,19 @@ class Check:
 
     def log_weights(self, x):
         if self.kind == "log-linear":
-            return [[sum((f * t for f, t in zip(row, x)), ZERO) for row in state] for state in self.features]
+            return [[sum((f * t for f, t in zip(row, x)), ZERO) for row in state] for state in self.features]    # [] if missing
         return [x[i:i + self.A] for i in range(0, len(x), self.A)]
 
     def pi(self, x):
-        if self.kind == "probabilities":
-            return self.log_weights(x)
         rows = self.log_weights(x)
-        return normalised([[(y - max(row)).exp() for y in row] for row in rows])
+        if self.kind == "probabilities":
+            return [[ZERO if (s, a) in self.missing else y for a, y in enumerate(row)] for s, row in enumerate(rows)]
+        tops = [max([y for a, y in enumerate(row) if (s, a) not in self.missing], default=ZERO) for s, row in enumerate(rows)]
+        return normalised([[ZERO if (s, a) in self.missing else (y - tops[s]).exp() for a, y in enumerate(row)]
+                           for s, row in enumerate(rows)])
 
     def log_pi(self, x):
-        return [[p.ln() if p else ZERO for p in row] for row in self.pi(x)]
+        return [[p.ln() if p > 0 else ZERO for p in row] for row in self.pi(x)]
 
     def by_formulas(self, e, pi, x):
         states = range(len(pi))
@@ -128,11 +193,12 @@ class Check:
         p = [[[ZERO] * len(pi) for _ in range(self.A)] for _ in states]
         r = [[ZERO] * self.A for _ in states]
         for s, a, t, formula in e["transitions"]:
-            p[s][a][t] += names.value(formula)
+            if s not in self.over and (s, a) not in self.missing:
+                p[s][a][t] += names.value(formula)
         if e.get("normalise"):
             p = [normalised(rows) for rows in p]
         for s, a, formula in e.get("rewards", []):
-            r[s][a] += names.value(formula)
+            r[s][a] += ZERO if (s, a) in self.missing else names.value(formula)
         for s, a, t, formula in e.get("next_rewards", []):
             r[s][a] += p[s][a][t] * names.value(formula)
         return p, r
@@ -140,8 +206,17 @@ class Check:
     def response(self, x):
         """Dense P[s][a][t] and r[s][a], the mean of r[s][a][t] where a reward has an entry for each next state."""
         p, r = self.own_response(x)
-        return p, [[y if not isinstance(y, list) else sum((q * z for q, z in zip(p[s][a], y)), ZERO)
-                    for a, y in enumerate(row)] for s, row in enumerate(r)]
+        p = self.ended(p)
+        r = [[y if not isinstance(y, list) else sum((q * z for q, z in zip(p[s][a], y)), ZERO)
+              for a, y in enumerate(row)] for s, row in enumerate(r)]
+        if "next_rewards" in self.environment and self.environment["kind"] == "fixed":
+            r = [[y + z for y, z in zip(*rows)] for rows in zip(r, self.alone)]
+        return p, [[ZERO if (s, a) in self.missing else y for a, y in enumerate(row)] for s, row in enumerate(r)]
+
+    def ended(self, p):
+        """P without what follows the end of an episode, or an action that is not there."""
+        return [[[y * (s not in self.over and (s, a) not in self.missing) for y in row] for a, row in enumerate(state)]
+                for s, state in enumerate(p)]
 
     def own_response(self, x):
         e, t, kind = self.environment, self.tables, self.environment["kind"]
@@ -183,13 +258,15 @@ class Check:
         if kind == "formulas":
             return self.by_formulas(e, pi, x)
         reward = e["reward"]
-        base, slope, clip = lift(reward["base"]), lift(reward["slope"]), lift(reward.get("clip"))
+        base, slope, clip = self.base, lift(reward["slope"]), lift(reward.get("clip"))
         theta, p, r = self.log_weights(x), [], []
         for s, row in enumerate(theta):
             p.append([])
             r.append([])
             for a, y in enumerate(row):
-                if "base_weights" in t:
+                if s in self.over or (s, a) in self.missing:
+                    w = [ONE] * self.S                                   # any row: it does not count
+                elif "base_weights" in t:
                     w = [b * (z * y).exp() for b, z in zip(t["base_weights"][s][a], t["psi"])]
                 else:
                     logits = t["base_logits"][s][a] if "base_logits" in t else [ZERO] * len(base)
@@ -216,28 +293,23 @@ class Check:
         """gamma P_pi and r_pi, each ingredient at its own parameters."""
         pi, log_pi = self.model(averages)[0], self.model(logs)[1]
         p, r = self.model(transitions)[2], self.model(rewards)[3]
-        b = [sum((w * (r[s][a] - (self.lam * log_pi[s][a] if self.lam and w else 0)) for a, w in enumerate(pi[s])), ZERO)
-             for s in range(self.S)]
+        b = [sum((w * (r[s][a] - (self.lam * log_pi[s][a] if self.lam and w and s not in self.over else 0))
+                  for a, w in enumerate(pi[s])), ZERO) for s in range(self.S)]
         matrix = [[self.gamma * sum((w * row[t] for w, row in zip(pi[s], p[s])), ZERO) for t in range(self.S)]
                   for s in range(self.S)]
         return matrix, b
 
     @staticmethod
-    def tail(norm, terms):
-        """log10 of norm^terms/(1 - norm), which bounds the rest of a series after so many terms."""
-        return terms * norm.log10() - (1 - norm).log10()
-
-    def series(self, matrix, b, wanted):
+    def series(matrix, b, wanted):
         """sum_n matrix^n b with a tail below 10^wanted max |b|: v <- v + M v, M <- M M doubles the number of terms."""
-        norm, v = max(sum(abs(x) for x in row) for row in matrix), b
-        assert norm < 1
-        largest, total = max(abs(x) for x in b), 1
-        n = len(b)
-        while norm and largest and self.tail(norm, total) > wanted:
+        v, small = b, Decimal(10) ** wanted * max(abs(x) for x in b)
+        for _ in range(300):
+            norm = max(sum(abs(x) for x in row) for row in matrix)
+            if norm < 1 and norm * max(abs(x) for x in v) <= small * (1 - norm):
+                return v
             v = [x + sum((m * y for m, y in zip(row, v) if m), ZERO) for x, row in zip(v, matrix)]
-            matrix = [[sum((row[k] * matrix[k][j] for k in range(n) if row[k]), ZERO) for j in range(n)] for row in matrix]
-            total *= 2
-        return v
+            matrix = square(matrix)
+        raise AssertionError("the episode does not end")
 
     def value(self, *where):
         matrix, b = self.system(*where)
@@ -250,17 +322,10 @@ class Check:
         matrix, b = self.system(x, x, x, x)
         v = self.series(matrix, b, wanted)
         pi, log_pi, p, r = self.model(x)
-        q = [[None if self.lam and not pi[s][a] else r[s][a] - (self.lam * log_pi[s][a] if self.lam else 0)
+        lam = [ZERO if s in self.over else self.lam for s in range(self.S)]
+        q = [[None if (s, a) in self.missing or lam[s] and not pi[s][a] else r[s][a] - (lam[s] * log_pi[s][a] if lam[s] else 0)
               + self.gamma * sum(y * z for y, z in zip(p[s][a], v)) for a in range(self.A)] for s in range(self.S)]
-        norm = max(sum(row) for row in matrix)
-        transposed, d = [list(column) for column in zip(*matrix)], list(self.initial)
-        total = 1
-        while norm and self.tail(norm, total) > wanted:
-            d = [y + sum((m * z for m, z in zip(row, d) if m), ZERO) for y, row in zip(d, transposed)]
-            n = len(d)
-            transposed = [[sum((row[k] * transposed[k][j] for k in range(n) if row[k]), ZERO) for j in range(n)]
-                          for row in transposed]
-            total *= 2
+        d = Check.series([list(column) for column in zip(*matrix)], self.initial, wanted)
         return {"value": sum(y * z for y, z in zip(self.initial, v)), "state_values": v, "action_values": q,
                 "occupancy": [[d[s] * w for w in pi[s]] for s in range(self.S)]}
 
@@ -361,7 +426,7 @@ class GridCheck(Check):
                         row[self.to[s][b if b < 4 else a]] += y
                     r[s].append(sum(y * self.own[self.to[s][b if b < 4 else a]] for b, y in enumerate(w)))
                 p[s].append(row)
-        return p, r
+        return self.ended(p), r
 
     def series(self, matrix, b, wanted):
         rows = [[(t, x) for t, x in enumerate(row) if x] for row in matrix]

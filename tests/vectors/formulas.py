@@ -101,6 +101,10 @@ class Formulas:
         self.definitions = flat(data.get("definitions"))
         self.entries = {key: [([int(i) for i in entry[:-1]], entry[-1]) for entry in data.get(key, [])]
                         for key in ("transitions", "rewards", "next_rewards")}
+        # An action that a state does not have has neither transitions nor rewards; nothing follows a terminal state.
+        for key, entries in self.entries.items():
+            self.entries[key] = [(at, x) for at, x in entries if problem.available[at[0]][at[1]]
+                                 and not (key == "transitions" and at[0] in problem.terminal)]
         self.normalise = data.get("normalise", False)
         self.kinks, self.undetermined = [], []
 

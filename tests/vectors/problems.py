@@ -2,7 +2,8 @@
 
 `rational=True` asks for the "exact" member as well; `closed` is a function of the exact answer that asserts a formula
 evaluated by hand; `digits` raises the precision of the second source; `strict` compares it entry by entry in relative
-terms (for answers whose entries differ by hundreds of orders of magnitude).
+terms (for answers whose entries differ by hundreds of orders of magnitude); `as_doubles` is a rational problem with numbers, such as 0.1,
+that are another problem as decimals, so that there is no "exact" member.
 """
 import json
 import pathlib
@@ -563,6 +564,242 @@ vector("edge-long-denominators", "Fractions of which no two denominators share a
            base_weights=[[["1/1000159", "1/1000171"], [1, "2/1000183"]], [["3/1000187", 1], ["1/1000193", 2]]]), HALF2),
        rational=True)
 
+# ------------------------------------------------------------- terminal states, missing actions, no discounting, entries
+
+
+def sparse(transitions, rewards=None, next_rewards=None):
+    """A fixed environment of entries [s, a, t, p] and [s, a, t, r]."""
+    return fixed(transitions, rewards) if next_rewards is None and rewards is not None else {
+        "kind": "fixed", "transitions": transitions} | ({"rewards": rewards} if rewards is not None else {}) | {"next_rewards": next_rewards}
+
+
+NONE3 = [[0, 0, 0], [0, 0, 0]]
+ENDING = [T3[0], T3[1], NONE3]
+ENDINGX = [T3X[0], T3X[1], NONE3]
+
+vector("terminal-fixed", "State 2 ends the episode; it pays once, by the action that is taken there, and its rows are 0. Catches r/(1-gamma) "
+       "in a terminal state, and a reward that is never paid.", ["terminal"],
+       problem(0.9, softmax(*L3), fixed(ENDING, R3), RHO3) | {"terminal": [2]})
+vector("terminal-fixed-entropy", "The same with entropy, which is not paid in the terminal state, though its policy is not deterministic.",
+       ["terminal", "entropy"], problem(0.9, softmax(*L3), fixed(ENDING, R3), RHO3, 0.3) | {"terminal": [2]})
+vector("terminal-initial-rational", "The first state is terminal as often as not, and `null` stands for its rows: V(2) = 3/5 and d(2) counts the "
+       "start.", ["terminal", "rational", "initial"],
+       problem("9/10", weights([1, 2], [3, 1], [3, 2]), fixed([T3X[0], T3X[1], [None, None]], [[1, "-1/2"], ["1/4", 2], [-1, 3]]),
+               ["1/4", "1/4", "1/2"]) | {"terminal": [2]}, rational=True,
+       closed=lambda a: (equal(a["state_values"][2], "3/5"), equal(a["action_values"][2], -1, 3)))
+vector("terminal-rows-not-read", "Rows of terminal states are not read: one stays, one is no distribution, one is null and one is 0.",
+       ["terminal", "rational"],
+       problem("3/4", weights([1, 1], [1, 3], [2, 1]),
+               fixed([[["1/2", "1/4", "1/4"], [0, "1/3", "2/3"]], [[0, 1, 0], [7, -1, "1/2"]], [None, [0, 0, 0]]],
+                     [[1, 2], [4, 0], [-2, 1]]), [1, 0, 0]) | {"terminal": [1, 2]}, rational=True,
+       closed=lambda a: equal(a["state_values"][1:], 1, -1))
+vector("terminal-probabilities-entropy", "Off the simplex, with entropy: the entropy term leaves the terminal state out, and an action of probability 0 "
+       "there has a finite value and gradient, unlike the one in state 0.", ["terminal", "entropy", "unconstrained", "null", "zero-probability"],
+       problem(0.8, probabilities([0, 1], [0.25, 0.75], [1, 0]), fixed(ENDING, R3), RHO3, 0.5) | {"terminal": [2]})
+vector("terminal-formulas-entropy", "The reward of the terminal state responds to the policy, its row would too and does not count; the reward on the way in "
+       "shares the response of the transition.", ["terminal", "formulas", "entropy"],
+       problem(0.9, softmax([0.3, -0.2], [0.1, 0.4], [-0.5, 0.2]),
+               formulas([[0, 0, 1, "x"], [0, 0, 0, "1 - x"], [0, 1, 2, "y"], [0, 1, 0, "1 - y"], [1, 0, 2, "pi[0,0]"], [1, 0, 0, "pi[0,1]"],
+                         [1, 1, 2, 1], [2, 0, 0, "pi[2,0]"], [2, 1, 1, "y"]],
+                        [[0, 0, -0.25], [1, 1, "x*y"], [2, 0, "tanh(theta[0,1]) + pi[2,1]"], [2, 1, "3*pi[0,0]^2"]],
+                        next_rewards=[[0, 1, 2, "1 + x"], [2, 0, 0, 50], [1, 0, 2, -2]],
+                        definitions={"x": "sigmoid(theta[0] - theta[1,1])", "y": "pi[1,0]/2 + pi[2,0]/2"}), [0.5, 0.25, 0.25], 0.2)
+       | {"terminal": [2]})
+vector("terminal-formulas-rational", "Normalised rows, none for the terminal state; its reward responds.", ["terminal", "formulas", "rational"],
+       problem("4/5", weights([1, 2], [3, 1], [2, 1]),
+               formulas([[0, 0, 0, 1], [0, 0, 1, "1 + pi[1,1]"], [0, 1, 2, "2"], [0, 1, 0, "pi[2,0]"], [1, 0, 0, 1], [1, 1, 2, 1]],
+                        [[0, 0, "1/3"], [1, 0, "-pi[0,1]"], [2, 0, "4*pi[0,0]"], [2, 1, "pi[2,0]/3"]], normalise=True), [1, 0, 0])
+       | {"terminal": [2]}, rational=True)
+vector("terminal-affine-rational", "Slopes of a terminal state's rows do not count; those of its rewards do.", ["terminal", "rational"],
+       problem("9/10", weights(*W3), affine([AX[0], AX[1], NONE3], R3, [x for x in AS if x[0] != 2], AR + [[2, 1, 0, 1, "1/3"]]), RHO3)
+       | {"terminal": [2]}, rational=True)
+vector("terminal-affine-probabilities", "The same off the simplex with entropy, and the rows of the terminal state written in full.",
+       ["terminal", "entropy", "unconstrained"],
+       problem(0.9, probabilities([0.25, 0.75], [0.5, 0.5], [0.125, 0.875]), affine(AX, R3, AS, AR), RHO3, 0.4) | {"terminal": [2]})
+vector("terminal-family-entropy", "An exponential family: the slope of the terminal state's rewards counts, its transitions do not.",
+       ["terminal", "entropy"],
+       problem(0.9, softmax(*L3), family(PSI3, R3, 0.5, None, base_logits=[B3[0], B3[1], [None, None]]), RHO3, 0.3) | {"terminal": [2]})
+vector("terminal-family-rational", "An exponential family in fractions, two terminal states, one of them the usual start.", ["terminal", "rational", "initial"],
+       problem("9/10", weights(*W3), family([1, -2, 0], R3, 0, None, base_weights=[BW3[0], NONE3, BW3[2]]), ["1/8", "3/4", "1/8"])
+       | {"terminal": [1, 2]}, rational=True)
+vector("terminal-explicit", "A point with derivatives: of the terminal state's rows they do not count, of its rewards they do.", ["terminal", "entropy"],
+       problem(0.9, softmax(*L3), explicit(T3, R3, EJ, ER), RHO3, 0.3) | {"terminal": [2]})
+vector("terminal-explicit-rational", "The same in fractions, without the rows that do not count.", ["terminal", "rational"],
+       problem("9/10", weights(*W3), explicit(ENDINGX, R3, [e for e in EJ if e[0] != 2], ER), RHO3) | {"terminal": [2]}, rational=True)
+vector("terminal-next-rewards", "Rewards r(s,a,t): nothing comes next in a terminal state, so it pays 0. Gymnasium's convention: paid on the way in.",
+       ["terminal", "rational", "next-rewards"],
+       problem("9/10", weights([1, 3], [2, 1]), fixed([NP[0], [None, None]], [NEXT[0], [[9, 9], [9, 9]]]), [1, 0]) | {"terminal": [1]},
+       rational=True, closed=lambda a: equal(a["state_values"][1], 0))
+vector("terminal-loan", "The loan as one decision: V(s0) = gamma p (2 q(p) - 1) at p = 1/3.", ["terminal", "rational"],
+       problem(0.5, weights([1, 2], [1, 1], [1, 1], [1, 1]), loan("mdp")) | {"terminal": [1, 2, 3]}, rational=True,
+       closed=lambda a: (equal(a["value"], F(1, 36)), equal(a["gradient"][:2], "-1/54", "1/54")))
+
+# A room of 3 x 4 cells with a wall in it. A move goes astray to either side with probability 1/10, and stays where there is a wall.
+ROOM = {cell: s for s, cell in enumerate((i, j) for i in range(3) for j in range(4) if (i, j) != (1, 1))}
+
+
+def room(number):
+    """Rows of the moves up, right, down, left."""
+    moves, table = [(-1, 0), (0, 1), (1, 0), (0, -1)], []
+    for i, j in ROOM:
+        table.append([])
+        for a in range(4):
+            row = [0] * 11
+            for b, tenths in ((a, 8), (a - 1, 1), (a + 1, 1)):
+                di, dj = moves[b % 4]
+                row[ROOM.get((i + di, j + dj), ROOM[i, j])] += tenths
+            table[-1].append([number(x) for x in row])
+    return table
+
+
+def room_problem(gamma, number, policy, absorbing=False):
+    """Cells 3 and 6 pay 1 and -1 and end the episode: as terminal states, or on the way to a state that pays nothing."""
+    table, rewards = room(number), [[number(10) if s == 3 else number(-10) if s == 6 else number(-0.4)] * 4 for s in range(11)]
+    if absorbing:
+        table = [[row + [number(0)] for row in state] for state in table]
+        for s in (3, 6):
+            table[s] = [[number(0)] * 11 + [number(10)]] * 4
+        table, rewards = table + [[[number(0)] * 11 + [number(10)]] * 4], rewards + [[number(0)] * 4]
+        return problem(gamma, policy, fixed(table, rewards), [number(10 * (s == 7)) for s in range(12)], 0.0)
+    for s in (3, 6):
+        table[s] = [[number(0)] * 11] * 4
+    return problem(gamma, policy, fixed(table, rewards), [number(10 * (s == 7)) for s in range(11)], 0.0) | {"terminal": [3, 6]}
+
+
+def tenths(x):
+    return round(x / 10, 2)
+
+
+def greedy_room(count):
+    best = [1, 1, 1, 0, 0, 0, 0, 0, 3, 3, 3, 0]
+    return probabilities(*[[1.0 if a == b else 0.0 for a in range(4)] for b in best[:count]])
+
+
+vector("terminal-room", "The 4 x 3 world of the textbooks, discounted, with rows of 0 in its two terminal states.", ["terminal", "size", "unconstrained"],
+       room_problem(0.9, tenths, greedy_room(11)), as_doubles=True, closed=lambda a: near(a["value"], 0.29187121318312453, 1e-15))
+
+vector("missing-ragged-entropy", "States with two and three actions, all tables with rows of their own length. Catches a state's third action read "
+       "from the next state.", ["missing", "entropy"],
+       problem(0.9, softmax([0.2, -0.1], [0.3, 0, -0.4]),
+               fixed([[[1.0, 0.0], [0.7, 0.30000000000000004]], [[0.0, 1.0], [0.44999999999999996, 0.55], [1.0, 0.0]]],
+                     [[1.0, 3.0], [1.0, 0.30000000000000027, 0.0]]), [1, 0], 0.2),
+       closed=lambda a: near(a["value"], 17.301346312914767, 2e-14))
+vector("missing-null-reward", "A null reward says that state 1 does not have action 1 (elsewhere written as a reward of minus infinity); V = (-60/7, -20) "
+       "up to the discount's rounding.", ["missing", "unconstrained", "null"],
+       problem(0.95, probabilities([1.0, 0.0], [1.0, 0.0]), fixed([[[0.5, 0.5], [0.0, 1.0]], [[0.0, 1.0], [0.5, 0.5]]], [[5.0, 10.0], [-1.0, None]]),
+               [0.5, 0.5], 0.0), as_doubles=True, closed=lambda a: near(a["state_values"][0], -60 / 7, 2e-14))
+vector("missing-null-logits", "Null logits, the first of a row too, with an exponential family, a slope and entropy: no parameter is there to tilt or to pay.",
+       ["missing", "entropy"],
+       problem(0.9, softmax([None, 0.3, -0.4], [1.2, None, 0.1], [-0.7, 0.6, 0.2]),
+               family(PSI3, [[9, 1.0, -0.5], [0.25, None, 2.0], [-1.5, 0.75, 1]], 0.5, None,
+                      base_logits=[[B3[0][0], B3[0][1], B3[1][0]], [B3[1][1], B3[2][0], B3[2][1]], [B3[0][0], B3[1][1], B3[2][1]]]), RHO3, 0.3))
+vector("missing-family-rational", "An exponential family in fractions whose missing action has neither base weights nor a reward.",
+       ["missing", "rational"],
+       problem("9/10", weights([1, 2, 5], [3, 1], ["1/2", None, "2/3"]),
+               family([1, -2, 0], [[1, 2, 3], [1, 1], [0, None, -1]], 0, None,
+                      base_weights=[[BW3[0][0], BW3[0][1], BW3[1][0]], BW3[1], [BW3[2][0], None, BW3[2][1]]]), RHO3), rational=True)
+vector("missing-available-rational", "The mask alone says which actions there are, in 1 and 0; the weights of the others are not read.", ["missing", "rational"],
+       problem("9/10", weights([1, 2, 100], [7, 3, 1], ["1/2", 8, "2/3"]),
+               fixed([[*T3X[0], [1, 0, 0]], [[0, 0, 1], *T3X[1]], [T3X[2][0], ["1/2", "1/2", 0], T3X[2][1]]], [[1, -2, 50], [9, 0, 2], [1, -70, 3]]), RHO3)
+       | {"available": [[1, 1, 0], [0, 1, 1], [1, 0, 1]]}, rational=True)
+vector("missing-available-logits", "The mask in true and false; the largest logits and rewards are those of missing actions.", ["missing", "entropy", "overflow"],
+       problem(0.9, softmax([800, 0.5, -0.5], [0.25, 1000, 0.75]),
+               fixed([[[1, 0], *T2[0]], [T2[1][0], [0, 1], T2[1][1]]], [[1e9, 1, 2], [0, -1e9, 3]]), HALF2, 0.25)
+       | {"available": [[False, True, True], [True, False, True]]})
+vector("missing-log-linear-entropy", "Null features, and a row that ends early: features are centred among the actions that there are.",
+       ["missing", "log-linear", "entropy"],
+       problem(0.9, log_linear([[[1.0, 0.0], None, [0.0, 1.0]], [[0.5, -0.5], [-1.0, 2.0]], [[0.0, 0.0], [1.5, 0.25], [-1, 1]]], [0.4, -0.3]),
+               fixed([[T3[0][0], None, T3[0][1]], T3[1], [*T3[2], [0.5, 0.25, 0.25]]], [[1, None, -0.5], [0.25, 2], [-1.5, 0.75, 1]]), RHO3, 0.2))
+vector("missing-probabilities-rational", "Off the simplex there is no derivative along an action that is not there: null in the gradient and its policy term, 0 in "
+       "the other terms, also where a response refers to it.", ["missing", "rational", "unconstrained", "null"],
+       problem("9/10", probabilities(["1/4", "3/4", 0], ["1/2", None, "1/2"]),
+               affine([[["1/2", "1/2"], ["1/4", "3/4"], [1, 0]], [["1/2", "1/2"], None, ["1/3", "2/3"]]], [[1, 0, 7], [-2, 5, "1/2"]],
+                      [[0, 0, 0, 1, 1, "1/4"], [0, 0, 1, 1, 1, "-1/4"], [1, 0, 0, 0, 0, "1/2"], [1, 0, 1, 0, 0, "-1/2"]],
+                      [[0, 1, 1, 1, 3], [1, 2, 0, 2, 2], [1, 0, 0, 1, -1]]), HALF2) | {"available": [[1, 1, 0], [1, 1, 1]]}, rational=True)
+vector("missing-probabilities-entropy", "A probability of 0 that could be more beside one that cannot: both null, for different reasons, and only the former has an "
+       "entropy term.", ["missing", "entropy", "unconstrained", "null", "zero-probability"],
+       problem(0.9, probabilities([0.25, 0, 0.75], [0.5, 0.5]),
+               fixed([[[0.5, 0.5], [1, 0], [0, 1]], [[0.25, 0.75], [0, 1]]], [[1, 2, 3], [0, -1]]), HALF2, 0.4))
+vector("missing-affine-softmax", "Slopes that refer to a missing action, and slopes of its own row and reward, do nothing.", ["missing", "entropy"],
+       problem(0.9, softmax([0.3, -0.4], [1.2], [-0.7, 0.6]), affine([AX[0], [AX[1][0], [1, 0, 0]], AX[2]], R3, AS, AR), RHO3, 0.1))
+vector("missing-explicit", "Derivatives along the parameter of a missing action, and those of its own row and reward.", ["missing"],
+       problem(0.9, softmax([0.3, -0.4], [1.2, 0.1], [-0.7]), explicit([T3[0], T3[1], [T3[2][0], [0, 0, 1]]], R3, EJ, ER), RHO3))
+vector("missing-formulas", "pi of a missing action is 0 in a formula.", ["missing", "formulas", "rational"],
+       problem("4/5", weights([1, 2, 1], [3, None, 1]),
+               formulas([[0, 0, 0, "pi[1,2]"], [0, 0, 1, "pi[1,0] + pi[1,1]"], [0, 1, 1, 1], [0, 2, 0, 1], [1, 0, 0, "1 - pi[1,1]/2"], [1, 0, 1, "pi[1,1]/2"],
+                         [1, 2, 1, 1]], [[0, 0, 1], [0, 2, "pi[1,1] - pi[0,2]"], [1, 2, 2]]), [1, 0]), rational=True)
+vector("missing-terminal-entropy", "A terminal state without any action: its row of the policy is empty, nothing is paid there, and its occupancy is 0.",
+       ["missing", "terminal", "entropy"],
+       problem(0.9, softmax([0.3, -0.4], [1.2, 0.1], []), fixed([T3[0], T3[1], []], [[1, -0.5], [0.25, 2], []]), RHO3, 0.3) | {"terminal": [2]})
+
+vector("total-room", "Without discounting: the 4 x 3 world with a last state where nothing is paid, which ends the episode without being called terminal.",
+       ["total", "size", "absorbing", "unconstrained"], room_problem(1, tenths, greedy_room(12), True), as_doubles=True,
+       closed=lambda a: near(a["value"], 0.7053082191780824, 1e-15))
+vector("total-room-rational", "The 4 x 3 world in fractions with a policy that tries everything.", ["total", "size", "terminal", "rational"],
+       room_problem(1, lambda x: str(F(str(x)) / 10), weights(*[[1, 2, 1, 1 + s % 3] for s in range(11)])) | {"entropy": 0}, rational=True)
+
+
+def unrolled(transitions, rewards, policy, steps):
+    """A finite horizon: state 2 n + s is s at time n, and the last one ends it."""
+    last = 2 * steps
+    table, paid = [], []
+    for n in range(steps):
+        for s in range(2):
+            table.append([[row[t - 2 * n - 2] if n + 1 < steps and 0 <= t - 2 * n - 2 < 2 else float(n + 1 == steps and t == last)
+                           for t in range(last + 1)] for row in transitions[s]])
+            paid.append(rewards[s])
+    table.append([[float(t == last) for t in range(last + 1)]] * 2)
+    return problem(1, probabilities(*(policy * steps), [0.5, 0.5]), fixed(table, paid + [[0.0, 0.0]]), [float(t == 0) for t in range(last + 1)], 0.0)
+
+
+vector("total-horizon", "Five steps unrolled into states. Powers of the matrix have norm 1 until they are 0.", ["total", "size", "absorbing", "unconstrained"],
+       unrolled([[[0.9, 0.1], [0.2, 0.8]], [[0.5, 0.5], [0.1, 0.9]]], [[1.0, 0.0], [0.0, 2.0]], [[0.3, 0.7], [0.6, 0.4]], 5), as_doubles=True,
+       closed=lambda a: near(a["value"], 2.744942185, 1e-15))
+PATH = [[["1/2", "1/2", 0], [0, "3/4", "1/4"]], [["1/3", "1/3", "1/3"], [1, 0, 0]], [[0, 0, 1], [0, 0, 1]]]
+vector("total-shortest-path", "A stochastic shortest path: each step costs, the goal is where nothing costs any more.", ["total", "absorbing"],
+       problem(1, softmax([0.2, -0.3], [0.5, 0.1], [0, 1]), fixed(PATH, [[-1, -2], [-1, -1], [0, 0]]), [0.75, 0.25, 0]))
+vector("total-shortest-path-rational", "The same in fractions, off the simplex: partial derivatives of (I - P_pi)^-1 where rows no longer sum to 1.",
+       ["total", "absorbing", "rational", "unconstrained"],
+       problem(1, probabilities(["1/3", "2/3"], ["3/4", "1/4"], [1, 0]), fixed(PATH, [[-1, -2], [-1, -1], [0, 0]]), ["3/4", "1/4", 0]), rational=True)
+vector("total-formulas-rational", "Performative and without discounting: the more the gate is tried, the rarer it opens. V = 1/x - cost of the tries, x = "
+       "pi(0) (1 - pi(0)/2).", ["total", "terminal", "formulas", "rational"],
+       problem(1, weights([1, 2], [1, 1]),
+               formulas([[0, 0, 1, "1 - pi[0,0]/2"], [0, 0, 0, "pi[0,0]/2"], [0, 1, 0, 1]], [[0, 0, -1], [1, 0, "3*pi[0,0]"], [1, 1, 1]]), [1, 0])
+       | {"terminal": [1]}, rational=True,
+       closed=lambda a, p=F(1, 3): equal(a["value"], -p / (p * (1 - p / 2)) + (3 * p + 1) / 2))
+vector("total-formulas-entropy", "Performative, with entropy until the end.", ["total", "terminal", "formulas", "entropy"],
+       problem(1, softmax([0.2, -0.4], [0.1, 0.6], [1, 0]),
+               formulas([[0, 0, 1, "x"], [0, 0, 0, "1 - x"], [0, 1, 0, "x"], [0, 1, 2, "1 - x"], [1, 0, 2, 0.5], [1, 0, 0, 0.5], [1, 1, 2, 1]],
+                        [[0, 0, "-theta[1,0]^2"], [2, 0, "exp(-pi[0,0])"], [2, 1, -1]], definitions={"x": "sigmoid(theta[1,1]) * pi[0,1]"}), [1, 0, 0], 0.3)
+       | {"terminal": [2]})
+vector("total-family-entropy", "An exponential family without discounting, with a slope and entropy.", ["total", "terminal", "entropy"],
+       problem(1, softmax(*L3), family(PSI3, R3, 0.5, None, base_logits=B3), RHO3, 0.3) | {"terminal": [1]})
+vector("total-rest-entropy", "With entropy a state where nothing is paid ends the episode only if it has one action, which state 2 has.",
+       ["total", "missing", "entropy", "absorbing"],
+       problem(1, softmax([0.2, -0.3], [0.5, 0.1], [None, 7]), fixed([*PATH[:2], [None, [0, 0, 1]]], [[-1, -2], [-1, -1], [5, 0]]), [0.75, 0.25, 0], 0.2))
+vector("total-slow", "The episode lasts about 1.5 million steps: as ill-conditioned as a discount factor of 0.999999. A sum of 10,000 steps is off by 99 %.",
+       ["total", "terminal", "rational", "ill-conditioned"],
+       problem(1, weights([1, 2], [3, 1], [1, 1]),
+               fixed([[["999999/1000000", 0, "1/1000000"], [0, 1, 0]], [["1/2", "1/2", 0], [1, 0, 0]], NONE3], [["1/1000", -1], [2, "1/3"], [0, 5]]), [1, 0, 0])
+       | {"terminal": [2]}, rational=True)
+
+ENTRIES = [[0, 0, 1, "1/2"], [0, 0, 0, "1/2"], [1, 1, 2, "1/4"], [1, 1, 0, "3/4"], [0, 1, 2, 1], [1, 0, 1, "2/3"], [1, 0, 2, "1/3"], [2, 0, 0, 1], [2, 1, 2, "1/5"],
+           [2, 1, 1, "4/5"]]
+GAINS = [[0, 0, 1, 3], [1, 1, 0, "1/2"], [1, 1, 0, -1], [2, 1, 2, 10], [2, 1, 0, 77]]
+vector("sparse-rational", "Transitions as entries [s, a, t, p] in any order; the rest is 0.", ["sparse", "rational"],
+       problem("9/10", weights(*W3), sparse(ENTRIES, R3), RHO3), rational=True)
+vector("sparse-next-rewards-rational", "Rewards of the next state as entries and no others; two add up, and one is of a transition that does not happen.",
+       ["sparse", "rational", "next-rewards"], problem("9/10", weights(*W3), sparse(ENTRIES, None, GAINS), RHO3), rational=True)
+vector("sparse-both-rewards-entropy", "Entries of rewards count beside `rewards`; a policy with entropy.", ["sparse", "entropy", "next-rewards"],
+       problem(0.9, softmax(*L3), sparse(ENTRIES, R3, GAINS), RHO3, 0.3))
+vector("sparse-dense-transitions", "Entries of rewards beside transitions in a table.", ["sparse", "rational", "next-rewards"],
+       problem("9/10", weights(*W3), sparse(T3X, R3, GAINS), RHO3), rational=True)
+vector("sparse-terminal-total", "No discounting, a terminal state without entries that is paid for on the way in, and an action that is not there.",
+       ["sparse", "terminal", "total", "missing", "rational", "next-rewards"],
+       problem(1, weights([1, 2, 1], [3, 1], []), sparse([x for x in ENTRIES if x[0] != 2] + [[0, 2, 2, "1/3"], [0, 2, 1, "2/3"]], None,
+                                                         [[0, 1, 2, 1], [0, 2, 2, 5], [1, 1, 0, "-1/2"], [1, 0, 2, -3]]), [1, 0, 0])
+       | {"terminal": [2]}, rational=True)
+
 # ------------------------------------------------------------------------------------------------------ gridworld
 
 UNIFORM = softmax(*[[0.0] * 4] * 64)
@@ -637,3 +874,6 @@ DIAGONAL = [cells(".... ..h. .h.. ...g")]
 vector("gridworld-4x4-kink", "A 4 x 4 grid symmetric about its diagonal, with a hole on either side of it: as in gridworld-kink the follower is "
        "indifferent between two directions, here out of (1,1).", ["gridworld", "cells", "kink", "ties"],
        problem(0.5, softmax(*[[0.0] * 4] * 16), gridworld(5, perturbed_grids=DIAGONAL)))
+vector("terminal-gridworld-entropy", "Episodes end in the goal, so that its policy's entropy is not paid there: what code that stops in cell 63 computes, and "
+       "another value than that of the same problem without `terminal`.", ["gridworld", "terminal", "entropy", "ties"],
+       problem(0.9, UNIFORM, gridworld(5, 0.5, 2), None, 0.5) | {"terminal": [63]}, closed=lambda a: near(a["value"], 6.304228658282671, 1e-13))

@@ -29,6 +29,9 @@ environment. The four gradient terms come by another route, the occupancy-weight
 
 and must add up to it.
 
+In a terminal state the episode ends: its rows of P are 0 and its entropy is not paid, whatever else is said here. An action that a state
+does not have is None in the policy's table; pi is 0 there, its soft reward and its Q are None, and nothing depends on its parameter.
+
 A problem is taken to be valid: this file does not repeat the checks that a reader of problems has to make.
 """
 import sys
@@ -88,12 +91,29 @@ class Problem:
             getcontext().prec = digits or (GRID_DIGITS if data["environment"]["kind"] == "gridworld" else DIGITS)
         self.gamma = self.number(data["gamma"])
         self.entropy = self.number(data.get("entropy", "0"))
+        self.terminal = {int(s) for s in data.get("terminal", [])}
+        self.available = available_actions(data, self.terminal)
         self.policy = POLICIES[data["policy"]["kind"]](self, data["policy"])
-        environment, next_rewards = without_next_rewards(data["environment"])
+        environment, next_rewards = without_next_rewards(dense(data["environment"], self.available, self.terminal, exact))
         self.environment = ENVIRONMENTS[environment["kind"]](self, environment)
+        if self.terminal or self.gamma == 1 or not all(map(all, self.available)):
+            self.environment = Ending(self.environment, self)
         if next_rewards is not None:
             self.environment = NextRewards(self.environment, self.numbers(next_rewards))
         self.initial = self.numbers(data["initial"]) if "initial" in data else self.environment.initial()
+        if self.gamma == 1 and environment["kind"] == "fixed":
+            self.terminal |= self.resting()
+
+    def resting(self):
+        """The states in which every action stays for certain and pays nothing, entropy included: nothing comes after them."""
+        P, r = self.environment.response(self.policy)
+        own = [[a for a, has in enumerate(row) if has] for row in self.available]
+        return {s for s, actions in enumerate(own)
+                if actions and all(P[s][a] == {s: 1} and r[s][a] == 0 for a in actions) and (self.entropy == 0 or len(actions) == 1)}
+
+    def table(self, rows):
+        """A policy's table, None where an action is missing."""
+        return [[self.numbers(rows[s][a]) if has else None for a, has in enumerate(row)] for s, row in enumerate(self.available)]
 
     def lift(self, q):
         return q if self.rational else Decimal(q.numerator) / Decimal(q.denominator)
@@ -105,12 +125,76 @@ class Problem:
         return [self.numbers(y) for y in x] if isinstance(x, list) else self.number(x)
 
 
+# -------------------------------------------------------------------------------- missing actions, terminal states
+
+def entry(rows, s, a):
+    """rows[s][a]; None where the row ends before it, or is null itself."""
+    return rows[s][a] if rows[s] is not None and a < len(rows[s]) else None
+
+
+def is_sparse(transitions):
+    """Whether transitions are entries [s, a, t, p]: no element of an element is an array or null."""
+    return all(isinstance(row, list) and not any(x is None or isinstance(x, list) for x in row) for row in transitions)
+
+
+def available_actions(data, terminal):
+    """Which actions each state has. The rows of transitions of a terminal state are not asked."""
+    policy, environment = data["policy"], data["environment"]
+    rows = policy[{"softmax": "logits", "log-linear": "features"}.get(policy["kind"], "values")]
+    everywhere, going_on = [rows], []
+    if environment["kind"] != "formulas":
+        everywhere += [x for x in (environment.get("rewards"), environment.get("reward", {}).get("base")) if x is not None]
+        going_on += [environment[key] for key in ("transitions", "base_logits", "base_weights")
+                     if key in environment and not is_sparse(environment[key])]
+    if "available" in data:
+        everywhere.append([[None if str(x) in ("0", "False") else x for x in row] for row in data["available"]])
+    return [[all(entry(table, s, a) is not None for table in everywhere + ([] if s in terminal else going_on))
+             for a in range(max(len(row or []) for row in rows))] for s in range(len(rows))]
+
+
+def dense(environment, available, terminal, exact):
+    """An environment's tables with an entry for every pair, 0 where nothing is read; entries as tables, where repeated rewards add up."""
+    pairs = [[(s, a) for a in range(len(row))] for s, row in enumerate(available)]
+    no_row = [Literal("0")] * len(available)
+    result = dict(environment)
+    if environment["kind"] == "formulas":
+        return result
+
+    def is_read(key, s, a):
+        return available[s][a] and (key == "rewards" or s not in terminal)
+
+    def filled(key, table, nothing):
+        return [[entry(table, s, a) if is_read(key, s, a) else nothing for s, a in row] for row in pairs]
+
+    for key in ("transitions", "base_logits", "base_weights"):
+        if key in environment and not (key == "transitions" and is_sparse(environment[key])):
+            result[key] = filled(key, environment[key], no_row)
+    if "transitions" in environment and is_sparse(environment["transitions"]):
+        result["transitions"] = [[list(no_row) for _ in row] for row in pairs]
+        for s, a, t, p in environment["transitions"]:
+            if is_read("transitions", int(s), int(a)):
+                result["transitions"][int(s)][int(a)][int(t)] = p
+    if "next_rewards" in environment:
+        result["next_rewards"] = [[list(no_row) for _ in row] for row in pairs]
+        for s, a, t, r in environment["next_rewards"]:
+            row = result["next_rewards"][int(s)][int(a)]
+            row[int(t)] = rational_value(row[int(t)], exact) + rational_value(r, exact)
+    rewards = environment.get("rewards", environment.get("reward", {}).get("base"))
+    if rewards is None and "next_rewards" not in environment:
+        return result
+    by_next = rewards is not None and any(isinstance(x, list) for row in rewards for x in row or [])
+    rewards = filled("rewards", rewards, no_row if by_next else Literal("0")) if rewards is not None else [
+        [Literal("0") for _ in row] for row in pairs]
+    return result | ({"reward": environment["reward"] | {"base": rewards}} if "reward" in environment else {"rewards": rewards})
+
+
 # ---------------------------------------------------------------------------------------------------- policies
 #
 # probabilities()      pi[s][a]
 # log_probabilities()  log pi[s][a], None where pi is 0
 # tangent(k)           {(s, a): d pi(a|s) / d theta_k}, nonzero entries only
 # moved(k, h)          the policy at theta_k + h (weights: w_k (1 + h), which agrees with theta_k + h to first order)
+# lost(k)              whether the parameter belongs to an action that its state does not have; pi does not depend on it
 # theta(s, a)          the parameter of a pair, and power(s, a, x) = exp(x theta(s, a)), for the exponential family
 
 class Policy:
@@ -120,12 +204,16 @@ class Policy:
         return other
 
     def log_probabilities(self):
-        return [[p.ln() if p else None for p in row] for row in self.probabilities()]
+        return [[p.ln() if p > 0 else None for p in row] for row in self.probabilities()]
+
+    def lost(self, k):
+        s, a = divmod(k, self.actions)
+        return not self.available[s][a]
 
 
 class Softmax(Policy):
     def __init__(self, problem, data):
-        self.logits = problem.numbers(data["logits"])
+        self.logits, self.available = problem.table(data["logits"]), problem.available
         self.actions = len(self.logits[0])
         self.parameters = len(self.logits) * self.actions
         self.shift = {}
@@ -136,17 +224,22 @@ class Softmax(Policy):
     def log_probabilities(self):
         rows = []
         for row in self.logits:
-            top = max(row)
-            total = top + sum((x - top).exp() for x in row).ln()
-            rows.append([x - total for x in row])
+            own = [x for x in row if x is not None]
+            top = max(own, default=None)
+            total = top + sum((x - top).exp() for x in own).ln() if own else None
+            rows.append([None if x is None else x - total for x in row])
         return rows
 
     def tangent(self, k):
+        if self.lost(k):
+            return {}
         s, b = divmod(k, self.actions)
         pi = softmax(self.logits[s])
-        return {(s, a): pi[a] * ((a == b) - pi[b]) for a in range(self.actions)}
+        return {(s, a): pi[a] * ((a == b) - pi[b]) for a in range(self.actions) if self.available[s][a]}
 
     def moved(self, k, h):
+        if self.lost(k):
+            return self
         return self.changed(logits=with_entry(self.logits, divmod(k, self.actions), h), shift={k: h})
 
     def theta(self, s, a):
@@ -158,19 +251,24 @@ class Softmax(Policy):
 
 class LogLinear(Softmax):
     def __init__(self, problem, data):
-        self.features, self.weights = problem.numbers(data["features"]), problem.numbers(data["theta"])
+        self.features, self.weights = problem.table(data["features"]), problem.numbers(data["theta"])
+        self.available = problem.available
         self.actions, self.parameters, self.shift = len(self.features[0]), len(self.weights), {}
         self.set_logits()
 
     def set_logits(self):
-        self.logits = [[sum((x * t for x, t in zip(f, self.weights)), Decimal(0)) for f in row] for row in self.features]
+        self.logits = [[None if f is None else sum((x * t for x, t in zip(f, self.weights)), Decimal(0)) for f in row]
+                       for row in self.features]
+
+    def lost(self, k):
+        return False
 
     def tangent(self, k):
         entries = {}
         for s, row in enumerate(self.features):
             pi = softmax(self.logits[s])
-            mean = sum(p * f[k] for p, f in zip(pi, row))
-            entries.update({(s, a): pi[a] * (row[a][k] - mean) for a in range(self.actions)})
+            mean = sum(p * f[k] for p, f in zip(pi, row) if f is not None)
+            entries.update({(s, a): pi[a] * (f[k] - mean) for a, f in enumerate(row) if f is not None})
         return entries
 
     def moved(self, k, h):
@@ -181,20 +279,25 @@ class LogLinear(Softmax):
 
 class Weights(Policy):
     def __init__(self, problem, data):
-        self.values = problem.numbers(data["values"])
+        self.values, self.available = problem.table(data["values"]), problem.available
         self.actions = len(self.values[0])
         self.parameters = len(self.values) * self.actions
-        self.shift = {}
+        self.shift, self.zero = {}, problem.lift(Fraction(0))
 
     def probabilities(self):
-        return [[w / sum(row) for w in row] for row in self.values]
+        return [[self.zero if w is None else w / sum(x for x in row if x is not None) for w in row] for row in self.values]
 
     def tangent(self, k):
+        if self.lost(k):
+            return {}
         s, b = divmod(k, self.actions)
-        row, total = self.values[s], sum(self.values[s])
-        return {(s, a): row[b] * ((total if a == b else 0) - row[a]) / total ** 2 for a in range(self.actions)}
+        row = {a: w for a, w in enumerate(self.values[s]) if w is not None}
+        total = sum(row.values())
+        return {(s, a): row[b] * ((total if a == b else 0) - w) / total ** 2 for a, w in row.items()}
 
     def moved(self, k, h):
+        if self.lost(k):
+            return self
         s, a = divmod(k, self.actions)
         return self.changed(values=with_entry(self.values, (s, a), self.values[s][a] * h), shift={k: h})
 
@@ -209,10 +312,11 @@ class Weights(Policy):
 
 class Probabilities(Policy):
     def __init__(self, problem, data):
-        self.values = problem.numbers(data["values"])
+        self.available, self.one = problem.available, problem.lift(Fraction(1))
+        self.values = [[self.one - self.one if x is None else x for x in row] for row in problem.table(data["values"])]
         self.actions = len(self.values[0])
         self.parameters = len(self.values) * self.actions
-        self.shift, self.one = {}, problem.lift(Fraction(1))
+        self.shift = {}
 
     def probabilities(self):
         return self.values
@@ -228,9 +332,9 @@ POLICIES = {"softmax": Softmax, "log-linear": LogLinear, "weights": Weights, "pr
 
 
 def softmax(logits):
-    top = max(logits)
-    weights = [(x - top).exp() for x in logits]
-    total = sum(weights)
+    """The softmax of those that are there, 0 for None; all 0 where there is none."""
+    weights = exponentials(logits)
+    total = sum(weights) or Decimal(1)
     return [w / total for w in weights]
 
 
@@ -252,8 +356,8 @@ class Environment:
 
 def exponentials(logits):
     """exp of logits less the largest, 0 for None."""
-    top = max(x for x in logits if x is not None)
-    return [0 if x is None else (x - top).exp() for x in logits]
+    top = max((x for x in logits if x is not None), default=None)
+    return [Decimal(0) if x is None else (x - top).exp() for x in logits]
 
 
 def sparse(rows):
@@ -291,13 +395,15 @@ class ExponentialFamily(Environment):
         self.kinks, self.undetermined = [], []
 
     def row(self, policy, s, a):
+        if not policy.available[s][a]:
+            return {}
         weights = {t: w * policy.power(s, a, self.psi[t]) for t, w in enumerate(self.weights[s][a]) if w != 0}
         total = sum(weights.values())
         return {t: w / total for t, w in weights.items()}
 
     def reward(self, policy, s, a):
         """The clipped reward and its derivative; exactly at the clip the derivative is taken as 0."""
-        raw = self.base[s][a] + (self.slope * policy.theta(s, a) if self.slope else 0)
+        raw = self.base[s][a] + (self.slope * policy.theta(s, a) if self.slope and policy.available[s][a] else 0)
         if self.clip is None or abs(raw) < self.clip:
             return raw, self.slope
         if self.slope and abs(abs(raw) - self.clip) <= self.clip * Decimal(10) ** (10 - getcontext().prec):
@@ -313,6 +419,8 @@ class ExponentialFamily(Environment):
 
     def tangent(self, policy, k, dpi):
         s, a = divmod(k, len(self.base[0]))
+        if policy.lost(k):
+            return {}, {}
         row = self.row(policy, s, a)
         mean = sum(p * self.psi[t] for t, p in row.items())
         return ({(s, a): {t: p * (self.psi[t] - mean) for t, p in row.items()}},
@@ -571,11 +679,44 @@ def without_next_rewards(environment):
     """An environment whose rewards have an entry for each next state without them, and these; or itself and None."""
     is_family = environment["kind"] == "exponential-family"
     rewards = environment["reward"]["base"] if is_family else environment.get("rewards")
+    if "next_rewards" in environment and environment["kind"] == "fixed":
+        return environment, environment["next_rewards"]
     if environment["kind"] == "formulas" or rewards is None or not isinstance(rewards[0][0], list):
         return environment, None
     none = [[Literal("0")] * len(row) for row in rewards]
     own = {"reward": environment["reward"] | {"base": none}} if is_family else {"rewards": none}
     return environment | own, rewards
+
+
+class Ending(Environment):
+    """An environment in which nothing follows terminal states, and actions that a state does not have do nothing."""
+
+    def __init__(self, environment, problem):
+        self.environment, self.terminal, self.available = environment, problem.terminal, problem.available
+
+    def __getattr__(self, name):
+        return getattr(self.environment, name)
+
+    @property
+    def kinks(self):
+        return self.environment.kinks
+
+    @property
+    def undetermined(self):
+        return self.environment.undetermined
+
+    def response(self, policy):
+        p, r = self.environment.response(policy)
+        return ([[row if has and s not in self.terminal else {} for row, has in zip(state, self.available[s])]
+                 for s, state in enumerate(p)],
+                [[x if has else x * 0 for x, has in zip(row, self.available[s])] for s, row in enumerate(r)])
+
+    def tangent(self, policy, k, dpi):
+        if policy.lost(k):
+            return {}, {}
+        dp, dr = self.environment.tangent(policy, k, dpi)
+        return ({(s, a): row for (s, a), row in dp.items() if self.available[s][a] and s not in self.terminal},
+                {(s, a): x for (s, a), x in dr.items() if self.available[s][a]})
 
 
 class NextRewards(Environment):
@@ -650,8 +791,11 @@ class Evaluation:
         self.S, self.A = len(pi), len(pi[0])
         zero = gamma * 0
         log_pi = self.policy.log_probabilities() if lam else None
-        # r - lambda log pi; None where pi = 0 (and lambda > 0): there it is infinite, and pi log pi counts as 0
-        self.soft = [[self.r[s][a] if not lam else None if log_pi[s][a] is None else self.r[s][a] - lam * log_pi[s][a]
+        # r - lambda log pi; None where pi = 0 (and lambda > 0): there it is infinite, and pi log pi counts as 0;
+        # and where an action is missing. A terminal state pays no entropy.
+        self.lam = lambda s: 0 if s in problem.terminal else lam
+        self.soft = [[None if not problem.available[s][a] else self.r[s][a] if not self.lam(s) else
+                      None if log_pi[s][a] is None else self.r[s][a] - lam * log_pi[s][a]
                       for a in range(self.A)] for s in range(self.S)]
         matrix = [[zero + (s == t) for t in range(self.S)] for s in range(self.S)]
         for s in range(self.S):
@@ -674,12 +818,12 @@ class Evaluation:
     def derivative(self, k, tangents):
         """dJ along parameter k, by differentiating the linear system; None where it is infinite."""
         dpi, dP, dr = tangents
-        gamma, lam = self.problem.gamma, self.problem.entropy
+        gamma = self.problem.gamma
         source = [gamma * 0] * self.S                                          # dr_pi + gamma dP_pi V
         for (s, a), x in dpi.items():
             if self.soft[s][a] is None:
                 return None
-            source[s] += x * (self.soft[s][a] - lam + gamma * self.PV[s][a])    # d(-pi log pi) = -(log pi + 1) dpi
+            source[s] += x * (self.soft[s][a] - self.lam(s) + gamma * self.PV[s][a])    # d(-pi log pi) = -(log pi + 1) dpi
         for (s, a), x in dr.items():
             source[s] += self.pi[s][a] * x
         for (s, a), row in dP.items():
@@ -691,13 +835,13 @@ class Evaluation:
     def terms(self, tangents):
         """The four occupancy-weighted sums of the derivative along one parameter."""
         dpi, dP, dr = tangents
-        gamma, lam, zero = self.problem.gamma, self.problem.entropy, self.problem.gamma * 0
+        gamma, zero = self.problem.gamma, self.problem.gamma * 0
         infinite = any(self.Q[s][a] is None for s, a in dpi)
         return {"policy": None if infinite else sum((self.d[s] * x * self.Q[s][a] for (s, a), x in dpi.items()), zero),
                 "transition": sum((self.occupancy[s][a] * gamma * x * self.V[t]
                                    for (s, a), row in dP.items() for t, x in row.items()), zero),
                 "reward": sum((self.occupancy[s][a] * x for (s, a), x in dr.items()), zero),
-                "entropy": sum((-lam * self.d[s] * x for (s, a), x in dpi.items()), zero)}
+                "entropy": sum((-self.lam(s) * self.d[s] * x for (s, a), x in dpi.items() if self.problem.available[s][a]), zero)}
 
     def answer(self):
         """The numbers of a pemdp-answer/1, still in the problem's arithmetic."""
@@ -721,9 +865,13 @@ class Evaluation:
         return result
 
     def scale(self):
-        """A size to hold errors of derivatives against: (largest soft reward + lambda) / (1 - gamma)^3."""
+        """A size to hold errors of derivatives against: (largest soft reward + lambda) c^3."""
         largest = max([abs(x) for row in self.soft for x in row if x is not None] + [self.problem.entropy])
-        return (largest or 1) / (1 - self.problem.gamma) ** 3
+        return (largest or 1) * self.steps() ** 3
+
+    def steps(self):
+        """c = 1 / (1 - gamma), the number of steps that count; without discounting the most expected steps from a state to the end."""
+        return 1 / (1 - self.problem.gamma) if self.problem.gamma != 1 else max(map(sum, self.N))
 
 
 def nearest(x):

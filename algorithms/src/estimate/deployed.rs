@@ -49,7 +49,7 @@ impl<'a, T: Field> Deployed<'a, T> {
         for i in 0..mdp.n_states() * n_actions {
             let (s, a) = (i / n_actions, i % n_actions);
             let taken = policy.probability(s, a).certainly_positive();
-            let bonus = entropy_bonus(policy, entropy, s, a).filter(|_| taken);
+            let bonus = entropy_bonus(mdp.kernel(), policy, entropy, s, a).filter(|_| taken);
             rewards.push(bonus.map_or_else(T::zero, |bonus| bonus + mdp.reward(s, a)));
             advantages.push(evaluation.advantage(s, a).filter(|_| taken).unwrap_or_else(T::zero));
             for (t, p) in mdp.kernel().row(s, a).filter(|(_, p)| p.certainly_positive()) {

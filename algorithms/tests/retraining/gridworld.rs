@@ -10,7 +10,13 @@ fn benchmark(beta: f64) -> Task {
     let json = pemdp::oracle::examples::example("gridworld-start").unwrap().to_json();
     let mut task = task(&json);
     let response = Box::new(Gridworld::new(beta, 0.9, grids()).unwrap());
-    task.environment = PerformativeMdp { response, initial: initial(), gamma: 0.9, entropy: 0.0 };
+    task.environment = PerformativeMdp {
+        response,
+        initial: initial(),
+        gamma: 0.9,
+        entropy: 0.0,
+        criterion: Default::default(),
+    };
     let start = eps_greedy_policy(0.9).unwrap();
     task.starting_from(Policy::probabilities(N_STATES, N_ACTIONS, start).unwrap())
 }

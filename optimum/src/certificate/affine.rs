@@ -215,8 +215,8 @@ impl ReducedModel {
     fn new(problem: &Problem) -> Result<Self, CertificateError> {
         let (n_states, n_actions) = (problem.n_states(), problem.n_actions());
         let parts = match problem.structure() {
-            Structure::Affine(affine) => affine.parts().ok(),
-            Structure::Fixed(fixed) => fixed.parts().ok(),
+            Structure::Affine(affine) => affine.parts(problem.given()).ok(),
+            Structure::Fixed(fixed) => fixed.parts(problem.given()).ok(),
             _ => None,
         };
         let parts = parts.ok_or(CertificateError::NotCovered { kind: problem.environment().kind() })?;

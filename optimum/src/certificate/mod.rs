@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::performative::PerformativeOptimum;
 use pemdp::arithmetic::{Field, Rational};
 use pemdp::environments::Structure;
-use pemdp::problem::{Numeral, Problem};
+use pemdp::problem::{InputError, Numeral, Problem};
 
 /// The format of a certificate.
 pub const CERTIFICATE_FORMAT: &str = "pemdp-optimum-certificate/1";
@@ -31,6 +31,9 @@ pub enum CertificateError {
         /// Its kind.
         kind: &'static str,
     },
+    /// Terminal states, missing actions, or no discounting.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The gap is none.
     #[error("certificate gap {gap}, expected a number above 0")]
     Gap {
@@ -96,6 +99,7 @@ pub fn certificate(
     if !problem.entropy().is_zero() {
         return Err(CertificateError::NotCovered { kind });
     }
+    problem.require_whole("a certificate")?;
     if !(gap.is_finite() && gap > 0.0) {
         return Err(CertificateError::Gap { gap });
     }

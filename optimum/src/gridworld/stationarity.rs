@@ -112,6 +112,7 @@ impl Point<'_> {
             initial: self.initial.to_vec(),
             gamma: *self.world.gamma(),
             entropy: 0.0,
+            criterion: Default::default(),
         };
         let total = problem.perform(self.policy)?.gradient.total();
         // Softmax gradients are finite.
@@ -264,7 +265,13 @@ mod tests {
     fn value(world: &Gridworld<f64>, initial: &[f64], logits: &[f64]) -> f64 {
         let policy = Policy::softmax(N_STATES, N_ACTIONS, logits.to_vec()).unwrap();
         let (response, gamma) = (Box::new(world.clone()), *world.gamma());
-        let problem = PerformativeMdp { response, initial: initial.to_vec(), gamma, entropy: 0.0 };
+        let problem = PerformativeMdp {
+            response,
+            initial: initial.to_vec(),
+            gamma,
+            entropy: 0.0,
+            criterion: Default::default(),
+        };
         problem.perform(&policy).unwrap().evaluation.value
     }
 

@@ -34,7 +34,7 @@ pub(super) fn cleared_by(
     let referring = match problem.structure() {
         Structure::Fixed(_) => 0,
         Structure::Affine(affine) => {
-            let parts = affine.parts().map_err(PerformanceError::from)?;
+            let parts = affine.parts(problem.given()).map_err(PerformanceError::from)?;
             let transitions = parts.transition_slopes.iter().map(|([s, _, _, s2, _], m)| (*s, *s2, m));
             let rewards = parts.reward_slopes.iter().map(|([s, _, s2, _], n)| (*s, *s2, n));
             let mut refers = vec![false; n_states];

@@ -1,6 +1,7 @@
 use super::*;
 use crate::arithmetic::ratio;
 use crate::policy::Weights;
+use crate::problem::ActionSets;
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -85,7 +86,13 @@ fn kinks_are_exact_where_logits_are_known() {
         clip: Some(Numeral::from(1.0)),
     };
     let gamma = Numeral::ZERO;
-    let given = Given { n_states: 2, n_actions: 2, gamma: &gamma, has_local_logits: true };
+    let given = Given {
+        n_states: 2,
+        n_actions: 2,
+        gamma: &gamma,
+        actions: &ActionSets::default(),
+        has_local_logits: true,
+    };
     // 0 + 3/3 = 1, 1 + 0/3 = 1, 1 + 1/3 > 1, -1/2 - (3/2)/3 = -1.
     let softmax = crate::policy::Softmax { logits: numbers(&[3.0, 0.0, 1.0, -1.5]) }.into();
     let weights = Weights { values: numbers(&[3.0, 1.0, 2.0, 1.0]) }.into();

@@ -17,7 +17,7 @@ use response::Formulas;
 use super::{EnvironmentSpec, Given, Specification, Structure, Work};
 use crate::arithmetic::{Field, Rational, Transcendental};
 use crate::mdp::ModelError;
-use crate::problem::checker::{Checked, Checker, place};
+use crate::problem::checker::{Checked, Checker, NO_ROW, place};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node as Value};
@@ -61,6 +61,8 @@ struct Compiled {
     places: Vec<String>,
     /// `(t, expression)` of each pair `s A + a`.
     rows: Vec<Vec<(usize, usize)>>,
+    /// Pairs for which no entry is written: their rows stay.
+    empty: Vec<usize>,
     /// The expression of `r(s,a)` at `s A + a`.
     rewards: Vec<usize>,
     /// Whether each expression depends on the policy.
@@ -149,10 +151,16 @@ impl Compiler {
             let node = row.get(t).map_or(node, |&before| self.builder.sum(before, node));
             row.insert(*t, node);
         }
+        // Rows of terminal states and of actions that a state does not have: any kernel will do.
+        let empty: Vec<usize> = (0..rows.len()).filter(|&pair| rows[pair].is_empty()).collect();
+        for &pair in &empty {
+            let one = self.builder.constant(Rational::from_integer(1.into()));
+            rows[pair].insert(pair / n_actions, one);
+        }
         let weights = texts.normalise.then(|| rows.clone());
         if texts.normalise {
             for (pair, row) in rows.iter_mut().enumerate() {
-                self.normalise(row, (pair / n_actions, pair % n_actions))?;
+                self.normalise(row, (pair / n_actions, pair % n_actions));
             }
         }
         self.place("environment.rewards".to_owned());
@@ -184,7 +192,7 @@ impl Compiler {
         let weights = weights.map(|weights| listed(&weights));
         let (graph, weights) = (&self.builder.graph, weights.as_deref());
         let recognised = Recognised::new(graph, &listed(&rows), weights, &rewards, scope);
-        Ok(self.compiled(rows, &rewards, recognised, texts.normalise, scope))
+        Ok(Compiled { empty, ..self.compiled(rows, &rewards, recognised, texts.normalise, scope) })
     }
 
     fn compiled(
@@ -207,7 +215,8 @@ impl Compiler {
         });
         let parameter = parameters.max_by_key(|(k, _)| *k);
         let (depends, places) = (graph.depends(), self.places);
-        Compiled { scope, normalise, graph, places, rows, rewards, depends, parameter, recognised }
+        let empty = Vec::new();
+        Compiled { scope, normalise, graph, places, rows, empty, rewards, depends, parameter, recognised }
     }
 
     fn place(&mut self, path: String) {
@@ -229,18 +238,12 @@ impl Compiler {
     }
 
     /// Rows proportional to their weights.
-    fn normalise(
-        &mut self,
-        row: &mut BTreeMap<usize, usize>,
-        (s, a): (usize, usize),
-    ) -> Result<(), InputError> {
+    fn normalise(&mut self, row: &mut BTreeMap<usize, usize>, (s, a): (usize, usize)) {
         self.place(format!("environment.transitions: P(.|s={s},a={a})"));
-        let Some(total) = row.values().copied().reduce(|x, y| self.builder.sum(x, y)) else {
-            let problem = format!("P(.|s={s},a={a}) has no entry, expected at least one to normalise");
-            return Err(InputError::new("environment.transitions", problem));
-        };
-        row.values_mut().for_each(|node| *node = self.builder.quotient(*node, total));
-        Ok(())
+        let total = row.values().copied().reduce(|x, y| self.builder.sum(x, y));
+        if let Some(total) = total {
+            row.values_mut().for_each(|node| *node = self.builder.quotient(*node, total));
+        }
     }
 
     /// Constants, and definitions after those that they are made of.
@@ -388,6 +391,9 @@ impl Specification for FormulasSpec {
         }
         if let Some(node) = fields.optional("next_rewards") {
             texts.next_rewards = reader.sparse(&node, [state, action, state], "a formula", text)?;
+            // Nothing comes after a terminal state.
+            let after = texts.next_rewards.iter_mut().filter(|([s, ..], _)| reader.is_terminal(*s));
+            after.for_each(|(_, text)| "0".clone_into(text));
         }
         texts.normalise = fields.optional("normalise").map_or(Ok(false), |node| node.flag())?;
         Self::new(texts, reader.n_states(), reader.n_actions(), reader.parameter().0)
@@ -408,6 +414,18 @@ impl Specification for FormulasSpec {
     fn check(&self, checker: &mut Checker) -> Checked<()> {
         let Scope { n_states, n_actions, .. } = self.compiled.scope;
         checker.shape("these formulas", n_states, n_actions)?;
+        if let Some(pair) = self.compiled.empty.iter().find(|&&pair| checker.is_used(pair)) {
+            let (s, a) = (pair / n_actions, pair % n_actions);
+            let problem = format!("P(.|s={s},a={a}) {NO_ROW}");
+            return Err(InputError::new("environment.transitions", problem));
+        }
+        let mut after = self.texts.next_rewards.iter();
+        let is_after =
+            |([s, ..], text): &([usize; 3], String)| checker.action_sets().is_terminal(*s) && text != "0";
+        if let Some(i) = after.position(is_after) {
+            let problem = "is a reward of what comes after a terminal state, expected 0";
+            return Err(InputError::new(place("environment.next_rewards", &[i]), problem));
+        }
         // For the sums of its rows: what is wrong is told at the policy.
         self.compiled.recognised.check(checker);
         let Some((k, place)) = self.compiled.parameter else { return Ok(()) };
@@ -422,20 +440,32 @@ impl Specification for FormulasSpec {
                 format!("speaks of theta[{k}], expected at most {} parameters", policy.n_parameters);
             return Err(InputError::new(path(), problem));
         }
+        let graph = &self.compiled.graph;
+        let is_missing = |node: &Node| match node {
+            Node::Parameter(k) if policy.is_local => !checker.action_sets().is_available(*k),
+            _ => false,
+        };
+        if let Some(i) = graph.nodes.iter().position(is_missing) {
+            let place = self.compiled.places[graph.places[i]].clone();
+            let problem = "speaks of theta of an action that its state does not have";
+            return Err(InputError::new(place, problem));
+        }
         Ok(())
     }
 
     fn rational_response<T: Field>(
         &self,
-        _given: Given<'_>,
+        given: Given<'_>,
     ) -> Result<Option<Box<dyn Response<T>>>, ModelError> {
         let has_functions = self.not_rational().is_some();
-        let response = || Box::new(Formulas::rational(Arc::clone(&self.compiled)));
+        let unused = given.actions.unused(given.n_states, given.n_actions);
+        let response = || Box::new(Formulas::rational(Arc::clone(&self.compiled), unused));
         Ok((!has_functions).then(|| response() as Box<dyn Response<T>>))
     }
 
-    fn response<T: Transcendental>(&self, _given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
-        Ok(Box::new(Formulas::transcendental(Arc::clone(&self.compiled))))
+    fn response<T: Transcendental>(&self, given: Given<'_>) -> Result<Box<dyn Response<T>>, ModelError> {
+        let unused = given.actions.unused(given.n_states, given.n_actions);
+        Ok(Box::new(Formulas::transcendental(Arc::clone(&self.compiled), unused)))
     }
 
     fn not_rational(&self) -> Option<(String, String)> {

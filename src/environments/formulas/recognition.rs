@@ -294,7 +294,7 @@ impl Seen<'_> {
         }
         let is_fixed = affine.transition_slopes.is_empty() && affine.reward_slopes.is_empty();
         Some(if is_fixed {
-            Recognised::Fixed(FixedSpec { transitions: affine.transitions, rewards: affine.rewards })
+            Recognised::Fixed(FixedSpec { transitions: affine.transitions.into(), rewards: affine.rewards })
         } else {
             Recognised::Affine(affine)
         })

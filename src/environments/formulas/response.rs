@@ -45,26 +45,28 @@ pub(super) struct Formulas<T> {
     constants: Vec<T>,
     /// None where the arithmetic has only the four operations.
     functions: Option<Functions<T>>,
+    /// Rows that are not read, at `s A + a`; empty where all are.
+    unused: Vec<bool>,
 }
 
 impl<T: Field> Formulas<T> {
     /// Where no formula takes more than the four operations.
-    pub fn rational(compiled: Arc<Compiled>) -> Self {
+    pub fn rational(compiled: Arc<Compiled>, unused: Vec<bool>) -> Self {
         let constant = |node: &Node| match node {
             Node::Constant(q) => T::from_rational(q),
             _ => T::zero(),
         };
         let constants = compiled.graph.nodes.iter().map(constant).collect();
-        Self { compiled, constants, functions: None }
+        Self { compiled, constants, functions: None, unused }
     }
 
     /// With functions.
-    pub fn transcendental(compiled: Arc<Compiled>) -> Self
+    pub fn transcendental(compiled: Arc<Compiled>, unused: Vec<bool>) -> Self
     where
         T: Transcendental,
     {
         let functions = Functions { exp: T::exp, ln: T::ln, sqrt: T::sqrt, parameters: Policy::parameters };
-        Self { functions: Some(functions), ..Self::rational(compiled) }
+        Self { functions: Some(functions), ..Self::rational(compiled, unused) }
     }
 
     fn functions(&self, expression: usize) -> Result<&Functions<T>, ResponseError> {
@@ -292,6 +294,9 @@ impl<T: Field> Formulas<T> {
         let refused =
             |problem| ResponseError::Undefined { place: "environment.transitions".to_owned(), problem };
         for (pair, row) in compiled.rows.iter().enumerate() {
+            if self.unused.get(pair) == Some(&true) {
+                continue;
+            }
             let mut sum = T::zero();
             for &(target, node) in row {
                 let value = &values[node];
@@ -352,7 +357,7 @@ impl<T: Field> Response<T> for Formulas<T> {
             row.iter().map(|&(target, node)| (target, values[node].clone())).collect()
         };
         let rows = Rows::sparse(self.n_states(), compiled.rows.iter().map(row))?;
-        let kernel = Kernel::new(self.n_states(), self.n_actions(), rows)?;
+        let kernel = Kernel::partial(self.n_states(), self.n_actions(), rows, &self.unused)?;
         let rewards = compiled.rewards.iter().map(|&node| values[node].clone()).collect();
         let place = |i: &usize| compiled.places[compiled.graph.places[*i]].clone();
         let kinks = corners.iter().map(|i| Kink::Corner { formula: place(i) }).collect();

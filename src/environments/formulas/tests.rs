@@ -1,7 +1,8 @@
 use super::*;
 use crate::arithmetic::{Ball, Rational, ratio};
+use crate::criterion::Criterion;
 use crate::policy::{Policy, PolicySpec, Probabilities, Softmax};
-use crate::problem::{Parts, Problem, Reading};
+use crate::problem::{ActionSets, Parts, Problem, Reading};
 use crate::response::Cotangent;
 
 fn texts(transitions: &[([usize; 3], &str)], rewards: &[([usize; 2], &str)]) -> FormulaTexts {
@@ -27,6 +28,8 @@ fn deployed(environment: FormulasSpec, policy: PolicySpec) -> Result<Problem, In
         n_states: 1,
         n_actions: 2,
         gamma: 0.5.into(),
+        criterion: Criterion::Discounted,
+        actions: ActionSets::default(),
         initial: Some(vec![1.0.into()]),
         entropy: Numeral::ZERO,
         policy,
@@ -39,7 +42,7 @@ fn deployed(environment: FormulasSpec, policy: PolicySpec) -> Result<Problem, In
 fn at_quarter(formula: &str) -> (Rational, [Rational; 2]) {
     let spec = FormulasSpec::new(bandit(formula), 1, 2, 2).unwrap();
     let policy = Policy::probabilities(1, 2, vec![ratio(1, 4), ratio(3, 4)]).unwrap();
-    let formulas = Formulas::<Rational>::rational(Arc::clone(&spec.compiled));
+    let formulas = Formulas::<Rational>::rational(Arc::clone(&spec.compiled), Vec::new());
     let induced = formulas.induce(&policy).unwrap();
     let value = induced.rewards[0].clone();
     let (visits, values) = ([ratio(0, 1), ratio(0, 1)], [ratio(0, 1)]);
@@ -83,7 +86,7 @@ fn functions_have_their_derivatives() {
     let policy = Policy::softmax(1, 2, vec![0.3, -0.4]).unwrap();
     let reward = |formula: &str, policy: &Policy<f64>| {
         let spec = FormulasSpec::new(bandit(formula), 1, 2, 2).unwrap();
-        let formulas = Formulas::<f64>::transcendental(Arc::clone(&spec.compiled));
+        let formulas = Formulas::<f64>::transcendental(Arc::clone(&spec.compiled), Vec::new());
         formulas.induce(policy).unwrap().rewards[0]
     };
     let p = *policy.probability(0, 0);
@@ -98,7 +101,7 @@ fn functions_have_their_derivatives() {
     ] {
         assert!((reward(formula, &policy) - value).abs() <= 1e-15, "{formula}");
         let spec = FormulasSpec::new(bandit(formula), 1, 2, 2).unwrap();
-        let formulas = Formulas::<f64>::transcendental(Arc::clone(&spec.compiled));
+        let formulas = Formulas::<f64>::transcendental(Arc::clone(&spec.compiled), Vec::new());
         let induced = formulas.induce(&policy).unwrap();
         let (visits, values) = ([0.0, 0.0], [0.0]);
         let transition = crate::response::TransitionCotangent::Product { visits: &visits, values: &values };
@@ -363,7 +366,13 @@ fn fractions_that_would_be_too_long_are_refused() {
     assert!(path.starts_with("environment.definitions.a["), "{path}");
     assert_eq!(reason, "takes millions of digits as a fraction, expected shorter formulas");
     let gamma = Numeral::ZERO;
-    let given = Given { n_states: 1, n_actions: 2, gamma: &gamma, has_local_logits: true };
+    let given = Given {
+        n_states: 1,
+        n_actions: 2,
+        gamma: &gamma,
+        actions: &ActionSets::default(),
+        has_local_logits: true,
+    };
     assert!(spec.rational_response::<Rational>(given).unwrap().is_none());
     assert!(spec.response::<Ball>(given).is_ok());
 }

@@ -1,7 +1,6 @@
 //! Log-linear policies.
 
-use super::softmax::softmax;
-use super::{Kind, Parametrised};
+use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::distribution::ModelError;
 use crate::policy::{Policy, check_shape};
@@ -49,12 +48,15 @@ impl<T: Transcendental> Policy<T> {
         if theta.is_empty() {
             return Err(ModelError::Empty { what: "K" });
         }
-        check_shape("features", features.len(), n_states, n_actions * theta.len())?;
+        Self::of_features(Of::all(n_states, n_actions), features, theta)
+    }
+
+    /// The same over the actions that a state has.
+    fn of_features(of: Of<'_>, features: Vec<T>, theta: Vec<T>) -> Result<Self, ModelError> {
+        check_shape("features", features.len(), of.n_states, of.n_actions * theta.len())?;
         let product = |row: &[T]| row.iter().zip(&theta).fold(T::zero(), |sum, (f, t)| sum + f.clone() * t);
         let logits: Vec<T> = features.chunks(theta.len()).map(product).collect();
-        let (probabilities, logarithms) = softmax(n_actions, &logits);
-        let parametrisation = LogLinear { features, theta }.into();
-        Ok(Self { n_states, n_actions, probabilities, logarithms, parametrisation })
+        Ok(Self::of_logits(of, &logits, LogLinear { features, theta }.into()))
     }
 }
 
@@ -104,8 +106,8 @@ impl Kind for LogLinear<Numeral> {
         checker.numbers(path, &self.features, &shape)
     }
 
-    fn policy<T: Transcendental>(&self, n_states: usize, n_actions: usize) -> Result<Policy<T>, ModelError> {
-        Policy::log_linear(n_states, n_actions, lift(&self.features), lift(&self.theta))
+    fn policy<T: Transcendental>(&self, of: Of<'_>) -> Result<Policy<T>, ModelError> {
+        Policy::of_features(of, lift(&self.features), lift(&self.theta))
     }
 
     fn is_rational() -> bool {

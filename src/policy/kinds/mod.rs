@@ -25,6 +25,22 @@ use crate::problem::numeral::Numeral;
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
 
+/// The states and actions that a policy is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Of<'a> {
+    pub n_states: usize,
+    pub n_actions: usize,
+    /// Whether a state has an action, `[s,a]`; empty where each has all.
+    pub available: &'a [bool],
+}
+
+impl Of<'_> {
+    /// All actions in each state.
+    pub fn all(n_states: usize, n_actions: usize) -> Self {
+        Self { n_states, n_actions, available: &[] }
+    }
+}
+
 /// A kind of policy as it is given, in exact numbers.
 pub(crate) trait Kind: Sized {
     /// The name in a file.
@@ -57,8 +73,8 @@ pub(crate) trait Kind: Sized {
     ///
     /// # Errors
     /// [`ModelError`] for parts that do not fit, which checked data never have.
-    fn rational<T: Field>(&self, n_states: usize, n_actions: usize) -> Result<Option<Policy<T>>, ModelError> {
-        let _ = (n_states, n_actions);
+    fn rational<T: Field>(&self, of: Of<'_>) -> Result<Option<Policy<T>>, ModelError> {
+        let _ = of;
         Ok(None)
     }
 
@@ -66,8 +82,8 @@ pub(crate) trait Kind: Sized {
     ///
     /// # Errors
     /// As [`Kind::rational`].
-    fn policy<T: Transcendental>(&self, n_states: usize, n_actions: usize) -> Result<Policy<T>, ModelError> {
-        self.rational(n_states, n_actions)?.ok_or(ModelError::Empty { what: "the policy" })
+    fn policy<T: Transcendental>(&self, of: Of<'_>) -> Result<Policy<T>, ModelError> {
+        self.rational(of)?.ok_or(ModelError::Empty { what: "the policy" })
     }
 
     /// Whether probabilities take only the four operations.
@@ -114,11 +130,11 @@ pub(crate) trait Parametrised<T: Field> {
         T: Transcendental;
 
     /// `log pi(a|s)` from the probabilities, `None` where one is 0.
-    fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>>
+    fn logarithms(&self, n_actions: usize, probabilities: &[T], available: &[bool]) -> Vec<Option<T>>
     where
         T: Transcendental,
     {
-        let _ = n_actions;
+        let _ = (n_actions, available);
         probabilities.iter().map(|pi| (!pi.is_zero()).then(|| pi.ln())).collect()
     }
 
@@ -203,8 +219,15 @@ macro_rules! kinds {
                 match self { $(Self::$kind(parameters) => parameters.parameters(),)+ }
             }
 
-            pub(super) fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>> {
-                match self { $(Self::$kind(parameters) => parameters.logarithms(n_actions, probabilities),)+ }
+            pub(super) fn logarithms(
+                &self,
+                n_actions: usize,
+                probabilities: &[T],
+                available: &[bool],
+            ) -> Vec<Option<T>> {
+                match self {
+                    $(Self::$kind(parameters) => parameters.logarithms(n_actions, probabilities, available),)+
+                }
             }
         }
 
@@ -258,20 +281,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind(parameters) => parameters.check(path, checker),)+ }
             }
 
-            pub(crate) fn policy<T: Transcendental>(
-                &self,
-                n_states: usize,
-                n_actions: usize,
-            ) -> Result<Policy<T>, ModelError> {
-                match self { $(Self::$kind(parameters) => Kind::policy(parameters, n_states, n_actions),)+ }
+            pub(crate) fn policy<T: Transcendental>(&self, of: Of<'_>) -> Result<Policy<T>, ModelError> {
+                match self { $(Self::$kind(parameters) => Kind::policy(parameters, of),)+ }
             }
 
-            pub(crate) fn rational<T: Field>(
-                &self,
-                n_states: usize,
-                n_actions: usize,
-            ) -> Result<Option<Policy<T>>, ModelError> {
-                match self { $(Self::$kind(parameters) => parameters.rational(n_states, n_actions),)+ }
+            pub(crate) fn rational<T: Field>(&self, of: Of<'_>) -> Result<Option<Policy<T>>, ModelError> {
+                match self { $(Self::$kind(parameters) => parameters.rational(of),)+ }
             }
 
             /// `features[s,a,k]` at `(s A + a) K + k` where the logits are
@@ -350,10 +365,10 @@ mod tests {
         let linear: PolicySpec = LogLinear { features: numbers(&[1.0, 1.0]), theta: numbers(&[0.0]) }.into();
         for policy in [softmax, linear] {
             assert!(!policy.is_rational());
-            assert_eq!(policy.rational::<Rational>(1, 2), Ok(None));
+            assert_eq!(policy.rational::<Rational>(Of::all(1, 2)), Ok(None));
         }
         let weights: PolicySpec = Weights { values: numbers(&[1.0, 3.0]) }.into();
-        let policy = weights.rational::<Rational>(1, 2).unwrap().unwrap();
+        let policy = weights.rational::<Rational>(Of::all(1, 2)).unwrap().unwrap();
         assert_eq!([0, 1].map(|a| policy.probability(0, a).clone()), [ratio(1, 4), ratio(3, 4)]);
     }
 

@@ -1,10 +1,10 @@
 //! Policies whose probabilities are themselves the parameters.
 
-use super::{Kind, Parametrised};
+use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
-use crate::distribution::{ModelError, check_distributions};
-use crate::policy::{Policy, check_shape};
-use crate::problem::checker::{Checked, Checker};
+use crate::distribution::{ModelError, check_distribution, check_distributions};
+use crate::policy::{Policy, check_shape, has};
+use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
 use crate::problem::numeral::{Numeral, lift};
@@ -38,13 +38,13 @@ impl<T: Field> Policy<T> {
     pub fn probabilities(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
         check_shape("pi", values.len(), n_states, n_actions)?;
         check_distributions("pi", n_states, &values)?;
-        Ok(Self::of_probabilities(n_states, n_actions, values))
+        Ok(Self::of_probabilities(Of::all(n_states, n_actions), values))
     }
 
     /// The uniform policy, with its probabilities as parameters.
     pub fn uniform(n_states: usize, n_actions: usize) -> Self {
         let probabilities = vec![T::from_ratio(1, n_actions as i64); n_states * n_actions];
-        Self::of_probabilities(n_states, n_actions, probabilities)
+        Self::of_probabilities(Of::all(n_states, n_actions), probabilities)
     }
 
     /// The policy that takes `choice[s] < n_actions` in state `s`, with its
@@ -52,12 +52,14 @@ impl<T: Field> Policy<T> {
     pub fn deterministic(n_actions: usize, choice: &[usize]) -> Self {
         let indicator = |a: usize, taken: usize| if a == taken { T::one() } else { T::zero() };
         let row = |&taken: &usize| (0..n_actions).map(move |a| indicator(a, taken));
-        Self::of_probabilities(choice.len(), n_actions, choice.iter().flat_map(row).collect())
+        Self::of_probabilities(Of::all(choice.len(), n_actions), choice.iter().flat_map(row).collect())
     }
 
-    fn of_probabilities(n_states: usize, n_actions: usize, probabilities: Vec<T>) -> Self {
+    fn of_probabilities(of: Of<'_>, probabilities: Vec<T>) -> Self {
+        let Of { n_states, n_actions, available } = of;
         let parametrisation = Probabilities { values: probabilities.clone() }.into();
-        Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation }
+        let (logarithms, available) = (Vec::new(), available.to_vec());
+        Self { n_states, n_actions, probabilities, logarithms, available, parametrisation }
     }
 }
 
@@ -94,15 +96,31 @@ impl Kind for Probabilities<Numeral> {
     fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         checker.length(path, self.values.len(), checker.n_states() * checker.n_actions())?;
         let mut largest = 0.0_f64;
-        for (s, row) in self.values.chunks(checker.n_actions()).enumerate() {
-            largest = largest.max(checker.distribution(path, &[s], row)?);
+        let width = checker.n_actions();
+        for (s, row) in self.values.chunks(width).enumerate() {
+            let is_absent = |a: &usize| !checker.action_sets().is_available(s * width + a);
+            if let Some(a) = (0..width).filter(is_absent).find(|&a| !row[a].is_zero()) {
+                unexpected(path, &[s, a], &row[a], "0, the state does not have the action")?;
+            }
+            // A terminal state need not have an action.
+            if !(0..width).all(|a| is_absent(&a)) {
+                largest = largest.max(checker.distribution(path, &[s], row)?);
+            }
         }
         checker.note_policy_rows(largest);
         Ok(())
     }
 
-    fn rational<T: Field>(&self, n_states: usize, n_actions: usize) -> Result<Option<Policy<T>>, ModelError> {
-        Policy::probabilities(n_states, n_actions, lift(&self.values)).map(Some)
+    fn rational<T: Field>(&self, of: Of<'_>) -> Result<Option<Policy<T>>, ModelError> {
+        let Of { n_states, n_actions, available } = of;
+        let values: Vec<T> = lift(&self.values);
+        check_shape("pi", values.len(), n_states, n_actions)?;
+        for (s, row) in values.chunks(n_actions).enumerate() {
+            if (0..n_actions).any(|a| has(available, s * n_actions + a)) {
+                check_distribution("pi", s, row)?;
+            }
+        }
+        Ok(Some(Policy::of_probabilities(of, values)))
     }
 
     fn is_rational() -> bool {

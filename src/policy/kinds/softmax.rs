@@ -1,9 +1,9 @@
 //! Softmax policies.
 
-use super::{Kind, Parametrised};
+use super::{Kind, Of, Parametrisation, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
-use crate::policy::{Policy, check_shape, shifted_exponentials};
+use crate::policy::{Policy, check_shape, has, shifted_exponentials};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
@@ -44,23 +44,34 @@ impl<T: Transcendental> Policy<T> {
     /// ```
     pub fn softmax(n_states: usize, n_actions: usize, logits: Vec<T>) -> Result<Self, ModelError> {
         check_shape("theta", logits.len(), n_states, n_actions)?;
-        let (probabilities, logarithms) = softmax(n_actions, &logits);
-        let parametrisation = Softmax { logits }.into();
-        Ok(Self { n_states, n_actions, probabilities, logarithms, parametrisation })
+        let of = Of::all(n_states, n_actions);
+        let parametrisation = Softmax { logits: logits.clone() }.into();
+        Ok(Self::of_logits(of, &logits, parametrisation))
     }
-}
 
-/// Softmax of rows of `width` logits, and its logarithms.
-pub(super) fn softmax<T: Transcendental>(width: usize, logits: &[T]) -> (Vec<T>, Vec<Option<T>>) {
-    let mut probabilities = Vec::with_capacity(logits.len());
-    let mut logarithms = Vec::with_capacity(logits.len());
-    for row in logits.chunks(width) {
-        let (shifted, weights, total) = shifted_exponentials(row.iter());
-        let log_total = total.ln();
-        probabilities.extend(weights.into_iter().map(|w| w / &total));
-        logarithms.extend(shifted.into_iter().map(|x| Some(x - &log_total)));
+    /// Softmax over the actions that a state has.
+    pub(super) fn of_logits(of: Of<'_>, logits: &[T], parametrisation: Parametrisation<T>) -> Self {
+        let Of { n_states, n_actions, available } = of;
+        let mut probabilities = vec![T::zero(); logits.len()];
+        let mut logarithms = vec![None; logits.len()];
+        for first in (0..logits.len()).step_by(n_actions) {
+            let of_state = (first..first + n_actions).filter(|&i| has(available, i));
+            let (shifted, weights, total) = shifted_exponentials(of_state.clone().map(|i| &logits[i]));
+            let log_total = total.ln();
+            for (i, (x, weight)) in of_state.zip(shifted.into_iter().zip(weights)) {
+                probabilities[i] = weight / &total;
+                logarithms[i] = Some(x - &log_total);
+            }
+        }
+        Self {
+            n_states,
+            n_actions,
+            probabilities,
+            logarithms,
+            available: available.to_vec(),
+            parametrisation,
+        }
     }
-    (probabilities, logarithms)
 }
 
 impl<T: Field> Parametrised<T> for Softmax<T> {
@@ -92,8 +103,11 @@ impl Kind for Softmax<Numeral> {
         checker.table(path, &self.logits)
     }
 
-    fn policy<T: Transcendental>(&self, n_states: usize, n_actions: usize) -> Result<Policy<T>, ModelError> {
-        Policy::softmax(n_states, n_actions, lift(&self.logits))
+    fn policy<T: Transcendental>(&self, of: Of<'_>) -> Result<Policy<T>, ModelError> {
+        check_shape("theta", self.logits.len(), of.n_states, of.n_actions)?;
+        let logits: Vec<T> = lift(&self.logits);
+        let parametrisation = Softmax { logits: logits.clone() }.into();
+        Ok(Policy::of_logits(of, &logits, parametrisation))
     }
 
     fn is_rational() -> bool {

@@ -2,10 +2,10 @@
 
 use num_traits::Zero;
 
-use super::{Kind, Parametrised};
+use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
-use crate::policy::{Policy, check_shape};
+use crate::policy::{Policy, check_shape, has};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
@@ -39,17 +39,29 @@ impl<T: Field> Policy<T> {
     /// [`ModelError`] for a shape that does not fit or a weight that is not
     /// positive.
     pub fn weights(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
+        Self::of_weights(Of::all(n_states, n_actions), values)
+    }
+
+    /// The same over the actions that a state has; the others have the weight 0.
+    fn of_weights(of: Of<'_>, mut values: Vec<T>) -> Result<Self, ModelError> {
+        let Of { n_states, n_actions, available } = of;
         check_shape("w", values.len(), n_states, n_actions)?;
-        if let Some(index) = values.iter().position(|w| !w.certainly_positive()) {
-            return Err(ModelError::NegativeEntry { what: "w", index, value: values[index].approximate() });
+        for (index, w) in values.iter_mut().enumerate() {
+            if !has(available, index) {
+                *w = T::zero();
+            } else if !w.certainly_positive() {
+                return Err(ModelError::NegativeEntry { what: "w", index, value: w.approximate() });
+            }
         }
         let mut probabilities = Vec::with_capacity(values.len());
         for row in values.chunks(n_actions) {
             let (scaled, total) = scaled_weights(row);
-            probabilities.extend(scaled.into_iter().map(|w| w / &total));
+            let share = |w: T| if w.is_zero() { w } else { w / &total };
+            probabilities.extend(scaled.into_iter().map(share));
         }
+        let (logarithms, available) = (Vec::new(), available.to_vec());
         let parametrisation = Weights { values }.into();
-        Ok(Self { n_states, n_actions, probabilities, logarithms: Vec::new(), parametrisation })
+        Ok(Self { n_states, n_actions, probabilities, logarithms, available, parametrisation })
     }
 }
 
@@ -77,18 +89,20 @@ impl<T: Field> Parametrised<T> for Weights<T> {
     where
         T: Transcendental,
     {
-        self.values.iter().map(T::ln).collect()
+        self.values.iter().map(|w| if w.is_zero() { T::zero() } else { w.ln() }).collect()
     }
 
     /// `log w - log sum w` stays finite where the quotient underflows.
-    fn logarithms(&self, n_actions: usize, _probabilities: &[T]) -> Vec<Option<T>>
+    fn logarithms(&self, n_actions: usize, _probabilities: &[T], _available: &[bool]) -> Vec<Option<T>>
     where
         T: Transcendental,
     {
         let of_row = |row: &[T]| {
             let (scaled, total) = scaled_weights(row);
             let total = total.ln();
-            scaled.into_iter().map(|w| Some(w.ln() - &total)).collect::<Vec<_>>()
+            // Actions that a state does not have weigh 0.
+            let logarithm = |w: T| (!w.is_zero()).then(|| w.ln() - &total);
+            scaled.into_iter().map(logarithm).collect::<Vec<_>>()
         };
         self.values.chunks(n_actions).flat_map(of_row).collect()
     }
@@ -110,14 +124,17 @@ impl Kind for Weights<Numeral> {
     fn check(&self, path: &str, checker: &mut Checker) -> Checked<()> {
         let shape = [checker.n_states(), checker.n_actions()];
         checker.each(path, &self.values, &shape, |index, weight| {
+            if !checker.action_sets().is_available(index[0] * checker.n_actions() + index[1]) {
+                return Ok(());
+            }
             checker.number(path, index, weight)?;
             let is_positive = weight.sign().is_gt();
             if is_positive { Ok(()) } else { unexpected(path, index, weight, "a weight greater than 0") }
         })
     }
 
-    fn rational<T: Field>(&self, n_states: usize, n_actions: usize) -> Result<Option<Policy<T>>, ModelError> {
-        Policy::weights(n_states, n_actions, lift(&self.values)).map(Some)
+    fn rational<T: Field>(&self, of: Of<'_>) -> Result<Option<Policy<T>>, ModelError> {
+        Policy::of_weights(of, lift(&self.values)).map(Some)
     }
 
     fn is_rational() -> bool {

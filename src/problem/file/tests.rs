@@ -80,8 +80,9 @@ fn valid_problems_are_read() {
     }
     let fixed = read(FIXED).unwrap();
     let Structure::Fixed(process) = fixed.structure() else { panic!() };
-    assert_eq!(process.transitions[4].exact(), Rational::new(1.into(), 3.into()));
-    assert_eq!(process.transitions[3], Numeral::ZERO);
+    let rows = process.transitions.rows(2, 2);
+    assert_eq!(rows[2][0].1.exact(), Rational::new(1.into(), 3.into()));
+    assert_eq!(rows[1][1], (1, &Numeral::ZERO));
     assert_eq!(process.rewards[1], Numeral::from(-1.0));
     assert_eq!(*fixed.entropy(), Numeral::from(0.1));
     assert_eq!(fixed.initial()[1], Numeral::from(0.75));
@@ -141,7 +142,7 @@ fn the_frame_is_checked() {
             ("\"initial\": [0.25, 0.75],", "", "initial", "is missing"),
             ("\"gamma\"", "\"gama\"", "gama", "unknown key \"gama\""),
             ("\"gamma\"", "\"gamma\": 1, \"gamma\"", "gamma", "duplicate key \"gamma\""),
-            ("\"gamma\": 0.9", "\"gamma\": 1", "gamma", "is 1, expected a number from 0 to less than 1"),
+            ("\"gamma\": 0.9", "\"gamma\": 1.5", "gamma", "is 1.5, expected a number from 0 to 1"),
             ("\"gamma\": 0.9", "\"gamma\": -0.1", "gamma", "is -0.1"),
             ("\"gamma\": 0.9", "\"gamma\": null", "gamma", "is null, expected a number"),
             (
@@ -194,8 +195,8 @@ fn fixed_environments_and_probabilities_are_checked() {
             (
                 "[1, 0]]},",
                 "[1, 0, 0]]},",
-                "policy.values[1]",
-                "has length 3, expected 2, one entry for each action",
+                "environment.transitions[1]",
+                "has length 2, expected 3, one entry for each action",
             ),
             ("\"1/4\"", "\"1/5\"", "policy.values[0]", "sums to 0.95"),
             ("\"1/4\"", "2", "policy.values[0][0]", "is 2, expected a probability from 0 to 1"),

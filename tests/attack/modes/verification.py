@@ -100,7 +100,7 @@ def says_undecided(output):
 
 def is_lost(problem, truth):
     """Whether differences of values, each rounded to a double, leave nothing of the gradient: it is visits times these."""
-    visits = float(1 / (1 - problem.gamma))
+    visits = float(1 / (1 - problem.gamma)) if problem.gamma != 1 else sum(entries(truth["occupancy"]))
     return 2.0 ** -53 * visits * size(truth["state_values"]) > 0.01 * size(truth["gradient"])
 
 
