@@ -5,7 +5,7 @@
 
 use crate::arithmetic::Field;
 use crate::evaluate::{Evaluation, EvaluationError, entropy_bonus};
-use crate::linear::{Factorisation, Resolvent, Rows, SolveError, reached};
+use crate::linear::{Factorisation, Resolvent, Rows, reached};
 use crate::mdp::Mdp;
 use crate::policy::Policy;
 
@@ -151,11 +151,7 @@ pub(crate) fn evaluate_average<T: Field>(
     let n = mdp.n_states();
     let chain = mdp.kernel().under(policy);
     let visited = recurrent_state(&chain);
-    let cut = chain.map_entries(|_, t, p| if t == visited { T::zero() } else { p.clone() });
-    let resolvent = Resolvent::new(cut, T::one()).map_err(|error| match error {
-        SolveError::NeverEnds { states } => SolveError::ManyClasses { states, visited },
-        other => other,
-    })?;
+    let resolvent = Resolvent::until_entered(&chain, visited)?;
     let factorisation = T::Factorisation::new(resolvent)?;
     let (of_pairs, rewards) = rewards_under(mdp, policy, entropy);
     let gained = factorisation.solve(&rewards);

@@ -86,6 +86,9 @@ fn one_class_is_found_and_several_are_refused() {
     };
     let transient = chain(vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]).unwrap();
     assert_eq!((transient.value, transient.state_occupancy), (1.0, vec![0.0, 0.5, 0.5]));
+    // However rarely it is entered.
+    let rare = chain(vec![1.0 - 1e-12, 1e-12, 1e-12, 1.0 - 1e-12]).unwrap();
+    assert!((rare.value - 1.0).abs() < 1e-14 && (rare.state_occupancy[0] - 0.5).abs() < 1e-3);
     let several = chain(vec![1.0, 0.0, 0.0, 0.25, 0.5, 0.25, 0.0, 0.0, 1.0]).unwrap_err();
     assert!(several.to_string().contains("never reached"), "{several}");
 }

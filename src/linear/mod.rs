@@ -42,8 +42,8 @@ pub enum SolveError {
     },
     /// Without discounting, an episode that is in one of these states never ends.
     #[error(
-        "gamma is 1 and an episode never ends from {} on, expected gamma below 1, or a way to a terminal state \
-         or to one that is never left and pays nothing",
+        "gamma is 1 and an episode never ends from {} on, expected gamma below 1, the criterion average, or a way \
+         to a terminal state or to one that is never left and pays nothing",
         listed(.states)
     )]
     NeverEnds {
@@ -140,6 +140,24 @@ impl<T: Field> Resolvent<T> {
             }
         }
         Ok(resolvent)
+    }
+
+    /// `I - P_z` with `gamma = 1`, `P_z` the chain without its column `z`: solutions are sums
+    /// until `z` is entered.
+    ///
+    /// # Errors
+    /// [`SolveError::ManyClasses`] where there are states from which no way leads to `z`;
+    /// [`SolveError::Shape`] unless the chain is square.
+    pub(crate) fn until_entered(chain: &Rows<T>, z: usize) -> Result<Self, SolveError> {
+        ShapeError::check("the columns of a chain", chain.width(), chain.len())?;
+        // However rarely.
+        let enters = |s: usize| chain.row(s).any(|(t, p)| t == z && !p.is_zero());
+        let states = closed_class(chain, enters);
+        if !states.is_empty() {
+            return Err(SolveError::ManyClasses { states, visited: z });
+        }
+        let chain = chain.map_entries(|_, t, p| if t == z { T::zero() } else { p.clone() });
+        Ok(Self { chain, gamma: T::one() })
     }
 
     /// A class of states that no way of entries that may be positive leads out of, nor to a row

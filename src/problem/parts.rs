@@ -160,8 +160,8 @@ impl Problem {
             let states = never_ending(&parts, parts.given());
             if !states.is_empty() {
                 let seen = format!("is 1 and an episode never ends from {} on", listed(&states));
-                let expected =
-                    "less than 1, or a way to a terminal state or to one that is never left and pays nothing";
+                let expected = "less than 1, a way to a terminal state or to one that is never left and pays nothing, \
+                                or \"criterion\": \"average\"";
                 return Err(InputError::new("gamma", format!("{seen}, expected {expected}")));
             }
         }
