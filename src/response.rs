@@ -231,7 +231,8 @@ impl<T: Field> PolicyCotangent<T> {
             Self::Probabilities(cotangent) => policy.pullback(&cotangent),
             Self::Parameters(cotangent) => {
                 ShapeError::check("cotangents of the parameters", cotangent.len(), policy.n_parameters())?;
-                Ok(cotangent)
+                // An action that a state does not have has no parameter.
+                Ok(if policy.features().is_none() { policy.of_available(&cotangent) } else { cotangent })
             }
             Self::Both { probabilities, parameters } => {
                 let mut sum = Self::Parameters(parameters).to_parameters(policy)?;

@@ -213,18 +213,6 @@ impl Specification for ExplicitSpec {
             let [s, a, _, k] = self.transition_jacobian[entry].0;
             [s, a, k]
         };
-        let (shape, actions) = (checker.policy(), checker.action_sets());
-        let moves = |s: usize, a: usize, k: usize| {
-            shape.is_local && !actions.is_available(k) && actions.is_used(s * width + a, width)
-        };
-        let of_transitions = self.transition_jacobian.iter().position(|([s, a, _, k], _)| moves(*s, *a, *k));
-        let of_rewards = self.reward_jacobian.iter().position(|([s, a, k], _)| moves(*s, *a, *k));
-        for (path, found) in [(TRANSITIONS, of_transitions), (REWARDS, of_rewards)] {
-            if let Some(entry) = found {
-                let problem = "is along the parameter of an action that its state does not have";
-                return Err(InputError::new(format!("{path}[{entry}]"), problem));
-            }
-        }
         let mut terms = Vec::new();
         for group in order.chunk_by(|&i, &j| row(i) == row(j)) {
             terms.clear();

@@ -143,7 +143,7 @@ impl<T: Field> Policy<T> {
     }
 
     /// Entries of pairs, 0 for actions that their states do not have.
-    fn of_available(&self, entries: &[T]) -> Vec<T> {
+    pub(crate) fn of_available(&self, entries: &[T]) -> Vec<T> {
         let mut entries = entries.to_vec();
         for (entry, _) in entries.iter_mut().zip(&self.available).filter(|(_, available)| !**available) {
             *entry = T::zero();
