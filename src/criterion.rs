@@ -5,7 +5,7 @@
 
 use crate::arithmetic::Field;
 use crate::evaluate::{Evaluation, EvaluationError, entropy_bonus};
-use crate::linear::{Factorisation, Resolvent, Rows, reached};
+use crate::linear::{Factorisation, Resolvent, closed_class};
 use crate::mdp::Mdp;
 use crate::policy::Policy;
 
@@ -28,8 +28,10 @@ pub struct Steps<T> {
     /// `sum_t d_t[s] Q_t[s,a]` at `s A + a`, `d_t` discounted, `Q_t` with `H - t` steps left;
     /// `None` where it is infinite.
     pub policy_weights: Vec<Option<T>>,
-    /// `d_t[s] pi(a|s)` at `s A + a` and `V_{t+1}[s]`, for each `t < H`.
-    pub visits_and_next_values: Vec<(Vec<T>, Vec<T>)>,
+    /// `d_t[s]`, discounted, for each `t < H`.
+    pub visits: Vec<Vec<T>>,
+    /// `V_{t+1}[s]`, with `H - t - 1` steps left, for each `t < H`.
+    pub next_values: Vec<Vec<T>>,
 }
 
 /// `r[s,a] - lambda log pi(a|s)` at `s A + a`, and its mean under the policy, over the actions
@@ -45,7 +47,8 @@ pub(crate) fn rewards_under<T: Field>(
         Some(entropy_bonus(mdp.kernel(), policy, entropy, s, a)? + mdp.reward(s, a))
     };
     let of_pairs: Vec<Option<T>> = (0..n * width).map(of_pair).collect();
-    (of_pairs.clone(), means(policy, &of_pairs))
+    let of_states = means(policy, &of_pairs);
+    (of_pairs, of_states)
 }
 
 /// `sum_a pi(a|s) x[s,a]` for each state. Actions that are not taken count nothing, and
@@ -93,25 +96,11 @@ pub(crate) fn evaluate_steps<T: Field>(
     horizon: usize,
 ) -> Result<Evaluation<T>, EvaluationError> {
     let n = mdp.n_states();
-    let (rewards, _) = rewards_under(mdp, policy, entropy);
-    let mut action_values: Vec<Option<T>> = Vec::new();
-    // With 0, 1, .. steps left.
-    let mut values = vec![vec![T::zero(); n]];
-    for steps in 1..=horizon {
-        action_values = one_step(mdp, &rewards, &values[steps - 1]);
-        values.push(means(policy, &action_values));
-    }
     let chain = mdp.kernel().under(policy);
-    let mut now = mdp.initial().to_vec();
+    let mut visits = Vec::with_capacity(horizon);
     let mut occupancy = vec![T::zero(); n];
-    let mut policy_weights: Vec<Option<T>> = vec![Some(T::zero()); rewards.len()];
-    let mut visits_and_next_values = Vec::with_capacity(horizon);
-    for left in (1..=horizon).rev() {
-        let of_actions = one_step(mdp, &rewards, &values[left - 1]);
-        for (i, (weight, q)) in policy_weights.iter_mut().zip(&of_actions).enumerate() {
-            *weight = weight.take().zip(q.as_ref()).map(|(w, q)| w + q.clone() * &now[i / mdp.n_actions()]);
-        }
-        visits_and_next_values.push((by_action(policy, &now), values[left - 1].clone()));
+    let mut now = mdp.initial().to_vec();
+    for _ in 0..horizon {
         let mut later = vec![T::zero(); n];
         for (s, d) in now.iter().enumerate() {
             occupancy[s] += d;
@@ -120,9 +109,22 @@ pub(crate) fn evaluate_steps<T: Field>(
                 later[t] += p.clone() * &weight;
             }
         }
-        now = later;
+        visits.push(std::mem::replace(&mut now, later));
     }
-    let state_values = values.pop().unwrap_or_default();
+    // From the last step back.
+    let (rewards, _) = rewards_under(mdp, policy, entropy);
+    let mut action_values: Vec<Option<T>> = Vec::new();
+    let mut policy_weights: Vec<Option<T>> = vec![Some(T::zero()); rewards.len()];
+    let mut next_values = Vec::with_capacity(horizon);
+    let mut state_values = vec![T::zero(); n];
+    for now in visits.iter().rev() {
+        action_values = one_step(mdp, &rewards, &state_values);
+        for (i, (weight, q)) in policy_weights.iter_mut().zip(&action_values).enumerate() {
+            *weight = weight.take().zip(q.as_ref()).map(|(w, q)| w + q.clone() * &now[i / mdp.n_actions()]);
+        }
+        next_values.push(std::mem::replace(&mut state_values, means(policy, &action_values)));
+    }
+    next_values.reverse();
     let value = T::sum_of_products(mdp.initial().iter().zip(&state_values));
     Ok(Evaluation {
         n_actions: mdp.n_actions(),
@@ -131,7 +133,7 @@ pub(crate) fn evaluate_steps<T: Field>(
         action_values,
         occupancy: by_action(policy, &occupancy),
         state_occupancy: occupancy,
-        steps: Some(Steps { policy_weights, visits_and_next_values }),
+        steps: Some(Steps { policy_weights, visits, next_values }),
     })
 }
 
@@ -150,7 +152,8 @@ pub(crate) fn evaluate_average<T: Field>(
 ) -> Result<Evaluation<T>, EvaluationError> {
     let n = mdp.n_states();
     let chain = mdp.kernel().under(policy);
-    let visited = recurrent_state(&chain);
+    // Some class is never left; of several the resolvent tells.
+    let visited = closed_class(&chain, |_| false).first().copied().unwrap_or(0);
     let resolvent = Resolvent::until_entered(&chain, visited)?;
     let factorisation = T::Factorisation::new(resolvent)?;
     let (of_pairs, rewards) = rewards_under(mdp, policy, entropy);
@@ -177,32 +180,6 @@ pub(crate) fn evaluate_average<T: Field>(
         state_occupancy: stationary,
         steps: None,
     })
-}
-
-/// The smallest state of a class that is never left; the only one where there is one.
-///
-/// The last root of a search against the arrows reaches all others if any state is reached
-/// from all.
-fn recurrent_state<T: Field>(chain: &Rows<T>) -> usize {
-    let n = chain.len();
-    let mut arrows: Vec<Vec<usize>> = vec![Vec::new(); n];
-    for s in 0..n {
-        for (t, _) in chain.row(s).filter(|(_, p)| !p.is_zero()) {
-            arrows[t].push(s);
-        }
-    }
-    let mut seen = vec![false; n];
-    let mut root = 0;
-    for s in 0..n {
-        if !seen[s] {
-            root = s;
-            let new = reached(n, &[s], |t| arrows[t].iter().copied().filter(|&s| !seen[s]));
-            seen.iter_mut().zip(new).for_each(|(seen, new)| *seen |= new);
-        }
-    }
-    // What a state that is visited for ever reaches is its class.
-    let after = |s: usize| chain.row(s).filter(|(_, p)| !p.is_zero()).map(|(t, _)| t);
-    reached(n, &[root], after).iter().position(|reached| *reached).unwrap_or(root)
 }
 
 #[cfg(test)]

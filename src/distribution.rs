@@ -106,13 +106,3 @@ pub(crate) fn check_distribution<T: Field>(
     }
     Ok(())
 }
-
-/// Checks that `rows` is `n_states` distributions of equal length.
-pub(crate) fn check_distributions<T: Field>(
-    what: &'static str,
-    n_states: usize,
-    entries: &[T],
-) -> Result<(), ModelError> {
-    let width = entries.len() / n_states.max(1);
-    entries.chunks(width.max(1)).enumerate().try_for_each(|(s, row)| check_distribution(what, s, row))
-}

@@ -10,6 +10,7 @@
 //! `docs/theory/gradient.md`.
 
 use crate::arithmetic::Field;
+use crate::criterion::by_action;
 use crate::evaluate::{Evaluation, EvaluationError};
 use crate::linear::ShapeError;
 use crate::mdp::Mdp;
@@ -62,9 +63,9 @@ pub fn performative_gradient<T: Field>(
     entropy: &T,
 ) -> Result<GradientTerms<T>, EvaluationError> {
     let discounted = |values: &[T]| -> Vec<T> { values.iter().map(|v| v.clone() * mdp.gamma()).collect() };
-    let next = discounted(&evaluation.state_values);
     let (pulled, policy_term) = match &evaluation.steps {
         None => {
+            let next = discounted(&evaluation.state_values);
             let pulled = pullback.pull(&Cotangent::performative(&evaluation.occupancy, &next));
             (pulled, policy_term(policy, &evaluation.state_occupancy, &evaluation.action_values)?)
         }
@@ -74,8 +75,8 @@ pub fn performative_gradient<T: Field>(
             let transition =
                 TransitionCotangent::Product { visits: &nothing, values: &nothing[..policy.n_states()] };
             let mut pulled = pullback.pull(&Cotangent { transition, reward: &evaluation.occupancy });
-            for (visits, values) in &steps.visits_and_next_values {
-                let values = &discounted(values);
+            for (visits, values) in steps.visits.iter().zip(&steps.next_values) {
+                let (visits, values) = (&by_action(policy, visits), &discounted(values));
                 let transition = TransitionCotangent::Product { visits, values };
                 let step = pullback.pull(&Cotangent { transition, reward: &nothing });
                 pulled.transition = pulled.transition.plus(step.transition);

@@ -92,7 +92,7 @@ impl<T: Field> Kernel<T> {
     /// The same kernel with more rows that are 0, `unused[s A + a]`; empty where none are.
     #[must_use]
     pub(crate) fn without(mut self, unused: &[bool]) -> Self {
-        if unused.is_empty() {
+        if unused.is_empty() || unused == self.unused {
             return self;
         }
         self.rows = self.rows.without(|i| unused[i]);

@@ -394,3 +394,49 @@ fn policies_share_an_environment() {
     assert_eq!(read_all(&all).unwrap_err().path(), "policies");
     assert_eq!(read_all(&responding()).unwrap(), [read(&responding())]);
 }
+
+/// The parameter of an action that its state does not have moves nothing, also in what a terminal
+/// state pays.
+#[test]
+fn parameters_of_missing_actions_move_nothing() {
+    let mut problem = json!({
+        "format": "pemdp-problem/1", "gamma": 0.5, "initial": [0.5, 0.5], "terminal": [1],
+        "policy": {"kind": "softmax", "logits": [[0, null], [0, 0]]},
+        "environment": {
+            "kind": "explicit", "transitions": [[[0.5, 0.5], null], [null, null]], "rewards": [[1, null], [2, 3]],
+            "transition_jacobian": [[0, 0, 0, 1, 0.25], [0, 0, 1, 1, -0.25]],
+            "reward_jacobian": [[0, 0, 1, 4], [1, 0, 1, 5], [1, 1, 2, 6]]
+        }
+    });
+    for policy in [
+        json!({"kind": "softmax", "logits": [[0, null], [0, 0]]}),
+        json!({"kind": "probabilities", "values": [[1, null], [0.5, 0.5]]}),
+    ] {
+        problem["policy"] = policy;
+        let terms = read(&problem).answer().unwrap().gradient_terms;
+        assert_eq!((terms.transition[1], terms.reward[1]), (0.0, 0.0));
+        assert!(terms.reward[2] > 1.0);
+    }
+}
+
+/// What doubles leave of a gradient that is 0 is accepted, under every criterion.
+#[test]
+fn roundings_are_accepted_under_every_criterion() {
+    let alike = json!([[1, 1], [1, 1], [1, 1]]);
+    for mut json in variants() {
+        (json["environment"]["rewards"], json["environment"]["reward_slopes"]) = (alike.clone(), json!([]));
+        json["entropy"] = json!(0);
+        let problem = read(&json);
+        let exact = problem.answer().unwrap().gradient;
+        let is_zero = exact.iter().all(|g| g.unwrap().abs() < 1e-15);
+        // In some variants the last state has a single action: there nothing is rounded.
+        let gradient = [1e-17, -2e-17, 3e-17, -4e-17, 0.0, 0.0];
+        let mut claim = json!({"format": "pemdp-answer/1", "gradient": gradient});
+        if json["criterion"] == "average" {
+            claim["state_values"] = json!([1e-16, -1e-16, 0]);
+        }
+        let claimed = Claimed::from_json(&claim.to_string(), &problem).unwrap();
+        let verdict = verify(&problem, &claimed, None, Tolerance::default()).unwrap();
+        assert!(!is_zero || verdict.ok, "{verdict:?} {json}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::answer::{AnyAnswer, answer};
 use crate::answer_table::{Shown, answer_table};
 use crate::arguments::EvalArguments;
 use crate::example::source;
-use crate::input::{Input, problem};
+use crate::input::{Input, problems};
 use crate::layout::laid_out;
 use crate::lines;
 use crate::output::{Status, print, wants_table};
@@ -28,10 +28,7 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<Status> {
         }
     }
     let (name, bytes) = source(arguments.example.as_deref(), arguments.file.as_deref())?;
-    let problems = match arguments.normalise {
-        true => vec![problem(&bytes, reading, true, &name)?],
-        false => Problem::all_from_bytes(&bytes, reading).with_context(|| name.clone())?,
-    };
+    let problems = problems(&bytes, reading, arguments.normalise, &name)?;
     drop(bytes);
     let [problem] = &problems[..] else { return each(&problems, reading, &name, arguments.style.table) };
     let answer = answer(problem, reading).with_context(|| name)?;

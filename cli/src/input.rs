@@ -117,6 +117,18 @@ pub fn problem(bytes: &[u8], reading: Reading, normalise: bool, name: &str) -> a
     Ok(problem)
 }
 
+/// The problems in the bytes of an input, one for each of its policies; with `normalise` of one
+/// policy only.
+///
+/// # Errors
+/// Begin with the name.
+pub fn problems(bytes: &[u8], reading: Reading, normalise: bool, name: &str) -> anyhow::Result<Vec<Problem>> {
+    if normalise {
+        return Ok(vec![problem(bytes, reading, true, name)?]);
+    }
+    Problem::all_from_bytes(bytes, reading).with_context(|| name.to_owned())
+}
+
 /// The lines of an input that are not blank.
 pub struct Lines {
     source: Box<dyn BufRead + Send>,

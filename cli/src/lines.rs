@@ -14,7 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 
 use crate::answer::answer;
-use crate::input::{Input, Line, Lines, problem};
+use crate::input::{Input, Line, Lines, problems};
 use crate::output::{Status, complain, print};
 use crate::progress;
 
@@ -78,17 +78,13 @@ fn hand_out(
 /// The answers of a line, one for each of its policies.
 fn outcome_of(line: &Line, reading: Reading, normalise: bool, name: &str) -> Outcome {
     let bytes = line.bytes.as_deref().ok_or("longer than 1 GiB")?;
-    let problems = match normalise {
-        true => problem(bytes, reading, true, name)
-            .map(|problem| vec![problem])
-            .map_err(|error| error.root_cause().to_string()),
-        false => Problem::all_from_bytes(bytes, reading).map_err(|error| error.to_string()),
-    };
+    // The name stands before the error already.
+    let problems = problems(bytes, reading, normalise, name);
+    let problems = problems.map_err(|error| on_one_line(&error.root_cause().to_string()))?;
     let of_problem = |problem: &Problem| {
         let answer = answer(problem, reading).map_err(|error| error.to_string())?;
         serde_json::to_string(&answer).map_err(|error| error.to_string())
     };
-    let problems = problems.map_err(|error| on_one_line(&error))?;
     Ok(problems.iter().map(of_problem).collect::<Result<Vec<String>, String>>()?.join("\n"))
 }
 

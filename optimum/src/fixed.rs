@@ -203,10 +203,8 @@ impl Fixed {
             };
             pairs(s).map(|i| policy[i] * (self.rewards[i].approximate() + bonus(i))).sum()
         };
-        let chain = Rows::sparse(n, (0..n).map(row)).ok()?;
         let rewards: Vec<f64> = (0..n).map(reward).collect();
-        let values = Lu::new(Resolvent::new(chain, self.gamma.approximate()).ok()?).ok()?.solve(&rewards);
-        values.iter().all(|v| v.is_finite()).then_some(values)
+        self.solved((0..n).map(row), &rewards)
     }
 
     /// The actions of a state.
@@ -225,9 +223,17 @@ impl Fixed {
         let n = choice.len();
         let row = |s: usize| s * self.n_actions + choice[s];
         let entries = |s: usize| self.rows[row(s)].iter().map(|(t, p)| (*t, p.approximate()));
-        let chain = Rows::sparse(n, (0..n).map(entries)).ok()?;
         let rewards: Vec<f64> = (0..n).map(|s| self.rewards[row(s)].approximate()).collect();
-        let values = Lu::new(Resolvent::new(chain, self.gamma.approximate()).ok()?).ok()?.solve(&rewards);
+        self.solved((0..n).map(entries), &rewards)
+    }
+
+    /// The values of a chain and its rewards in doubles; none where they are not finite.
+    fn solved<R>(&self, rows: impl Iterator<Item = R>, rewards: &[f64]) -> Option<Vec<f64>>
+    where
+        R: IntoIterator<Item = (usize, f64)>,
+    {
+        let chain = Rows::sparse(rewards.len(), rows).ok()?;
+        let values = Lu::new(Resolvent::new(chain, self.gamma.approximate()).ok()?).ok()?.solve(rewards);
         values.iter().all(|v| v.is_finite()).then_some(values)
     }
 
@@ -252,7 +258,7 @@ mod tests {
     use pemdp::evaluate::evaluate;
     use pemdp::mdp::{Kernel, Mdp};
     use pemdp::policy::Policy;
-    use pemdp::problem::Reading;
+    use pemdp::problem::{Parts, Reading};
 
     const TRANSITIONS: [[f64; 3]; 6] = [
         [0.5, 0.5, 0.0],
@@ -302,6 +308,35 @@ mod tests {
             );
             assert!((values.last().unwrap() - best.evaluation.value).abs() < SOLVED, "{values:?}");
             assert!(values.len() > 1 && values.windows(2).all(|pair| pair[0] <= pair[1] + SOLVED));
+        }
+    }
+
+    /// Likewise with entropy, after one round: the values are those of the softmax of the rewards.
+    #[test]
+    fn a_soft_search_that_is_stopped_at_once_is_bounded() {
+        for rewards in REWARDS {
+            let problem = problem(&rewards);
+            let entropy = Numeral::from(0.5);
+            let soft = Problem::new(Parts { entropy, ..problem.parts().clone() }, Reading::Doubles).unwrap();
+            let fixed = Fixed::new(&soft).unwrap();
+            let interrupt = pemdp::interrupt::Interrupt::raised();
+            let halt = Halt { interrupt: &interrupt, start: std::time::Instant::now(), budget: None };
+            let stopped = fixed.search(&halt, &mut |_| {});
+            assert_eq!(stopped.stop, OptimumStop::Interrupted);
+            let best = fixed.search(&FOREVER, &mut |_| {});
+
+            let mdp = mdp(&rewards);
+            let first = Policy::softmax(3, 2, rewards.iter().map(|r| r / 0.5).collect()).unwrap();
+            let evaluation = evaluate(&mdp, &first, &0.5).unwrap();
+            let maximum = |s: usize| {
+                let next = |i: usize| TRANSITIONS[i].iter().zip(&evaluation.state_values).map(|(p, v)| p * v);
+                let weight = |i: usize| ((rewards[i] + 0.75 * next(i).sum::<f64>()) / 0.5).exp();
+                0.5 * (weight(2 * s) + weight(2 * s + 1)).ln()
+            };
+            let rises = (0..3).map(|s| maximum(s) - evaluation.state_values[s]);
+            let upper = evaluation.value + 4.0 * rises.fold(0.0, f64::max);
+            assert!((stopped.upper - upper).abs() < SOLVED, "{} {upper}", stopped.upper);
+            assert!(stopped.upper >= best.upper - SOLVED && best.upper >= evaluation.value - SOLVED);
         }
     }
 

@@ -6,7 +6,9 @@ use num_traits::{Signed, Zero};
 
 use super::fixed::rows;
 #[cfg(feature = "json")]
-use super::next_rewards::{Rewards, dense_rows, mean};
+use super::next_rewards::{Rewards, mean};
+#[cfg(feature = "json")]
+use super::transitions::dense_rows;
 use super::{AffineParts, AffineStructure, Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::linear::{Rows, ShapeError};
@@ -205,7 +207,7 @@ impl Specification for AffineSpec {
             };
             reward_slopes.extend(transition_slopes.iter().map(slope));
         }
-        let rewards = rewards.means(&reader.used(dense_rows(&transitions, reader.n_states())));
+        let rewards = rewards.means(|| reader.used(dense_rows(&transitions, reader.n_states())));
         Ok(Self { transitions, transition_slopes, rewards, reward_slopes })
     }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use super::fixed::kernel;
 #[cfg(feature = "json")]
-use super::next_rewards::{Rewards, dense_rows, mean};
+use super::next_rewards::{Rewards, mean};
+#[cfg(feature = "json")]
+use super::transitions::dense_rows;
 use super::{Given, Specification, Structure};
 use crate::arithmetic::{Field, Rational};
 use crate::mdp::{Kernel, ModelError};
@@ -187,7 +189,7 @@ impl Specification for ExplicitSpec {
             once(REWARDS, &reward_jacobian, |key| key)?;
             reward_jacobian = with_next(&reward_jacobian, &transition_jacobian, next, reader);
         }
-        let rewards = rewards.means(&reader.used(dense_rows(&transitions, reader.n_states())));
+        let rewards = rewards.means(|| reader.used(dense_rows(&transitions, reader.n_states())));
         Ok(Self { transitions, rewards, transition_jacobian, reward_jacobian })
     }
 
@@ -247,9 +249,7 @@ impl Specification for ExplicitSpec {
     }
 
     fn normalise(&mut self, n_states: usize, n_actions: usize, normaliser: &mut Normaliser) {
-        for (pair, row) in self.transitions.chunks_mut(n_states.max(1)).enumerate() {
-            normaliser.row(&[pair / n_actions, pair % n_actions], row.iter_mut().collect());
-        }
+        normaliser.kernel(&mut self.transitions, n_states, n_actions);
     }
 
     fn with_rewards_times(&self, factor: &Rational) -> Option<Self> {
@@ -282,7 +282,7 @@ fn with_next(
 
 /// The positions of sparse entries in the order of their indices, arranged by
 /// `arrange`; none may be repeated.
-fn once<const N: usize>(
+pub(super) fn once<const N: usize>(
     path: &str,
     entries: &[([usize; N], Numeral)],
     arrange: impl Fn([usize; N]) -> [usize; N],

@@ -57,17 +57,17 @@ impl Specification for FixedSpec {
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
         let transitions = Transitions::read(&fields.required("transitions")?, reader)?;
-        let rewards = match fields.optional("rewards") {
-            Some(node) => Rewards::read(&node, reader)?,
-            None if fields.has("next_rewards") => Rewards::OfPairs(vec![Numeral::ZERO; reader.n_pairs()]),
-            None => Rewards::read(&fields.required("rewards")?, reader)?,
+        let rewards = if fields.has("next_rewards") && !fields.has("rewards") {
+            Rewards::OfPairs(vec![Numeral::ZERO; reader.n_pairs()])
+        } else {
+            Rewards::read(&fields.required("rewards")?, reader)?
         };
-        let next = match fields.optional("next_rewards") {
-            Some(node) => reader.entries(&node, [reader.state(), reader.action(), reader.state()])?,
-            None => Vec::new(),
-        };
-        let rows = reader.used(transitions.rows(reader.n_states(), reader.n_actions()));
-        let rewards = with_next(rewards.means(&rows), &next, &rows, reader.n_actions());
+        let rows = || reader.used(transitions.rows(reader.n_states(), reader.n_actions()));
+        let mut rewards = rewards.means(rows);
+        if let Some(node) = fields.optional("next_rewards") {
+            let next = reader.entries(&node, [reader.state(), reader.action(), reader.state()])?;
+            add_next(&mut rewards, &next, &rows(), reader.n_actions());
+        }
         Ok(Self { transitions, rewards })
     }
 
@@ -103,14 +103,14 @@ impl Specification for FixedSpec {
     }
 }
 
-/// Rewards with the means of those of next states, exactly.
+/// Adds the means of rewards of next states, exactly.
 #[cfg(feature = "json")]
-fn with_next(
-    mut rewards: Vec<Numeral>,
+fn add_next(
+    rewards: &mut [Numeral],
     next: &[([usize; 3], Numeral)],
     rows: &[Vec<(usize, &Numeral)>],
     n_actions: usize,
-) -> Vec<Numeral> {
+) {
     let mut of_pairs: BTreeMap<usize, Vec<(&Numeral, &Numeral)>> = BTreeMap::new();
     for ([s, a, t], r) in next {
         let pair = s * n_actions + a;
@@ -121,11 +121,8 @@ fn with_next(
     }
     let one = Numeral::from(1.0);
     for (pair, products) in of_pairs {
-        let own = [(&one, &rewards[pair])];
-        let sum = mean(own.into_iter().chain(products));
-        rewards[pair] = sum;
+        rewards[pair] = mean([(&one, &rewards[pair])].into_iter().chain(products));
     }
-    rewards
 }
 
 /// Rows of transitions in an arithmetic, `s A + a`.

@@ -43,21 +43,16 @@ impl Rewards {
 
     /// `r(s,a) = sum_t P(t|s,a) r(s,a,t)`, exactly, with the rows of fixed transitions, by
     /// pair `s A + a`.
-    pub fn means(self, rows: &[Vec<(usize, &Numeral)>]) -> Vec<Numeral> {
+    pub fn means<'a>(self, rows: impl FnOnce() -> Vec<Vec<(usize, &'a Numeral)>>) -> Vec<Numeral> {
         match self {
             Self::OfPairs(rewards) => rewards,
             Self::OfNextStates(rewards) => {
+                let rows = rows();
                 let next = rewards.chunks((rewards.len() / rows.len().max(1)).max(1));
                 rows.iter().zip(next).map(|(row, r)| mean(row.iter().map(|(t, p)| (*p, &r[*t])))).collect()
             }
         }
     }
-}
-
-/// Rows of dense transitions `[s,a,t]`, by pair `s A + a`.
-#[cfg(feature = "json")]
-pub(super) fn dense_rows(transitions: &[Numeral], n_states: usize) -> Vec<Vec<(usize, &Numeral)>> {
-    transitions.chunks(n_states.max(1)).map(|row| row.iter().enumerate().collect()).collect()
 }
 
 /// `sum p r`, exactly.

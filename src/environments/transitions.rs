@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::explicit::once;
+use super::fixed::kernel;
 use crate::arithmetic::Field;
 use crate::environments::Given;
 use crate::linear::Rows;
 use crate::mdp::{Kernel, ModelError};
-use crate::problem::checker::{Checked, Checker, NO_ROW};
+use crate::problem::checker::{Checked, Checker, NO_ROW, unexpected};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Node;
 use crate::problem::normalise::Normaliser;
-use crate::problem::numeral::Numeral;
+use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
 use crate::problem::writer::Writer;
@@ -72,13 +74,7 @@ impl Transitions {
         };
         let (n, width) = (checker.n_states(), checker.n_actions());
         checker.sparse(PATH, entries, [n, width, n])?;
-        let order = sorted(entries);
-        let place = |entry: usize| format!("{PATH}[{entry}]");
-        let repeated = |pair: &&[usize]| entries[pair[0]].0 == entries[pair[1]].0;
-        if let Some(pair) = order.windows(2).filter(repeated).min_by_key(|pair| pair[1]) {
-            let problem = format!("repeats the indices of entry {}, expected each entry once", pair[0]);
-            return Err(InputError::new(place(pair[1]), problem));
-        }
+        let order = once(PATH, entries, |key| key)?;
         let mut rest = &order[..];
         for pair in 0..n * width {
             let (s, a) = (pair / width, pair % width);
@@ -91,7 +87,7 @@ impl Transitions {
             for &entry in row {
                 let p = &entries[entry].1;
                 if p.is_negative() || p.compare(most).is_gt() {
-                    return Err(InputError::unexpected(place(entry) + "[3]", p, "a probability from 0 to 1"));
+                    unexpected(PATH, &[entry, 3], p, "a probability from 0 to 1")?;
                 }
             }
             let terms: Vec<Numeral> = row.iter().map(|&entry| entries[entry].1.clone()).collect();
@@ -109,11 +105,7 @@ impl Transitions {
     /// Divides rows by their sums.
     pub(super) fn normalise(&mut self, n_states: usize, n_actions: usize, normaliser: &mut Normaliser) {
         match self {
-            Self::Dense(all) => {
-                for (pair, row) in all.chunks_mut(n_states.max(1)).enumerate() {
-                    normaliser.row(&[pair / n_actions, pair % n_actions], row.iter_mut().collect());
-                }
-            }
+            Self::Dense(all) => normaliser.kernel(all, n_states, n_actions),
             Self::Entries(entries) => {
                 let mut rows: BTreeMap<[usize; 2], Vec<&mut Numeral>> = BTreeMap::new();
                 for ([s, a, _], p) in entries {
@@ -127,15 +119,13 @@ impl Transitions {
     /// `P(.|s,a)` that is given, by pair `s A + a`, in the order of next states.
     pub fn rows(&self, n_states: usize, n_actions: usize) -> Vec<Vec<(usize, &Numeral)>> {
         match self {
-            Self::Dense(all) => {
-                all.chunks(n_states.max(1)).map(|row| row.iter().enumerate().collect()).collect()
-            }
+            Self::Dense(all) => dense_rows(all, n_states),
             Self::Entries(entries) => {
                 let mut rows = vec![Vec::new(); n_states * n_actions];
-                for entry in sorted(entries) {
-                    let ([s, a, t], p) = &entries[entry];
+                for ([s, a, t], p) in entries {
                     rows[s * n_actions + a].push((*t, p));
                 }
+                rows.iter_mut().for_each(|row| row.sort_by_key(|(t, _)| *t));
                 rows
             }
         }
@@ -144,32 +134,29 @@ impl Transitions {
     /// The kernel in an arithmetic, without the rows that are not read.
     pub(super) fn kernel<T: Field>(&self, given: Given<'_>) -> Result<Kernel<T>, ModelError> {
         let (n, width) = (given.n_states, given.n_actions);
+        let lifted = |(t, p): (usize, &Numeral)| (t, p.lift());
         let rows = match self {
-            Self::Dense(all) => super::fixed::rows(all, given)?,
-            Self::Entries(_) => {
-                let rows = self.rows(n, width);
-                let lifted = |(t, p): (usize, &Numeral)| (t, p.lift());
-                Rows::sparse(n, rows.into_iter().map(|row| row.into_iter().map(lifted)))?
-            }
+            Self::Dense(all) => return kernel(all, given),
+            Self::Entries(_) => self.rows(n, width).into_iter().map(|row| row.into_iter().map(lifted)),
         };
-        Kernel::partial(n, width, rows, &given.actions.unused(n, width))
+        Kernel::partial(n, width, Rows::sparse(n, rows)?, &given.actions.unused(n, width))
     }
 
     /// All entries in an arithmetic, `[s,a,t]`.
     pub(super) fn dense<T: Field>(&self, n_states: usize, n_actions: usize) -> Vec<T> {
+        let entries = match self {
+            Self::Dense(all) => return lift(all),
+            Self::Entries(entries) => entries,
+        };
         let mut dense = vec![T::zero(); n_states * n_actions * n_states];
-        for (pair, row) in self.rows(n_states, n_actions).into_iter().enumerate() {
-            for (t, p) in row {
-                dense[pair * n_states + t] = p.lift();
-            }
+        for ([s, a, t], p) in entries {
+            dense[(s * n_actions + a) * n_states + t] = p.lift();
         }
         dense
     }
 }
 
-/// Entries in the order of their indices.
-fn sorted(entries: &[([usize; 3], Numeral)]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_unstable_by_key(|&entry| (entries[entry].0, entry));
-    order
+/// Rows of dense transitions `[s,a,t]`, by pair `s A + a`.
+pub(super) fn dense_rows(transitions: &[Numeral], n_states: usize) -> Vec<Vec<(usize, &Numeral)>> {
+    transitions.chunks(n_states.max(1)).map(|row| row.iter().enumerate().collect()).collect()
 }

@@ -287,6 +287,24 @@ mod tests {
         assert_eq!(enclosed.solve_transposed(&b), [interval(-4.0, 4.0)]);
     }
 
+    /// Without a gap weights bound the errors: `w = (3, 1)` and `u = 1` where state 0 stays or ends
+    /// in state 1 with probability 1/2.
+    #[test]
+    fn weights_bound_what_no_gap_does() {
+        let half = interval(0.5, 0.5);
+        let chain = vec![half, half, interval(0.0, 0.0), interval(0.0, 0.0)];
+        let chain = Rows::dense(2, chain).unwrap();
+        let enclosed = Enclosed::new(Resolvent::new(chain, interval(1.0, 1.0)).unwrap()).unwrap();
+        let b = [interval(-1.0, 1.0), interval(-1.0, 1.0)];
+        // Of the values these are the solutions, of the visits a bound of them.
+        assert_eq!(enclosed.solve(&b), [interval(-3.0, 3.0), interval(-1.0, 1.0)]);
+        assert_eq!(enclosed.solve_transposed(&b), [interval(-4.0, 4.0), interval(-4.0, 4.0)]);
+        // A way out whose probability may be 0 bounds nothing.
+        let open = vec![interval(1.0, 1.0), interval(0.0, 1e-3), interval(0.0, 0.0), interval(0.0, 0.0)];
+        let open = Resolvent::new(Rows::dense(2, open).unwrap(), interval(1.0, 1.0)).unwrap();
+        assert!(Enclosed::new(open).is_err());
+    }
+
     /// Refinement makes the bound of a point system as small as the arithmetic
     /// can: far below what one solve in doubles leaves.
     #[test]

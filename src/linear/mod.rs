@@ -222,36 +222,37 @@ impl<T: Field> Resolvent<T> {
 }
 
 /// A class of states that no way along entries that are not 0 leads out of, nor to an end; none
-/// where there is no such class.
+/// where there is no such class, and the only one where there is one.
+///
+/// States are marked from the ends against the arrows, then from each that is left in turn. The
+/// last of these is in such a class: if it led to a state that was marked before, it would have
+/// been marked with it; so whatever it leads to was marked from it, and leads back.
 pub(crate) fn closed_class<T: Field>(chain: &Rows<T>, ends: impl Fn(usize) -> bool) -> Vec<usize> {
     let n = chain.len();
     let after = |s: usize| chain.row(s).filter(|(_, p)| !p.is_zero()).map(|(t, _)| t);
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); n];
+    let mut arrows: Vec<Vec<usize>> = vec![Vec::new(); n];
     for s in 0..n {
-        after(s).for_each(|t| before[t].push(s));
+        after(s).for_each(|t| arrows[t].push(s));
     }
-    let ending: Vec<usize> = (0..n).filter(|&s| ends(s)).collect();
-    let ends = reached(n, &ending, |t| before[t].iter().copied());
-    // From what is left a class is reached that is all that its states reach.
-    let mut class: Option<Vec<bool>> = None;
-    for s in (0..n).filter(|&s| !ends[s]) {
-        if class.as_ref().is_none_or(|class| class[s]) {
-            class = Some(reached(n, &[s], after));
+    let before = |t: usize| arrows[t].iter().copied();
+    let mut seen = vec![false; n];
+    (0..n).filter(|&s| ends(s)).for_each(|s| reach(s, &mut seen, before));
+    let mut last = None;
+    for s in 0..n {
+        if !seen[s] {
+            last = Some(s);
+            reach(s, &mut seen, before);
         }
     }
-    let class = class.unwrap_or_default();
-    (0..class.len()).filter(|&s| class[s]).collect()
+    let mut class = vec![false; n];
+    last.into_iter().for_each(|s| reach(s, &mut class, after));
+    (0..n).filter(|&s| class[s]).collect()
 }
 
-/// What is reached from some states, they included.
-pub(crate) fn reached<I: Iterator<Item = usize>>(
-    n_states: usize,
-    from: &[usize],
-    next: impl Fn(usize) -> I,
-) -> Vec<bool> {
-    let mut seen = vec![false; n_states];
-    let mut open = from.to_vec();
-    from.iter().for_each(|&s| seen[s] = true);
+/// Marks a state as seen, and what is reached from it along states that are not.
+fn reach<I: Iterator<Item = usize>>(from: usize, seen: &mut [bool], next: impl Fn(usize) -> I) {
+    let mut open = vec![from];
+    seen[from] = true;
     while let Some(s) = open.pop() {
         for t in next(s) {
             if !std::mem::replace(&mut seen[t], true) {
@@ -259,7 +260,6 @@ pub(crate) fn reached<I: Iterator<Item = usize>>(
             }
         }
     }
-    seen
 }
 
 /// `|x|`, or what is at least that.

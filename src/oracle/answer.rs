@@ -218,19 +218,29 @@ impl<N> Bounds<N> {
     }
 }
 
+impl<N: Clone> AnswerOf<N> {
+    /// The answer of an evaluation that is taken for exact: every bound is `zero`.
+    pub(super) fn taken_for_exact<T: Field>(
+        performance: &Performance<'_, T>,
+        convert: impl Fn(&T) -> N,
+        zero: &N,
+    ) -> Self {
+        let bounds = Bounds {
+            value: zero.clone(),
+            state_values: zero.clone(),
+            action_values: zero.clone(),
+            occupancy: zero.clone(),
+            gradient: zero.clone(),
+            covers: Covers::Problem,
+        };
+        Self::converted(performance, convert, bounds)
+    }
+}
+
 impl ExactAnswer {
     /// The answer of an exact evaluation.
     pub(super) fn new(performance: &Performance<'_, Fraction>) -> Self {
-        let zero = || "0".to_owned();
-        let bounds = Bounds {
-            value: zero(),
-            state_values: zero(),
-            action_values: zero(),
-            occupancy: zero(),
-            gradient: zero(),
-            covers: Covers::Problem,
-        };
-        Self::converted(performance, |x| x.reduced().to_string(), bounds)
+        Self::taken_for_exact(performance, |x| x.reduced().to_string(), &"0".to_owned())
     }
 }
 

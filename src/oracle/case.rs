@@ -14,6 +14,7 @@ use super::quantity::Entries;
 use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
 use super::steps_left::OfStepsLeft;
 use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
+use crate::criterion::{by_action, means};
 use crate::environments::{Structure, gridworld::Terminal};
 use crate::evaluate::{Evaluation, entropy_bonus};
 use crate::linear::Rows;
@@ -305,10 +306,7 @@ impl<'a> Case<'a> {
 
     /// `x[s] pi(a|s)` at `s A + a`.
     pub fn by_action(&self, visits: &[f64]) -> Vec<f64> {
-        let of_state = |(s, d): (usize, &f64)| -> Vec<f64> {
-            (0..self.n_actions()).map(|a| d * self.policy.probability(s, a)).collect()
-        };
-        visits.iter().enumerate().flat_map(of_state).collect()
+        by_action(self.policy, visits)
     }
 
     /// The distribution of the first state.
@@ -327,14 +325,8 @@ impl<'a> Case<'a> {
 
     /// `sum_a pi(a|s) x[s,a]` for each state; what is infinite counts nothing.
     pub fn means(&self, of: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
-        let mean = |s: usize| -> f64 {
-            let weighted = |a: usize| {
-                let pi = *self.policy.probability(s, a);
-                if pi == 0.0 { 0.0 } else { of(s * self.n_actions() + a).map_or(0.0, |x| pi * x) }
-            };
-            (0..self.n_actions()).map(weighted).sum()
-        };
-        (0..self.n_states()).map(mean).collect()
+        let of_pairs: Vec<Option<f64>> = (0..self.n_states() * self.n_actions()).map(of).collect();
+        means(self.policy, &of_pairs)
     }
 
     pub fn system(&self, environment: Environment) -> Option<Rc<System>> {

@@ -14,7 +14,6 @@ use super::recipe::Recipe;
 use super::rounding::of_probabilities;
 use super::sampling::{Sampling, StandardErrors};
 use crate::criterion::Criterion;
-use crate::performative::Performance;
 use crate::problem::Problem;
 
 /// How far a claimed number may be off: `atol + rtol max|expected|` for each
@@ -117,19 +116,8 @@ pub enum Entry {
 /// The evaluation in doubles of what no mistakes are looked for in.
 fn in_doubles(problem: &Problem) -> Option<Prediction> {
     let (model, policy) = (problem.model::<f64>().ok()?, problem.deployed_policy::<f64>().ok()?);
-    let Performance { evaluation, gradient, .. } = model.perform(&policy).ok()?;
-    let all = |entries: &[f64]| entries.iter().copied().map(Some).collect();
-    Some(Quantities::from_fn(|quantity| match quantity {
-        Quantity::Value => vec![Some(evaluation.value)],
-        Quantity::StateValues => all(&evaluation.state_values),
-        Quantity::ActionValues => evaluation.action_values.clone(),
-        Quantity::Occupancy => all(&evaluation.occupancy),
-        Quantity::Gradient => gradient.total(),
-        Quantity::PolicyTerm => gradient.policy.clone(),
-        Quantity::TransitionTerm => all(&gradient.transition),
-        Quantity::RewardTerm => all(&gradient.reward),
-        Quantity::EntropyTerm => all(&gradient.entropy),
-    }))
+    let answer = Answer::taken_for_exact(&model.perform(&policy).ok()?, |x| *x, &0.0);
+    Some(Quantities::from_fn(|quantity| answer.entries(quantity)))
 }
 
 /// Evaluations in doubles differ by so many times their error at most.

@@ -4,6 +4,7 @@ use super::case::Case;
 use super::comparison::{Comparison, Precision, largest};
 use super::quantity::Quantity;
 use super::recipe::Environment;
+use crate::criterion::Criterion;
 use crate::environments::Structure;
 use crate::linear::Size;
 use crate::problem::{Numeral, Problem};
@@ -115,13 +116,14 @@ impl Comparison<'_> {
     ///
     /// Values and occupancies: a share `1e-15 c` of their scale, at most a billionth. The
     /// scale of values is `M`, the largest value of a state or action, each state counting
-    /// as often as it is visited, once at most, and each action as often as it is taken.
+    /// as often as it is visited, once at most, and each action as often as it is taken; the
+    /// gain of an average is added to it.
     ///
     /// Gradients: the same share of the largest entry of a term; `1e-14 w M` with `w` of
     /// [`Self::sensitivities`], since advantages are differences of values, but no more
     /// than a ten-thousandth of the largest entry of a term, or a thousand times the
     /// largest error of an evaluation in doubles where that is larger than the terms
-    /// themselves; and a hundred times what doubles do round of this entry, at most a
+    /// themselves, if these are more than their error bound; and a hundred times what doubles do round of this entry, at most a
     /// ten-thousandth of the largest entry of a term; and [`of_probabilities`].
     ///
     /// With single precision all of it as many times as its unit is larger, and up to a
@@ -140,7 +142,10 @@ impl Comparison<'_> {
             pi.iter().zip(q).filter_map(weighted).fold(v.abs(), f64::max)
         };
         let states = self.answer.state_values.iter().zip(self.truth[Quantity::ActionValues].chunks(actions));
-        let sizes: Vec<f64> = states.zip(taken.chunks(actions)).map(of_state).collect();
+        // Deviations from the gain are differences of rewards with it.
+        let gain = if self.problem.criterion() == Criterion::Average { self.answer.value.abs() } else { 0.0 };
+        let sizes: Vec<f64> =
+            states.zip(taken.chunks(actions)).map(of_state).map(|size| size + gain).collect();
         let largest_value = sizes.iter().copied().fold(0.0, f64::max);
         let visited = || {
             let visits = occupancy.iter().map(|row| row.iter().sum::<f64>().min(1.0));
@@ -168,7 +173,9 @@ impl Comparison<'_> {
                 let largest_error = errors.iter().copied().fold(0.0, Size::larger);
                 let limit =
                     if largest_error < terms { most_of_terms * terms } else { 1000.0 * largest_error };
-                let limit = if terms > 0.0 { limit } else { f64::MAX };
+                // Terms that may be 0 say nothing of the size of what cancels in them.
+                let error = *self.answer.error_bounds.of(Quantity::Gradient);
+                let limit = if terms > error { limit } else { f64::MAX };
                 // A response that is not there makes a term of 0, whatever the policy.
                 let is_absent = !matches!(quantity, Quantity::Gradient | Quantity::PolicyTerm)
                     && largest(&self.truth[quantity]) == 0.0;

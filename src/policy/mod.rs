@@ -44,7 +44,7 @@ impl<T: Field> Policy<T> {
 
     /// Whether a state has an action; if not, it is never taken.
     pub fn is_available(&self, state: usize, action: usize) -> bool {
-        self.available.get(state * self.n_actions + action).copied().unwrap_or(true)
+        has(&self.available, state * self.n_actions + action)
     }
 
     /// `log pi(a|s)`; `None` where `pi(a|s) = 0`, or where the logarithms were
@@ -144,11 +144,8 @@ impl<T: Field> Policy<T> {
 
     /// Entries of pairs, 0 for actions that their states do not have.
     pub(crate) fn of_available(&self, entries: &[T]) -> Vec<T> {
-        let mut entries = entries.to_vec();
-        for (entry, _) in entries.iter_mut().zip(&self.available).filter(|(_, available)| !**available) {
-            *entry = T::zero();
-        }
-        entries
+        let of_pair = |(i, x): (usize, &T)| if has(&self.available, i) { x.clone() } else { T::zero() };
+        entries.iter().enumerate().map(of_pair).collect()
     }
 
     /// The slopes of `pi(a|s)` and of `log pi(a|s) = logits[s,a] - log sum_b exp logits[s,b]`.
@@ -187,15 +184,14 @@ impl<T: Transcendental> Policy<T> {
     #[must_use]
     pub fn with_logarithms(mut self) -> Self {
         if !self.has_logarithms() {
-            self.logarithms =
-                self.parametrisation.logarithms(self.n_actions, &self.probabilities, &self.available);
+            self.logarithms = self.parametrisation.logarithms(self.n_actions, &self.probabilities);
         }
         self
     }
 }
 
 /// Whether a state has an action, by pair `s A + a`, where an empty mask says that each has all.
-fn has(available: &[bool], pair: usize) -> bool {
+pub(crate) fn has(available: &[bool], pair: usize) -> bool {
     available.get(pair).copied().unwrap_or(true)
 }
 

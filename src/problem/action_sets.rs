@@ -6,7 +6,7 @@ use super::numeral::Numeral;
 use super::parts::Parts;
 use crate::environments::{EnvironmentSpec, Given, Structure};
 use crate::linear::{Rows, closed_class};
-use crate::policy::PolicySpec;
+use crate::policy::{PolicySpec, has};
 
 /// Which states end an episode, and which actions each state has.
 ///
@@ -32,7 +32,7 @@ impl ActionSets {
 
     /// Whether a state has the action of a pair `s A + a`.
     pub fn is_available(&self, pair: usize) -> bool {
-        self.available.get(pair).copied().unwrap_or(true)
+        has(&self.available, pair)
     }
 
     /// Whether an action of a state has a row of `P` and a reward, by pair `s A + a`.

@@ -232,7 +232,7 @@ impl Checker {
     pub fn sum(&self, terms: &[Numeral], expected: i64, scale: f64) -> Result<f64, String> {
         match self.reading {
             Reading::Doubles => {
-                let sum = compensated_sum(terms);
+                let sum = compensated_sum(terms.iter().map(Numeral::approximate));
                 // Not the negation: the sum may be too large for a double.
                 if (sum - expected as f64).abs() <= self.reading.row_sum_tolerance() * scale {
                     return Ok(sum);

@@ -70,6 +70,7 @@ impl Problem {
     /// As [`Problem::from_bytes`].
     pub fn all_from_bytes(bytes: &[u8], reading: Reading) -> Result<Vec<Self>, InputError> {
         let document = Node::from_bytes(bytes)?;
+        check_format(&document)?;
         let fields = document.fields()?;
         let Some(policies) = fields.optional("policies") else {
             return Ok(vec![problem(&document, reading)?]);
@@ -78,23 +79,16 @@ impl Problem {
             return Err(policy.error("stands beside policies, expected one of them"));
         }
         positive_length(&policies, "policy")?;
-        let mut problems: Vec<Self> = Vec::new();
-        let mut reader: Option<Reader> = None;
-        for (i, node) in policies.array()?.enumerate() {
-            let of_policies = |error: InputError| error.within("policy", &format!("policies[{i}]"));
-            let (next, of_first) = match (problems.first(), &reader) {
-                (Some(first), Some(reader)) => {
-                    let policy = one_of(&node, reader)?;
-                    let problem = first.deploying_read(policy, reading);
-                    (problem.map_err(|error| error.quoting(|path| document.quoted_at(path))), None)
-                }
-                _ => {
-                    let (parts, reader) = parts(&document, &node, reading)?;
-                    (checked(parts, &document, reading), Some(reader))
-                }
-            };
-            problems.push(next.map_err(of_policies)?);
-            reader = of_first.or(reader);
+        let placed = |i: usize, problem: Checked<Self>| {
+            problem.map_err(|error| error.within("policy", &format!("policies[{i}]")))
+        };
+        let mut nodes = policies.array()?.enumerate();
+        let Some((i, node)) = nodes.next() else { return Ok(Vec::new()) };
+        let (parts, reader) = parts(&document, &node, reading)?;
+        let mut problems = vec![placed(i, checked(parts, &document, reading))?];
+        for (i, node) in nodes {
+            let other = problems[0].deploying_read(one_of(&node, &reader)?, reading);
+            problems.push(placed(i, quoting(other, &document))?);
         }
         Ok(problems)
     }
@@ -117,8 +111,12 @@ fn one_policy<'n>(document: &'n Node<'_>) -> Checked<Node<'n>> {
 
 /// The problem of these parts, checked.
 fn checked(parts: Parts, document: &Node<'_>, reading: Reading) -> Checked<Problem> {
-    // A number that is out of range is quoted as it is spelled.
-    Problem::new(parts, reading).map_err(|error| error.quoting(|path| document.quoted_at(path)))
+    quoting(Problem::new(parts, reading), document)
+}
+
+/// A number that is out of range is quoted as it is spelled.
+fn quoting(problem: Checked<Problem>, document: &Node<'_>) -> Checked<Problem> {
+    problem.map_err(|error| error.quoting(|path| document.quoted_at(path)))
 }
 
 fn check_format(document: &Node<'_>) -> Checked<()> {
@@ -132,7 +130,6 @@ fn check_format(document: &Node<'_>) -> Checked<()> {
 
 /// The parts of a document, with one of its policies.
 fn parts(document: &Node<'_>, policy: &Node<'_>, reading: Reading) -> Checked<(Parts, Reader)> {
-    check_format(document)?;
     let fields = document.fields()?;
     fields.only(&[
         "format",
@@ -220,8 +217,8 @@ fn policy(document: &Fields<'_>, node: &Node<'_>, reading: Reading) -> Checked<(
     }
     let Some(actions) = actions else { return Err(states.wrong(&table, 0)) };
     let (n_states, n_actions) = (states.length, actions.length);
-    let actions = action_sets(document, &table, n_states, n_actions)?;
-    let mut reader = Reader { reading, n_states, n_actions, n_parameters: 0, actions };
+    let mut reader = Reader { reading, n_states, n_actions, n_parameters: 0, actions: ActionSets::default() };
+    reader.actions = action_sets(document, &table, &reader)?;
     let policy = one_of(node, &reader)?;
     reader.n_parameters = policy.n_parameters();
     Ok((policy, reader))
@@ -229,12 +226,8 @@ fn policy(document: &Fields<'_>, node: &Node<'_>, reading: Reading) -> Checked<(
 
 /// Which states are terminal, and which actions each state has: those that neither `available`
 /// excludes nor a `null`, or nothing, stands for in the policy, the rewards or the transitions.
-fn action_sets(
-    document: &Fields<'_>,
-    table: &Node<'_>,
-    n_states: usize,
-    n_actions: usize,
-) -> Checked<ActionSets> {
+fn action_sets(document: &Fields<'_>, table: &Node<'_>, reader: &Reader) -> Checked<ActionSets> {
+    let (n_states, n_actions) = (reader.n_states, reader.n_actions);
     let mut terminal = Vec::new();
     if let Some(node) = document.optional("terminal") {
         terminal = vec![false; n_states];
@@ -279,12 +272,8 @@ fn action_sets(
         }
     }
     if let Some(node) = document.optional("available") {
-        let shape = [
-            Axis { length: n_states, of: "state of the policy" },
-            Axis { length: n_actions, of: "action of the policy" },
-        ];
         let mut flags = available.iter_mut();
-        nested(&node, &shape, &mut |entry| {
+        nested(&node, &[reader.states(), reader.actions()], &mut |entry| {
             let flag = if entry.is_number() { entry.index(2, "1 or 0")? == 1 } else { entry.flag()? };
             flags.next().into_iter().for_each(|available| *available &= flag);
             Ok(())

@@ -32,7 +32,7 @@ pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};
 pub use normalise::{Normalised, Normaliser, ROUNDED};
-pub use numeral::{Numeral, NumeralError, Reading, exact_sum, largest};
+pub use numeral::{Numeral, NumeralError, Reading, compensated_sum, exact_sum, largest};
 pub use parts::{FORMAT, Parts, Problem};
 
 pub use crate::policy::PolicySpec;

@@ -67,6 +67,13 @@ impl Normaliser {
         }
     }
 
+    /// Divides the rows of transitions `[s,a,t]` likewise.
+    pub fn kernel(&mut self, transitions: &mut [Numeral], n_states: usize, n_actions: usize) {
+        for (pair, row) in transitions.chunks_mut(n_states.max(1)).enumerate() {
+            self.row(&[pair / n_actions, pair % n_actions], row.iter_mut().collect());
+        }
+    }
+
     /// What was divided.
     pub fn found(self) -> Option<Normalised> {
         self.found

@@ -412,12 +412,11 @@ fn power_of_two(n: &BigInt) -> Option<u64> {
     n.trailing_zeros().filter(|zeros| zeros + 1 == n.bits())
 }
 
-/// The sum of doubles near the terms, with the rounding errors of the
-/// additions carried along [Neumaier 1974].
-pub(crate) fn compensated_sum<'a>(terms: impl IntoIterator<Item = &'a Numeral>) -> f64 {
+/// The sum of doubles, with the rounding errors of the additions carried along
+/// [Neumaier 1974].
+pub fn compensated_sum(terms: impl IntoIterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
     for term in terms {
-        let term = term.approximate();
         let next = sum + term;
         lost += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
         sum = next;

@@ -70,6 +70,11 @@ impl Parts {
         }
     }
 
+    /// Whether rewards add up undiscounted, until episodes end.
+    fn is_total(&self) -> bool {
+        self.criterion == Criterion::Discounted && self.gamma.compare(1.0).is_eq()
+    }
+
     fn given(&self) -> Given<'_> {
         Given {
             n_states: self.n_states,
@@ -156,7 +161,7 @@ impl Problem {
             None if parts.environment.initial().is_some() => {}
             None => return Err(InputError::new("initial", "is missing, expected a value")),
         }
-        if parts.criterion == Criterion::Discounted && parts.gamma.compare(1.0).is_eq() {
+        if parts.is_total() {
             let states = never_ending(&parts, parts.given());
             if !states.is_empty() {
                 let seen = format!("is 1 and an episode never ends from {} on", listed(&states));
@@ -249,7 +254,7 @@ impl Problem {
     /// of states that are never left and pay nothing.
     pub(crate) fn unused(&self) -> Vec<bool> {
         let (n, width) = (self.n_states(), self.n_actions());
-        if self.is_discounted() || self.criterion() != Criterion::Discounted {
+        if !self.parts.is_total() {
             return self.action_sets().unused(n, width);
         }
         let terminal = ends(self.environment(), self.given(), self.entropy());
@@ -313,7 +318,7 @@ impl Problem {
             let ActionSets { terminal, available } = self.action_sets();
             if terminal.contains(&true) {
                 let terminal = (0..terminal.len()).filter(|&s| terminal[s]);
-                file.indices("terminal", &terminal.collect::<Vec<_>>());
+                file.counts("terminal", &terminal.collect::<Vec<_>>());
             }
             if available.contains(&false) {
                 file.flags("available", &[self.n_states(), self.n_actions()], available);

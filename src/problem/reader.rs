@@ -115,6 +115,11 @@ impl Reader {
         self.filled(node, shape, &Numeral::ZERO, &|entry| entry.numeral(self.reading))
     }
 
+    /// Whether an array may have less than an entry for each state and action.
+    fn may_miss_pairs(&self, first: &Axis, second: &Axis) -> bool {
+        !self.actions.is_whole() && (first.of, second.of) == (self.states().of, self.actions().of)
+    }
+
     /// Entries of a given shape, flat, with `nothing` where none are given that are read.
     pub(crate) fn filled<T: Clone>(
         &self,
@@ -130,15 +135,13 @@ impl Reader {
             flat.push(read(entry)?);
             Ok(())
         };
-        let [states, actions, inner @ ..] = shape else {
-            nested(node, shape, &mut |entry| push(entry, &mut flat))?;
-            return Ok(flat);
+        let (states, actions, inner) = match shape {
+            [states, actions, inner @ ..] if self.may_miss_pairs(states, actions) => (states, actions, inner),
+            _ => {
+                nested(node, shape, &mut |entry| push(entry, &mut flat))?;
+                return Ok(flat);
+            }
         };
-        let is_of_pairs = (states.of, actions.of) == (self.states().of, self.actions().of);
-        if self.actions.is_whole() || !is_of_pairs {
-            nested(node, shape, &mut |entry| push(entry, &mut flat))?;
-            return Ok(flat);
-        }
         let width = inner.iter().map(|axis| axis.length).product::<usize>();
         let mut state = 0;
         states.each(node, |row| {

@@ -84,12 +84,6 @@ impl Writer {
         self.rows(shape, entries, &mut |file, x| file.numeral_or_null(x.as_ref()));
     }
 
-    /// Natural numbers.
-    pub(crate) fn indices(&mut self, key: &str, indices: &[usize]) {
-        self.key(key);
-        self.list(indices, &mut |file, i| file.push(format_args!("{i}")));
-    }
-
     /// `true` or `false`, of a shape.
     pub(crate) fn flags(&mut self, key: &str, shape: &[usize], flags: &[bool]) {
         self.key(key);

@@ -231,8 +231,8 @@ class OtherTerminal(Gridworld):
         return {"cell": (t, grid[t]), "moves": (t, grid[t] * 0), "absorbing": (63, grid[t] * 0), "pays": (63, grid[63]),
                 "pays moves": (63, grid[t])}[rule]
 
-    def cost(self, s):
-        return Decimal(self.INTERVENTION if s != 63 or self.rules["followers"] == "pays moves" else 0)
+    def paid(self, s):
+        return self.cost if s != 63 or self.rules["followers"] == "pays moves" else Decimal(0)
 
     def moves(self, grid, u):
         """What each move is worth to a follower whose state values are u, without the cost."""
@@ -248,10 +248,10 @@ class OtherTerminal(Gridworld):
                 for a, p in enumerate(pi[s]) if choice[s] == 4 else [(choice[s], 1)]:
                     t, gain = self.step("followers", grid, s, a)
                     matrix[s][t] -= self.gamma * p
-                    gained[s] += p * gain - (self.cost(s) if choice[s] < 4 else 0)
+                    gained[s] += p * gain - (self.paid(s) if choice[s] < 4 else 0)
             resolvent = inverse(matrix)
             u = [dot(row, gained) for row in resolvent]
-            q = [[x - self.cost(s) for x in row] + [dot(pi[s], row)] for s, row in enumerate(self.moves(grid, u))]
+            q = [[x - self.paid(s) for x in row] + [dot(pi[s], row)] for s, row in enumerate(self.moves(grid, u))]
             first = [next(b for b in range(5) if max(row) - row[b] <= small) for row in q]
             if all(max(row) - row[c] <= small for row, c in zip(q, choice)):
                 return u, q, first, choice, resolvent

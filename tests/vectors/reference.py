@@ -688,14 +688,8 @@ def without_next_rewards(environment):
     return environment | own, rewards
 
 
-class Ending(Environment):
-    """An environment in which nothing follows terminal states, and actions that a state does not have do nothing."""
-
-    def __init__(self, environment, problem):
-        self.environment, self.terminal, self.available = environment, problem.terminal, problem.available
-
-    def __getattr__(self, name):
-        return getattr(self.environment, name)
+class Around(Environment):
+    """An environment that changes what another one does."""
 
     @property
     def kinks(self):
@@ -704,6 +698,16 @@ class Ending(Environment):
     @property
     def undetermined(self):
         return self.environment.undetermined
+
+
+class Ending(Around):
+    """An environment in which nothing follows terminal states, and actions that a state does not have do nothing."""
+
+    def __init__(self, environment, problem):
+        self.environment, self.terminal, self.available = environment, problem.terminal, problem.available
+
+    def __getattr__(self, name):
+        return getattr(self.environment, name)
 
     def response(self, policy):
         p, r = self.environment.response(policy)
@@ -719,20 +723,12 @@ class Ending(Environment):
                 {(s, a): x for (s, a), x in dr.items() if self.available[s][a]})
 
 
-class NextRewards(Environment):
+class NextRewards(Around):
     """Rewards r(s,a,t) beside those of an environment: their means under its transitions count."""
 
     def __init__(self, environment, rewards):
         self.environment, self.rewards = environment, rewards
         self.initial = getattr(environment, "initial", None)
-
-    @property
-    def kinks(self):
-        return self.environment.kinks
-
-    @property
-    def undetermined(self):
-        return self.environment.undetermined
 
     def mean(self, s, a, row):
         return sum(p * self.rewards[s][a][t] for t, p in row.items())

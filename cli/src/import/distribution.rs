@@ -1,23 +1,10 @@
 //! Probabilities that sum to 1, or are made to.
 
 use anyhow::bail;
+use pemdp::problem::{Reading, compensated_sum};
 
 use super::exact::Exact;
 use super::number::{Number, shown};
-
-/// How far a row may be from 1: what a problem allows.
-const TOLERANCE: f64 = 1e-9;
-
-/// The sum of doubles, with the rounding errors of the additions carried along.
-fn sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-    for term in terms {
-        let next = sum + term;
-        lost += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
-        sum = next;
-    }
-    sum + lost
-}
 
 /// What `--normalise` has done.
 #[derive(Default)]
@@ -54,10 +41,11 @@ impl Changes {
 /// # Errors
 /// What the sum is and what was expected, to follow what the numbers are.
 pub fn distribution(numbers: &mut [&mut Number], normalise: bool) -> anyhow::Result<Option<f64>> {
-    let near = sum(numbers.iter().map(|number| number.approximate()));
-    if !normalise && (near - 1.0).abs() > TOLERANCE {
+    let near = compensated_sum(numbers.iter().map(|number| number.approximate()));
+    let tolerance = Reading::Doubles.row_sum_tolerance();
+    if !normalise && (near - 1.0).abs() > tolerance {
         let hint = if near > 0.0 { "; --normalise divides each row by its sum" } else { "" };
-        bail!("sum to {}, expected 1 up to {TOLERANCE:e}{hint}", shown(near));
+        bail!("sum to {}, expected 1 up to {tolerance:e}{hint}", shown(near));
     }
     if !normalise {
         return Ok(None);

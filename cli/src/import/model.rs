@@ -275,12 +275,9 @@ impl Model {
 
     /// States for a message.
     pub fn listed(&self, states: &BTreeSet<u32>) -> String {
-        const MOST: usize = 8;
-        let shown: Vec<String> = states.iter().take(MOST).map(|state| self.state(*state)).collect();
         let word = if states.len() == 1 { "state" } else { "states" };
-        let more =
-            if states.len() > MOST { format!(" and {} more", states.len() - MOST) } else { String::new() };
-        format!("{word} {}{more}", shown.join(", "))
+        let states: Vec<String> = states.iter().map(|state| self.state(*state)).collect();
+        format!("{word} {}", super::text::listed(&states))
     }
 }
 

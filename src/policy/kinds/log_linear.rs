@@ -1,5 +1,6 @@
 //! Log-linear policies.
 
+use super::softmax::softmax;
 use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
 use crate::distribution::ModelError;
@@ -56,7 +57,10 @@ impl<T: Transcendental> Policy<T> {
         check_shape("features", features.len(), of.n_states, of.n_actions * theta.len())?;
         let product = |row: &[T]| row.iter().zip(&theta).fold(T::zero(), |sum, (f, t)| sum + f.clone() * t);
         let logits: Vec<T> = features.chunks(theta.len()).map(product).collect();
-        Ok(Self::of_logits(of, &logits, LogLinear { features, theta }.into()))
+        let (probabilities, logarithms) = softmax(of, &logits);
+        let Of { n_states, n_actions, available } = of;
+        let (available, parametrisation) = (available.to_vec(), LogLinear { features, theta }.into());
+        Ok(Self { n_states, n_actions, probabilities, logarithms, available, parametrisation })
     }
 }
 

@@ -14,7 +14,7 @@ pub use probabilities::Probabilities;
 pub use softmax::Softmax;
 pub use weights::Weights;
 
-use super::Policy;
+use super::{Policy, has};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker, PolicyShape};
@@ -38,6 +38,11 @@ impl Of<'_> {
     /// All actions in each state.
     pub fn all(n_states: usize, n_actions: usize) -> Self {
         Self { n_states, n_actions, available: &[] }
+    }
+
+    /// Whether a state has the action of a pair `s A + a`.
+    pub fn has(&self, pair: usize) -> bool {
+        has(self.available, pair)
     }
 }
 
@@ -130,11 +135,11 @@ pub(crate) trait Parametrised<T: Field> {
         T: Transcendental;
 
     /// `log pi(a|s)` from the probabilities, `None` where one is 0.
-    fn logarithms(&self, n_actions: usize, probabilities: &[T], available: &[bool]) -> Vec<Option<T>>
+    fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>>
     where
         T: Transcendental,
     {
-        let _ = (n_actions, available);
+        let _ = n_actions;
         probabilities.iter().map(|pi| (!pi.is_zero()).then(|| pi.ln())).collect()
     }
 
@@ -219,15 +224,8 @@ macro_rules! kinds {
                 match self { $(Self::$kind(parameters) => parameters.parameters(),)+ }
             }
 
-            pub(super) fn logarithms(
-                &self,
-                n_actions: usize,
-                probabilities: &[T],
-                available: &[bool],
-            ) -> Vec<Option<T>> {
-                match self {
-                    $(Self::$kind(parameters) => parameters.logarithms(n_actions, probabilities, available),)+
-                }
+            pub(super) fn logarithms(&self, n_actions: usize, probabilities: &[T]) -> Vec<Option<T>> {
+                match self { $(Self::$kind(parameters) => parameters.logarithms(n_actions, probabilities),)+ }
             }
         }
 

@@ -2,8 +2,8 @@
 
 use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Transcendental};
-use crate::distribution::{ModelError, check_distribution, check_distributions};
-use crate::policy::{Policy, check_shape, has};
+use crate::distribution::{ModelError, check_distribution};
+use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
@@ -36,9 +36,19 @@ impl<T: Field> Policy<T> {
     /// [`ModelError`] for a shape that does not fit or a row that is not a
     /// distribution.
     pub fn probabilities(n_states: usize, n_actions: usize, values: Vec<T>) -> Result<Self, ModelError> {
+        Self::of_distributions(Of::all(n_states, n_actions), values)
+    }
+
+    /// The same over the actions that a state has, if it has any.
+    fn of_distributions(of: Of<'_>, values: Vec<T>) -> Result<Self, ModelError> {
+        let Of { n_states, n_actions, .. } = of;
         check_shape("pi", values.len(), n_states, n_actions)?;
-        check_distributions("pi", n_states, &values)?;
-        Ok(Self::of_probabilities(Of::all(n_states, n_actions), values))
+        for (s, row) in values.chunks(n_actions).enumerate() {
+            if (0..n_actions).any(|a| of.has(s * n_actions + a)) {
+                check_distribution("pi", s, row)?;
+            }
+        }
+        Ok(Self::of_probabilities(of, values))
     }
 
     /// The uniform policy, with its probabilities as parameters.
@@ -112,15 +122,7 @@ impl Kind for Probabilities<Numeral> {
     }
 
     fn rational<T: Field>(&self, of: Of<'_>) -> Result<Option<Policy<T>>, ModelError> {
-        let Of { n_states, n_actions, available } = of;
-        let values: Vec<T> = lift(&self.values);
-        check_shape("pi", values.len(), n_states, n_actions)?;
-        for (s, row) in values.chunks(n_actions).enumerate() {
-            if (0..n_actions).any(|a| has(available, s * n_actions + a)) {
-                check_distribution("pi", s, row)?;
-            }
-        }
-        Ok(Some(Policy::of_probabilities(of, values)))
+        Policy::of_distributions(of, lift(&self.values)).map(Some)
     }
 
     fn is_rational() -> bool {

@@ -1,9 +1,9 @@
 //! Softmax policies.
 
-use super::{Kind, Of, Parametrisation, Parametrised};
+use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
-use crate::policy::{Policy, check_shape, has, shifted_exponentials};
+use crate::policy::{Policy, check_shape, shifted_exponentials};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
@@ -43,35 +43,33 @@ impl<T: Transcendental> Policy<T> {
     /// # Ok::<(), pemdp::mdp::ModelError>(())
     /// ```
     pub fn softmax(n_states: usize, n_actions: usize, logits: Vec<T>) -> Result<Self, ModelError> {
-        check_shape("theta", logits.len(), n_states, n_actions)?;
-        let of = Of::all(n_states, n_actions);
-        let parametrisation = Softmax { logits: logits.clone() }.into();
-        Ok(Self::of_logits(of, &logits, parametrisation))
+        Self::of_softmax(Of::all(n_states, n_actions), logits)
     }
 
-    /// Softmax over the actions that a state has.
-    pub(super) fn of_logits(of: Of<'_>, logits: &[T], parametrisation: Parametrisation<T>) -> Self {
+    /// The same over the actions that a state has.
+    fn of_softmax(of: Of<'_>, logits: Vec<T>) -> Result<Self, ModelError> {
+        check_shape("theta", logits.len(), of.n_states, of.n_actions)?;
+        let (probabilities, logarithms) = softmax(of, &logits);
         let Of { n_states, n_actions, available } = of;
-        let mut probabilities = vec![T::zero(); logits.len()];
-        let mut logarithms = vec![None; logits.len()];
-        for first in (0..logits.len()).step_by(n_actions) {
-            let of_state = (first..first + n_actions).filter(|&i| has(available, i));
-            let (shifted, weights, total) = shifted_exponentials(of_state.clone().map(|i| &logits[i]));
-            let log_total = total.ln();
-            for (i, (x, weight)) in of_state.zip(shifted.into_iter().zip(weights)) {
-                probabilities[i] = weight / &total;
-                logarithms[i] = Some(x - &log_total);
-            }
-        }
-        Self {
-            n_states,
-            n_actions,
-            probabilities,
-            logarithms,
-            available: available.to_vec(),
-            parametrisation,
+        let (available, parametrisation) = (available.to_vec(), Softmax { logits }.into());
+        Ok(Self { n_states, n_actions, probabilities, logarithms, available, parametrisation })
+    }
+}
+
+/// Softmax over the actions that a state has, and its logarithms.
+pub(super) fn softmax<T: Transcendental>(of: Of<'_>, logits: &[T]) -> (Vec<T>, Vec<Option<T>>) {
+    let mut probabilities = vec![T::zero(); logits.len()];
+    let mut logarithms = vec![None; logits.len()];
+    for first in (0..logits.len()).step_by(of.n_actions) {
+        let of_state = (first..first + of.n_actions).filter(|&i| of.has(i));
+        let (shifted, weights, total) = shifted_exponentials(of_state.clone().map(|i| &logits[i]));
+        let log_total = total.ln();
+        for (i, (x, weight)) in of_state.zip(shifted.into_iter().zip(weights)) {
+            probabilities[i] = weight / &total;
+            logarithms[i] = Some(x - &log_total);
         }
     }
+    (probabilities, logarithms)
 }
 
 impl<T: Field> Parametrised<T> for Softmax<T> {
@@ -104,10 +102,7 @@ impl Kind for Softmax<Numeral> {
     }
 
     fn policy<T: Transcendental>(&self, of: Of<'_>) -> Result<Policy<T>, ModelError> {
-        check_shape("theta", self.logits.len(), of.n_states, of.n_actions)?;
-        let logits: Vec<T> = lift(&self.logits);
-        let parametrisation = Softmax { logits: logits.clone() }.into();
-        Ok(Policy::of_logits(of, &logits, parametrisation))
+        Policy::of_softmax(of, lift(&self.logits))
     }
 
     fn is_rational() -> bool {

@@ -5,7 +5,7 @@ use num_traits::Zero;
 use super::{Kind, Of, Parametrised};
 use crate::arithmetic::{Dual, Field, Rational, Transcendental};
 use crate::distribution::ModelError;
-use crate::policy::{Policy, check_shape, has};
+use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
@@ -47,7 +47,7 @@ impl<T: Field> Policy<T> {
         let Of { n_states, n_actions, available } = of;
         check_shape("w", values.len(), n_states, n_actions)?;
         for (index, w) in values.iter_mut().enumerate() {
-            if !has(available, index) {
+            if !of.has(index) {
                 *w = T::zero();
             } else if !w.certainly_positive() {
                 return Err(ModelError::NegativeEntry { what: "w", index, value: w.approximate() });
@@ -93,7 +93,7 @@ impl<T: Field> Parametrised<T> for Weights<T> {
     }
 
     /// `log w - log sum w` stays finite where the quotient underflows.
-    fn logarithms(&self, n_actions: usize, _probabilities: &[T], _available: &[bool]) -> Vec<Option<T>>
+    fn logarithms(&self, n_actions: usize, _probabilities: &[T]) -> Vec<Option<T>>
     where
         T: Transcendental,
     {
