@@ -4,7 +4,7 @@
 use pemdp::criterion::Criterion;
 use pemdp::environments::{LoanForm, LoanSpec};
 use pemdp::policy::Weights;
-use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A lender approves half of all; the more it approves, the fewer repay.
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gamma: "9/10".parse()?,
         criterion: Criterion::Discounted,
         actions: ActionSets::default(),
+        names: Names::default(),
         initial: None, // the loan has its own
         entropy: Numeral::ZERO,
         policy: Weights { values: vec!["1".parse()?, "1".parse()?] }.into(),

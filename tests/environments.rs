@@ -13,7 +13,7 @@ use pemdp::environments::{
 use pemdp::linear::Rows;
 use pemdp::mdp::{Kernel, ModelError};
 use pemdp::policy::{Policy, Probabilities};
-use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading};
 use pemdp::response::{Cotangent, PolicyCotangent, Response, ResponseError, TransitionCotangent};
 
 fn q(n: i64, d: i64) -> Rational {
@@ -313,6 +313,7 @@ fn deployed(environment: impl Into<EnvironmentSpec>, n_states: usize) -> Problem
         gamma: Numeral::from(0.5),
         criterion: Criterion::Discounted,
         actions: ActionSets::default(),
+        names: Names::default(),
         initial: Some(numbers(&initial)),
         entropy: Numeral::ZERO,
         policy: Probabilities { values: numbers(&vec![0.5; 2 * n_states]) }.into(),

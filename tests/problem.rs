@@ -14,7 +14,7 @@ use pemdp::environments::{
 };
 use pemdp::oracle::examples::EXAMPLES;
 use pemdp::policy::{LogLinear, Probabilities, Softmax, Weights};
-use pemdp::problem::{ActionSets, Numeral, Parts, Problem, Reading};
+use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading};
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -78,6 +78,7 @@ fn parts(n_states: usize, environment: impl Into<EnvironmentSpec>) -> Parts {
         gamma: Numeral::from(0.5),
         criterion: Criterion::Discounted,
         actions: ActionSets::default(),
+        names: Names::default(),
         initial: Some(numbers(&initial)),
         entropy: Numeral::ZERO,
         policy: Softmax { logits: vec![Numeral::ZERO; n_states * width] }.into(),

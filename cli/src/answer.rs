@@ -1,5 +1,6 @@
 //! Answers in the arithmetic that was asked for.
 
+use anyhow::anyhow;
 use pemdp::oracle::{Answer, ExactAnswer, OracleError};
 use pemdp::problem::{Problem, Reading};
 use serde::Serialize;
@@ -18,9 +19,14 @@ pub enum AnyAnswer {
 ///
 /// # Errors
 /// As the library's.
-pub fn answer(problem: &Problem, reading: Reading) -> Result<AnyAnswer, OracleError> {
+pub fn answer(problem: &Problem, reading: Reading) -> anyhow::Result<AnyAnswer> {
     Ok(match reading {
-        Reading::Doubles => AnyAnswer::Doubles(Box::new(problem.answer()?)),
-        Reading::Exact => AnyAnswer::Fractions(Box::new(problem.exact_answer()?)),
+        Reading::Doubles => AnyAnswer::Doubles(Box::new(named(problem, problem.answer())?)),
+        Reading::Exact => AnyAnswer::Fractions(Box::new(named(problem, problem.exact_answer())?)),
     })
+}
+
+/// An error says the names of the states and actions that it speaks of.
+pub fn named<T>(problem: &Problem, outcome: Result<T, OracleError>) -> anyhow::Result<T> {
+    outcome.map_err(|error| anyhow!(problem.names().explained(&error.to_string())))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::Context;
 use pemdp::environments::{EnvironmentSpec, Structure};
 use pemdp::oracle::{Answer, Covers, ExactAnswer, KinkReport};
-use pemdp::problem::Problem;
+use pemdp::problem::{Names, Problem};
 
 use crate::numbers::{angle, bound_above, double_near, fraction, largest, norm, numeral, significant};
 use crate::output::heading;
@@ -134,7 +134,7 @@ pub fn answer_table(problem: &Problem, answer: &Shown) -> anyhow::Result<String>
         sections.push(action_grid(&policy, problem.n_actions(), columns));
         sections.push(note("Occupancies, action values and the gradient by entry: --json"));
     } else {
-        sections.push(by_state(answer));
+        sections.push(by_state(problem, answer));
         sections.push(by_state_and_action(problem, answer, &probabilities));
         if problem.policy().features().is_some() {
             sections.push(by_parameter(answer));
@@ -172,7 +172,7 @@ fn summary(problem: &Problem, answer: &Shown) -> String {
         row("gamma", numeral(problem.gamma())),
         row("entropy", numeral(problem.entropy())),
         row("value", format!("{}{}", answer.value.full, plus_minus(answer, bounds.value))),
-        row("response", response(&answer.kinks)),
+        row("response", response(problem.names(), &answer.kinks)),
         row("error bounds", error_bounds(answer)),
     ];
     let covers = match (answer.is_exact, bounds.covers) {
@@ -201,7 +201,7 @@ fn environment(environment: &EnvironmentSpec) -> String {
     format!("{}{settings}", environment.kind())
 }
 
-fn response(kinks: &[KinkReport]) -> String {
+fn response(names: &Names, kinks: &[KinkReport]) -> String {
     if kinks.is_empty() {
         return "differentiable here".to_owned();
     }
@@ -212,6 +212,7 @@ fn response(kinks: &[KinkReport]) -> String {
         text.push_str(&match kink {
             KinkReport::Tie { follower, state, actions, gap } => {
                 let actions: Vec<String> = actions.iter().map(usize::to_string).collect();
+                let state = names.state(*state);
                 format!(
                     "follower {follower}, state {state}: actions {} tie, gap {}",
                     actions.join(", "),
@@ -219,7 +220,8 @@ fn response(kinks: &[KinkReport]) -> String {
                 )
             }
             KinkReport::Clip { clip: [s, a] } => {
-                format!("the reward of state {s}, action {a} is on its clip")
+                let (state, action) = (names.state(*s), names.action(*a));
+                format!("the reward of state {state}, action {action} is on its clip")
             }
             KinkReport::Corner { formula } => {
                 format!("a minimum, maximum or absolute value of {formula} is at its corner")
@@ -371,7 +373,7 @@ fn rest(shown: usize, all: usize, what: &str) -> String {
     format!("({} more of {all} {what}; --json prints all)\n", all - shown)
 }
 
-fn by_state(answer: &Shown) -> String {
+fn by_state(problem: &Problem, answer: &Shown) -> String {
     let n = answer.state_values.len();
     let occupancy = |s: usize| match answer.occupancy[s].as_slice() {
         [only] => only.short.clone(),
@@ -380,7 +382,7 @@ fn by_state(answer: &Shown) -> String {
             format!("{}{}", if answer.is_exact { "≈ " } else { "" }, significant(sum, DIGITS))
         }
     };
-    let row = |s: usize| vec![s.to_string(), answer.state_values[s].short.clone(), occupancy(s)];
+    let row = |s: usize| vec![problem.names().state(s), answer.state_values[s].short.clone(), occupancy(s)];
     let shown = n.min(STATES_SHOWN);
     let table = table(&["s", "V[s]", "d[s]"], (0..shown).map(row).collect(), 0);
     format!("{}\n{table}{}", heading("By state"), rest(shown, n, "states"))
@@ -397,8 +399,8 @@ fn by_state_and_action(problem: &Problem, answer: &Shown, probabilities: &[Numbe
     let row = |i: usize| {
         let (s, a) = (i / n_actions, i % n_actions);
         let mut row = vec![
-            s.to_string(),
-            a.to_string(),
+            problem.names().state(s),
+            problem.names().action(a),
             probabilities[i].short.clone(),
             short(answer.action_values[s][a].as_ref()),
             answer.occupancy[s][a].short.clone(),

@@ -45,7 +45,7 @@ pub fn source(example: Option<&str>, file: Option<&Path>) -> anyhow::Result<(Str
         (Some(name), _) => Ok((format!("example {name}"), named(name)?.to_json().into_bytes())),
         (None, Some(path)) => {
             let input = Input::named(path);
-            Ok((input.name(), input.read()?))
+            Ok((input.name(), input.read_problem()?))
         }
         (None, None) => bail!("expected FILE or --example NAME"),
     }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use pemdp::problem::{Normalised, Problem, Reading};
 
+use crate::arrays::with_arrays;
 use crate::output::complain;
 
 /// The largest problem or answer that is read, in bytes; for a file with one
 /// problem a line, the longest line.
-const LIMIT: u64 = 1 << 30;
+pub const LIMIT: u64 = 1 << 30;
 
 /// Where something is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,22 @@ impl Input {
     /// Begin with the name.
     pub fn read(&self) -> anyhow::Result<Vec<u8>> {
         self.read_bytes().with_context(|| self.name())
+    }
+
+    /// All of a problem, with its arrays that stand in files beside it.
+    ///
+    /// # Errors
+    /// Begin with the name.
+    pub fn read_problem(&self) -> anyhow::Result<Vec<u8>> {
+        with_arrays(self.read()?, self.folder()).with_context(|| self.name())
+    }
+
+    /// The folder that it is in; of standard input, the one at work.
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::Standard => Path::new(""),
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+        }
     }
 
     fn read_bytes(&self) -> anyhow::Result<Vec<u8>> {

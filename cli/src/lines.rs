@@ -14,6 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 
 use crate::answer::answer;
+use crate::arrays::with_arrays;
 use crate::input::{Input, Line, Lines, problems};
 use crate::output::{Status, complain, print};
 use crate::progress;
@@ -40,8 +41,8 @@ pub fn run(input: &Input, reading: Reading, normalise: bool, jobs: Option<u16>) 
     let lines = input.lines()?;
     let (sender, receiver) = sync_channel(IN_FLIGHT * jobs);
     // Not joined: it may wait for standard input after our reader went away.
-    let name = input.name();
-    std::thread::spawn(move || hand_out(lines, &pool, (reading, normalise, &name), &sender));
+    let source = input.clone();
+    std::thread::spawn(move || hand_out(lines, &pool, (reading, normalise, &source), &sender));
     let failed = write_in_order(&input.name(), &receiver)?;
     let Some(Failed { first, count }) = failed else { return Ok(Status::Fine) };
     let others = match count {
@@ -56,7 +57,7 @@ pub fn run(input: &Input, reading: Reading, normalise: bool, jobs: Option<u16>) 
 fn hand_out(
     lines: Lines,
     pool: &ThreadPool,
-    (reading, normalise, name): (Reading, bool, &str),
+    (reading, normalise, input): (Reading, bool, &Input),
     writer: &SyncSender<io::Result<Pending>>,
 ) {
     for line in lines {
@@ -64,8 +65,8 @@ fn hand_out(
             let (sender, outcome) = sync_channel(1);
             let number = line.number;
             // The receiver is gone only where the process is about to end.
-            let name = format!("{name}: line {number}");
-            pool.spawn(move || drop(sender.send(outcome_of(&line, reading, normalise, &name))));
+            let input = input.clone();
+            pool.spawn(move || drop(sender.send(outcome_of(line, reading, normalise, &input))));
             Pending { number, outcome }
         });
         let is_end = pending.is_err();
@@ -76,10 +77,11 @@ fn hand_out(
 }
 
 /// The answers of a line, one for each of its policies.
-fn outcome_of(line: &Line, reading: Reading, normalise: bool, name: &str) -> Outcome {
-    let bytes = line.bytes.as_deref().ok_or("longer than 1 GiB")?;
+fn outcome_of(line: Line, reading: Reading, normalise: bool, input: &Input) -> Outcome {
+    let bytes = line.bytes.ok_or("longer than 1 GiB")?;
+    let bytes = with_arrays(bytes, input.folder()).map_err(|error| format!("{error:#}"))?;
     // The name stands before the error already.
-    let problems = problems(bytes, reading, normalise, name);
+    let problems = problems(&bytes, reading, normalise, &format!("{}: line {}", input.name(), line.number));
     let problems = problems.map_err(|error| on_one_line(&error.root_cause().to_string()))?;
     let of_problem = |problem: &Problem| {
         let answer = answer(problem, reading).map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@
 mod answer;
 mod answer_table;
 mod arguments;
+mod arrays;
 mod check;
 mod eval;
 mod example;

@@ -145,10 +145,11 @@ fn shown(problem: &Problem, optimum: &PerformativeOptimum) -> String {
     let _ = writeln!(text, "{}", wrapped(&format!("domain: {}", optimum.domain), 2));
     let method = format!("method: {}, {} cells bounded", optimum.method, optimum.nodes);
     let _ = writeln!(text, "{}\n", wrapped(&method, 2));
-    let header: Vec<String> = (0..problem.n_actions()).map(|a| format!("pi({a}|s)")).collect();
+    let header: Vec<String> =
+        (0..problem.n_actions()).map(|a| format!("pi({}|s)", problem.names().action(a))).collect();
     let header: Vec<&str> = std::iter::once("s").chain(header.iter().map(String::as_str)).collect();
     let row = |(s, row): (usize, &[f64])| {
-        std::iter::once(s.to_string()).chain(row.iter().map(|pi| significant(*pi, 6))).collect()
+        std::iter::once(problem.names().state(s)).chain(row.iter().map(|pi| significant(*pi, 6))).collect()
     };
     text.push_str(&table(
         &header,

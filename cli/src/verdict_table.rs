@@ -6,6 +6,7 @@ use pemdp::oracle::{
     Combination, Diagnosis, Difference, Direction, Doubt, Entry, Evidence, KNOWN_MISTAKES, Rare,
     Rearrangement, Sampling, Standing, Tolerance, TooNear, Undecided, Verdict,
 };
+use pemdp::problem::{Names, Problem};
 
 use crate::numbers::significant;
 use crate::output::heading;
@@ -24,8 +25,26 @@ fn place(index: &[usize]) -> String {
     index.iter().map(|i| format!("[{i}]")).collect()
 }
 
+/// The same with the names of the state and action that it is of.
+fn named_place(problem: &Problem, quantity: &str, index: &[usize]) -> String {
+    let of_parameter = |k: usize| match problem.policy().features() {
+        None => vec![k / problem.n_actions(), k % problem.n_actions()],
+        Some(_) => Vec::new(),
+    };
+    let pair = match (quantity, index) {
+        (quantity, [k]) if quantity.starts_with("gradient") => of_parameter(*k),
+        ("state_values" | "action_values" | "occupancy", _) => index.to_vec(),
+        _ => Vec::new(),
+    };
+    let Names { states, actions } = problem.names();
+    let of = |(i, names): (&usize, &Vec<String>)| names.get(*i).cloned();
+    let names: Vec<String> = pair.iter().zip([states, actions]).filter_map(of).collect();
+    let place = place(index);
+    if names.is_empty() { place } else { format!("{place} {}", names.join(", ")) }
+}
+
 /// The report of a verdict.
-pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
+pub fn verdict_table(problem: &Problem, verdict: &Verdict, tolerance: Tolerance) -> String {
     let mut sections = Vec::new();
     if verdict.ok {
         let Tolerance { rtol, atol, .. } = tolerance;
@@ -41,17 +60,19 @@ pub fn verdict_table(verdict: &Verdict, tolerance: Tolerance) -> String {
     } else if verdict.differences.is_empty() {
         sections.push("cannot tell: the standard errors are too large for what they are of\n".to_owned());
     } else {
-        sections.extend(verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(quantity));
-        sections.push(explanation(verdict));
+        sections.extend(
+            verdict.differences.chunk_by(|a, b| a.quantity == b.quantity).map(|all| quantity(problem, all)),
+        );
+        sections.push(explanation(problem, verdict));
     }
     sections.extend(verdict.sampling.as_ref().map(sampling));
     let by_reason = verdict.undecided.chunk_by(|a, b| (a.quantity, a.why) == (b.quantity, b.why));
-    sections.extend(by_reason.map(undecided));
+    sections.extend(by_reason.map(|entries| undecided(problem, entries)));
     sections.join("\n")
 }
 
 /// Entries of one quantity of which nothing is told, for one reason.
-fn undecided(entries: &[Undecided]) -> String {
+fn undecided(problem: &Problem, entries: &[Undecided]) -> String {
     let Some(Undecided { quantity, why, .. }) = entries.first() else { return String::new() };
     let n = entries.len();
     let title = match why {
@@ -70,7 +91,11 @@ fn undecided(entries: &[Undecided]) -> String {
         (None, None) => "none".to_owned(),
     };
     let row = |entry: &Undecided| {
-        let mut row = vec![place(&entry.index), significant(entry.size, 3), significant(entry.tolerance, 3)];
+        let mut row = vec![
+            named_place(problem, entry.quantity, &entry.index),
+            significant(entry.size, 3),
+            significant(entry.tolerance, 3),
+        ];
         row.extend((entry.why == Doubt::Sampling).then(|| samples(entry)));
         row
     };
@@ -87,11 +112,11 @@ fn undecided(entries: &[Undecided]) -> String {
 }
 
 /// The differences of one quantity, largest first.
-fn quantity(differences: &[Difference]) -> String {
+fn quantity(problem: &Problem, differences: &[Difference]) -> String {
     let Some(Difference { quantity, tolerance, .. }) = differences.first() else { return String::new() };
     let mut sorted: Vec<&Difference> = differences.iter().collect();
     sorted.sort_by(|a, b| larger_first(a.error, b.error));
-    let rows = sorted.iter().take(SHOWN).map(|difference| row(difference)).collect();
+    let rows = sorted.iter().take(SHOWN).map(|difference| row(problem, difference)).collect();
     let n = differences.len();
     let entries = if n == 1 { "1 entry differs" } else { &format!("{n} entries differ") };
     let title = format!("{quantity}: {entries} by more than {}", significant(*tolerance, 3));
@@ -109,7 +134,7 @@ fn larger_first(a: Option<f64>, b: Option<f64>) -> Ordering {
     size(b).total_cmp(&size(a))
 }
 
-fn row(difference: &Difference) -> Vec<String> {
+fn row(problem: &Problem, difference: &Difference) -> Vec<String> {
     let shown = |entry: &Option<Entry>| match entry {
         None => "null".to_owned(),
         Some(Entry::Number(x)) => significant(*x, 10),
@@ -117,10 +142,15 @@ fn row(difference: &Difference) -> Vec<String> {
         Some(Entry::Text(text)) => text.clone(),
     };
     let error = difference.error.map_or("-".to_owned(), |error| significant(error, 3));
-    vec![place(&difference.index), shown(&difference.expected), shown(&difference.got), error]
+    vec![
+        named_place(problem, difference.quantity, &difference.index),
+        shown(&difference.expected),
+        shown(&difference.got),
+        error,
+    ]
 }
 
-fn explanation(verdict: &Verdict) -> String {
+fn explanation(problem: &Problem, verdict: &Verdict) -> String {
     let mut text = String::new();
     let mut evidence = verdict.evidence.iter();
     if !verdict.mistakes.is_empty() {
@@ -149,7 +179,7 @@ fn explanation(verdict: &Verdict) -> String {
     }
     if let Some(diagnosis) = &verdict.diagnosis {
         text += "No known mistake explains this.\n";
-        text += &findings(diagnosis);
+        text += &findings(problem, diagnosis);
     }
     text
 }
@@ -171,7 +201,7 @@ fn fit(evidence: &Evidence) -> String {
 }
 
 /// What is known of an answer that nothing explains.
-fn findings(diagnosis: &Diagnosis) -> String {
+fn findings(problem: &Problem, diagnosis: &Diagnosis) -> String {
     let mut lines = vec![heading("What is known of it")];
     lines.extend(diagnosis.remarks.iter().cloned());
     for standing in &diagnosis.quantities {
@@ -179,7 +209,7 @@ fn findings(diagnosis: &Diagnosis) -> String {
         let mut line = match (wrong, first) {
             (0, _) | (_, None) => format!("{quantity}: right"),
             (_, Some(first)) => {
-                let first = place(first);
+                let first = named_place(problem, quantity, first);
                 let first = if first.is_empty() { first } else { format!(", the first {first}") };
                 format!("{quantity}: {wrong} of {entries} wrong{first}")
             }

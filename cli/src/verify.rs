@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use pemdp::oracle::{Claimed, Tolerance, verify};
 use pemdp::problem::{Problem, Reading};
 
+use crate::answer::named;
 use crate::arguments::VerifyArguments;
 use crate::input::{self, Input};
 use crate::layout::laid_out;
@@ -32,17 +33,20 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<Status> {
     let default = Tolerance::of(arguments.precision.into());
     let tolerance =
         Tolerance { rtol: arguments.rtol.unwrap_or(default.rtol), atol: arguments.atol, ..default };
-    let verdict = verify(&problem, &claimed, previous.as_ref(), tolerance)
+    let verdict = named(&problem, verify(&problem, &claimed, previous.as_ref(), tolerance))
         .with_context(|| Input::named(&arguments.problem).name())?;
-    let text =
-        if wants_table(arguments.style) { verdict_table(&verdict, tolerance) } else { laid_out(&verdict)? };
+    let text = if wants_table(arguments.style) {
+        verdict_table(&problem, &verdict, tolerance)
+    } else {
+        laid_out(&verdict)?
+    };
     print(&text)?;
     Ok(if verdict.ok { Status::Fine } else { Status::Differs })
 }
 
 fn problem(path: &Path, reading: Reading, normalise: bool) -> anyhow::Result<Problem> {
     let input = Input::named(path);
-    input::problem(&input.read()?, reading, normalise, &input.name())
+    input::problem(&input.read_problem()?, reading, normalise, &input.name())
 }
 
 fn previous(

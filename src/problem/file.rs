@@ -8,6 +8,7 @@ use super::action_sets::ActionSets;
 use super::checker::Checked;
 use super::input_error::InputError;
 use super::json::{Fields, Node};
+use super::names::Names;
 use super::normalise::Normalised;
 use super::numeral::{Numeral, Reading};
 use super::parts::{FORMAT, Parts, Problem};
@@ -37,7 +38,7 @@ impl Problem {
     /// # Ok::<(), pemdp::problem::InputError>(())
     /// ```
     pub fn from_json(text: &str, reading: Reading) -> Result<Self, InputError> {
-        problem(&Node::parse(text)?, reading)
+        read(&Node::parse(text)?, reading)
     }
 
     /// Reads a problem from bytes that should be UTF-8.
@@ -45,7 +46,7 @@ impl Problem {
     /// # Errors
     /// Whatever the format forbids, with the path to it.
     pub fn from_bytes(bytes: &[u8], reading: Reading) -> Result<Self, InputError> {
-        problem(&Node::from_bytes(bytes)?, reading)
+        read(&Node::from_bytes(bytes)?, reading)
     }
 
     /// The same with rows of probabilities divided by their sums ([`Parts::normalise`]), and
@@ -58,9 +59,11 @@ impl Problem {
         reading: Reading,
     ) -> Result<(Self, Vec<Normalised>), InputError> {
         let document = Node::from_bytes(bytes)?;
-        let (mut parts, _) = parts(&document, &one_policy(&document)?, reading)?;
-        let normalised = parts.normalise();
-        Ok((checked(parts, &document, reading)?, normalised))
+        explained(&document, || {
+            let (mut parts, _) = parts(&document, &one_policy(&document)?, reading)?;
+            let normalised = parts.normalise();
+            Ok((Self::new(parts, reading)?, normalised))
+        })
     }
 
     /// Reads problems that differ in their policies, `"policies"` in place of `"policy"`; the one
@@ -73,30 +76,34 @@ impl Problem {
         check_format(&document)?;
         let fields = document.fields()?;
         let Some(policies) = fields.optional("policies") else {
-            return Ok(vec![problem(&document, reading)?]);
+            return Ok(vec![read(&document, reading)?]);
         };
         if let Some(policy) = fields.optional("policy") {
             return Err(policy.error("stands beside policies, expected one of them"));
         }
         positive_length(&policies, "policy")?;
-        let placed = |i: usize, problem: Checked<Self>| {
-            problem.map_err(|error| error.within("policy", &format!("policies[{i}]")))
-        };
-        let mut nodes = policies.array()?.enumerate();
-        let Some((i, node)) = nodes.next() else { return Ok(Vec::new()) };
-        let (parts, reader) = parts(&document, &node, reading)?;
-        let mut problems = vec![placed(i, checked(parts, &document, reading))?];
-        for (i, node) in nodes {
-            let other = problems[0].deploying_read(one_of(&node, &reader)?, reading);
-            problems.push(placed(i, quoting(other, &document))?);
-        }
-        Ok(problems)
+        explained(&document, || {
+            let placed = |i: usize, problem: Checked<Self>| {
+                problem.map_err(|error| error.within("policy", &format!("policies[{i}]")))
+            };
+            let mut nodes = policies.array()?.enumerate();
+            let Some((i, node)) = nodes.next() else { return Ok(Vec::new()) };
+            let (parts, reader) = parts(&document, &node, reading)?;
+            let mut problems = vec![placed(i, Self::new(parts, reading))?];
+            for (i, node) in nodes {
+                let policy = one_of(&node, &reader)?;
+                problems.push(placed(i, problems[0].deploying_read(policy, reading))?);
+            }
+            Ok(problems)
+        })
     }
 }
 
-fn problem(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
-    let (parts, _) = parts(document, &one_policy(document)?, reading)?;
-    checked(parts, document, reading)
+fn read(document: &Node<'_>, reading: Reading) -> Checked<Problem> {
+    explained(document, || {
+        let (parts, _) = parts(document, &one_policy(document)?, reading)?;
+        Problem::new(parts, reading)
+    })
 }
 
 /// The policy of a document that has one.
@@ -109,14 +116,52 @@ fn one_policy<'n>(document: &'n Node<'_>) -> Checked<Node<'n>> {
     }
 }
 
-/// The problem of these parts, checked.
-fn checked(parts: Parts, document: &Node<'_>, reading: Reading) -> Checked<Problem> {
-    quoting(Problem::new(parts, reading), document)
+/// An error says the number that is out of range as it is spelled, and what the states and
+/// actions that it speaks of are called.
+fn explained<T>(document: &Node<'_>, read: impl FnOnce() -> Checked<T>) -> Checked<T> {
+    read().map_err(|error| {
+        let error = error.quoting(|path| document.quoted_at(path));
+        match document.fields().and_then(|fields| names(&fields)) {
+            Ok(names) => error.explained(|path, problem| names.with_legend(problem, &pair(document, path))),
+            Err(_) => error,
+        }
+    })
 }
 
-/// A number that is out of range is quoted as it is spelled.
-fn quoting(problem: Checked<Problem>, document: &Node<'_>) -> Checked<Problem> {
-    problem.map_err(|error| error.quoting(|path| document.quoted_at(path)))
+/// Tables by state and action, whatever an entry is.
+const TABLES: &[&str] = &["logits", "values", "features", "rewards", "base", "available", "initial"];
+/// Arrays by state, action and next state, or entries that begin with a state and an action.
+const KERNELS: &[&str] = &[
+    "transitions",
+    "next_rewards",
+    "base_weights",
+    "base_logits",
+    "transition_slopes",
+    "reward_slopes",
+    "transition_jacobian",
+    "reward_jacobian",
+];
+
+/// The state and action that a path leads to, as far as it tells.
+fn pair(document: &Node<'_>, path: &str) -> Vec<usize> {
+    let (base, indices) = path.split_at(path.find('[').unwrap_or(path.len()));
+    let key = base.rsplit('.').next().unwrap_or_default();
+    // One of several policies.
+    if key == "policies" {
+        return indices.split_once("].").map_or_else(Vec::new, |(_, rest)| pair(document, rest));
+    }
+    let at = |place: &str| document.quoted_at(place).unwrap_or_default();
+    let is_entry = |text: String| !text.is_empty() && !text.starts_with(['[', 'n']);
+    let has_formulas = at("environment.kind") == "\"formulas\"" && base.starts_with("environment");
+    let indices: Vec<usize> = indices.split(['[', ']']).filter_map(|i| i.parse().ok()).take(2).collect();
+    match indices[..] {
+        [entry, ..] if KERNELS.contains(&key) && is_entry(at(&format!("{base}[0][0]"))) || has_formulas => {
+            let part = |k: usize| at(&format!("{base}[{entry}][{k}]")).parse().ok();
+            (0..2).map_while(part).collect()
+        }
+        _ if KERNELS.contains(&key) || TABLES.contains(&key) => indices,
+        _ => Vec::new(),
+    }
 }
 
 fn check_format(document: &Node<'_>) -> Checked<()> {
@@ -139,6 +184,7 @@ fn parts(document: &Node<'_>, policy: &Node<'_>, reading: Reading) -> Checked<(P
         "entropy",
         "terminal",
         "available",
+        "names",
         "policy",
         "policies",
         "environment",
@@ -166,9 +212,19 @@ fn parts(document: &Node<'_>, policy: &Node<'_>, reading: Reading) -> Checked<(P
         None => None,
     };
     let Reader { n_states, n_actions, .. } = reader;
-    let actions = reader.actions.clone();
-    let parts =
-        Parts { n_states, n_actions, gamma, criterion, actions, initial, entropy, policy, environment };
+    let (actions, names) = (reader.actions.clone(), reader.names.clone());
+    let parts = Parts {
+        n_states,
+        n_actions,
+        gamma,
+        criterion,
+        actions,
+        names,
+        initial,
+        entropy,
+        policy,
+        environment,
+    };
     Ok((parts, reader))
 }
 
@@ -217,11 +273,29 @@ fn policy(document: &Fields<'_>, node: &Node<'_>, reading: Reading) -> Checked<(
     }
     let Some(actions) = actions else { return Err(states.wrong(&table, 0)) };
     let (n_states, n_actions) = (states.length, actions.length);
-    let mut reader = Reader { reading, n_states, n_actions, n_parameters: 0, actions: ActionSets::default() };
+    let names = names(document)?;
+    names.check(n_states, n_actions)?;
+    let (actions, numbers) = (ActionSets::default(), names.numbers());
+    let mut reader = Reader { reading, n_states, n_actions, n_parameters: 0, actions, names, numbers };
     reader.actions = action_sets(document, &table, &reader)?;
     let policy = one_of(node, &reader)?;
     reader.n_parameters = policy.n_parameters();
     Ok((policy, reader))
+}
+
+/// Reads the names of states and actions.
+fn names(document: &Fields<'_>) -> Checked<Names> {
+    let mut names = Names::default();
+    if let Some(node) = document.optional("names") {
+        let fields = node.fields()?;
+        fields.only(&["states", "actions"])?;
+        for (key, names) in [("states", &mut names.states), ("actions", &mut names.actions)] {
+            if let Some(node) = fields.optional(key) {
+                *names = node.array()?.map(|name| Ok(name.string()?.into_owned())).collect::<Checked<_>>()?;
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// Which states are terminal, and which actions each state has: those that neither `available`
@@ -232,7 +306,7 @@ fn action_sets(document: &Fields<'_>, table: &Node<'_>, reader: &Reader) -> Chec
     if let Some(node) = document.optional("terminal") {
         terminal = vec![false; n_states];
         for state in node.array()? {
-            let s = state.index(n_states, "a state")?;
+            let s = reader.state().read(&state)?;
             if std::mem::replace(&mut terminal[s], true) {
                 return Err(state.error(format!("repeats the state {s}, expected each terminal state once")));
             }

@@ -36,6 +36,11 @@ impl InputError {
         }
     }
 
+    /// The same with more said of the problem at its path.
+    pub(super) fn explained(self, explain: impl FnOnce(&str, &str) -> String) -> Self {
+        Self { problem: explain(&self.path, &self.problem), ..self }
+    }
+
     /// The same in a document that has what is at `path` at another place.
     pub(super) fn within(mut self, path: &str, place: &str) -> Self {
         if let Some(rest) =

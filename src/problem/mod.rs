@@ -16,6 +16,7 @@ pub(crate) mod input_error;
 #[cfg(feature = "json")]
 pub(crate) mod json;
 mod model;
+pub(crate) mod names;
 #[cfg(feature = "json")]
 mod non_number;
 pub(crate) mod normalise;
@@ -31,6 +32,7 @@ pub use action_sets::ActionSets;
 pub use checker::{Checked, Checker, unexpected};
 pub use input_error::InputError;
 pub use model::{Arithmetic, RationalError};
+pub use names::Names;
 pub use normalise::{Normalised, Normaliser, ROUNDED};
 pub use numeral::{Numeral, NumeralError, Reading, compensated_sum, exact_sum, largest};
 pub use parts::{FORMAT, Parts, Problem};

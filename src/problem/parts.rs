@@ -5,6 +5,7 @@ use num_traits::{One, Zero};
 use super::action_sets::{ActionSets, ends, never_ending};
 use super::checker::{Checker, unexpected};
 use super::input_error::InputError;
+use super::names::Names;
 use super::numeral::{Numeral, Reading, shown_rational};
 use super::writer::Writer;
 use crate::arithmetic::{Field, Rational};
@@ -29,6 +30,8 @@ pub struct Parts {
     pub criterion: Criterion,
     /// Which states end an episode, and which actions each state has.
     pub actions: ActionSets,
+    /// The names of states and actions.
+    pub names: Names,
     /// The distribution of the first state, `[s]`; `None` where the environment's own is
     /// meant.
     pub initial: Option<Vec<Numeral>>,
@@ -92,7 +95,7 @@ impl Parts {
 /// use pemdp::criterion::Criterion;
 /// use pemdp::environments::{LoanForm, LoanSpec};
 /// use pemdp::policy::Probabilities;
-/// use pemdp::problem::{Numeral, Parts, Problem, Reading, ActionSets};
+/// use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading};
 /// let half = Numeral::from(0.5);
 /// let loan = LoanSpec {
 ///     form: LoanForm::Bandit,
@@ -108,6 +111,7 @@ impl Parts {
 ///         gamma: half,
 ///         criterion: Criterion::Discounted,
 ///         actions: ActionSets::default(),
+///         names: Names::default(),
 ///         initial: None,
 ///         entropy: Numeral::ZERO,
 ///         policy: Probabilities { values: vec![Numeral::from(0.25), Numeral::from(0.75)] }.into(),
@@ -143,6 +147,7 @@ impl Problem {
                 return Err(InputError::new(parts.policy.table_path(), problem));
             }
         }
+        parts.names.check(n_states, n_actions)?;
         parts.actions.check(n_states, n_actions, &parts.policy.table_path())?;
         let checker = Checker::new(reading, parts.policy.shape(), n_states, n_actions);
         let mut checker = checker.within(&parts.actions);
@@ -261,6 +266,11 @@ impl Problem {
         ActionSets { terminal, available: self.action_sets().available.clone() }.unused(n, width)
     }
 
+    /// The names of states and actions.
+    pub fn names(&self) -> &Names {
+        &self.parts.names
+    }
+
     /// The discount factor, in \[0, 1\].
     pub fn gamma(&self) -> &Numeral {
         &self.parts.gamma
@@ -322,6 +332,16 @@ impl Problem {
             }
             if available.contains(&false) {
                 file.flags("available", &[self.n_states(), self.n_actions()], available);
+            }
+            if !self.names().is_empty() {
+                let Names { states, actions } = self.names();
+                file.nested("names", |file| {
+                    for (key, names) in [("states", states), ("actions", actions)] {
+                        if !names.is_empty() {
+                            file.strings(key, names);
+                        }
+                    }
+                });
             }
             if let Some(initial) = self.given_initial() {
                 file.array("initial", &[initial.len()], initial);

@@ -1,9 +1,12 @@
 //! Arrays of a file, of the shape that its policy has decided.
 
+use std::collections::HashMap;
+
 use super::action_sets::ActionSets;
 use super::checker::Checked;
 use super::input_error::InputError;
 use super::json::Node;
+use super::names::{Names, Numbers};
 use super::numeral::{Numeral, Reading};
 
 /// What an array has one entry for, and how many there are.
@@ -55,8 +58,28 @@ pub(crate) fn nested(
     }
 }
 
-/// An index of a sparse entry: how many values it has and what it numbers.
-pub type Index = (usize, &'static str);
+/// An index of a sparse entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Index<'r> {
+    /// How many values it has.
+    pub(crate) below: usize,
+    /// What it numbers: "a state".
+    what: &'static str,
+    /// The names that may stand in its place.
+    names: Option<&'r HashMap<String, usize>>,
+}
+
+impl Index<'_> {
+    /// Reads the index, or the name that stands for it.
+    pub(super) fn read(self, node: &Node<'_>) -> Checked<usize> {
+        let Self { below, what, names } = self;
+        let Some(names) = names.filter(|names| !names.is_empty() && node.is_string()) else {
+            return node.index(below, what);
+        };
+        let expected = || format!("{what}, an integer from 0 to {} or its name", below.saturating_sub(1));
+        names.get(&*node.string()?).copied().ok_or_else(|| node.unexpected(expected()))
+    }
+}
 
 /// Reads arrays of the shape that the policy has decided.
 #[derive(Debug)]
@@ -66,6 +89,8 @@ pub struct Reader {
     pub(super) n_actions: usize,
     pub(super) n_parameters: usize,
     pub(super) actions: ActionSets,
+    pub(super) names: Names,
+    pub(super) numbers: Numbers,
 }
 
 impl Reader {
@@ -90,18 +115,23 @@ impl Reader {
     }
 
     /// Index of a state.
-    pub(crate) fn state(&self) -> Index {
-        (self.n_states, "a state")
+    pub(crate) fn state(&self) -> Index<'_> {
+        Index { below: self.n_states, what: "a state", names: Some(&self.numbers.states) }
     }
 
     /// Index of an action.
-    pub(crate) fn action(&self) -> Index {
-        (self.n_actions, "an action")
+    pub(crate) fn action(&self) -> Index<'_> {
+        Index { below: self.n_actions, what: "an action", names: Some(&self.numbers.actions) }
     }
 
     /// Index of a parameter.
-    pub(crate) fn parameter(&self) -> Index {
-        (self.n_parameters, "a parameter")
+    pub(crate) fn parameter(&self) -> Index<'_> {
+        Index { below: self.n_parameters, what: "a parameter", names: None }
+    }
+
+    /// What names of states and actions stand for.
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// The number of states and actions.
@@ -203,7 +233,7 @@ impl Reader {
     pub(crate) fn entries<const N: usize>(
         &self,
         node: &Node<'_>,
-        indices: [Index; N],
+        indices: [Index<'_>; N],
     ) -> Checked<Vec<([usize; N], Numeral)>> {
         self.sparse(node, indices, "a number", |node| node.numeral(self.reading))
     }
@@ -212,7 +242,7 @@ impl Reader {
     pub(crate) fn sparse<const N: usize, V>(
         &self,
         node: &Node<'_>,
-        indices: [Index; N],
+        indices: [Index<'_>; N],
         what: &str,
         value: impl Fn(&Node<'_>) -> Checked<V>,
     ) -> Checked<Vec<([usize; N], V)>> {
@@ -220,11 +250,11 @@ impl Reader {
         for entry in node.array()? {
             let mut key = [0; N];
             let mut parts = entry.array()?;
-            for (index, (below, what)) in key.iter_mut().zip(indices) {
+            for (value, index) in key.iter_mut().zip(indices) {
                 match parts.next() {
                     // Where one is missing, the others stand in its place.
                     Some(part) => {
-                        *index = part.index(below, what).map_err(|error| {
+                        *value = index.read(&part).map_err(|error| {
                             if entry.array().is_ok_and(|all| all.count() != N + 1) {
                                 wrong_length(&entry, &indices, what)
                             } else {
@@ -244,9 +274,9 @@ impl Reader {
     }
 }
 
-fn wrong_length(entry: &Node<'_>, indices: &[Index], what: &str) -> InputError {
+fn wrong_length(entry: &Node<'_>, indices: &[Index<'_>], what: &str) -> InputError {
     let count = entry.array().map_or(0, Iterator::count);
-    let names: Vec<_> = indices.iter().map(|(_, what)| *what).collect();
+    let names: Vec<_> = indices.iter().map(|index| index.what).collect();
     let expected = format!("{}: {} and {what}", indices.len() + 1, names.join(", "));
     entry.error(format!("has length {count}, expected {expected}"))
 }

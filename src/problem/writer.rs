@@ -60,6 +60,15 @@ impl Writer {
         self.list(counts, &mut |file, count| file.push(format_args!("{count}")));
     }
 
+    /// Texts without characters that break a line.
+    pub(crate) fn strings(&mut self, key: &str, texts: &[String]) {
+        self.key(key);
+        self.list(texts, &mut |file, text| {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+            file.push(format_args!("\"{escaped}\""));
+        });
+    }
+
     /// A number.
     pub(crate) fn number(&mut self, key: &str, x: &Numeral) {
         self.key(key);

@@ -291,6 +291,19 @@ case("formulas-state", in_environment(FORMULAS), {"environment.transitions.2.2":
 case("formulas-boolean", in_environment(FORMULAS), {"environment.rewards.0.2": True}, "neither a formula nor a number", "environment.rewards[0][2]")
 case("formulas-empty-row", in_environment(FORMULAS, normalise=True), {"environment.transitions.4": [1, 0, 1, 1]}, "a row without an entry to normalise",
      "environment.transitions")
+NAMED = in_environment(FORMULAS) | {"names": {"states": ["calm", "busy day"], "actions": ["buy", "wait"]}}
+case("names-list", NAMED, {"names": ["calm", "busy"]}, "an object", "names")
+case("names-key", NAMED, {"names.state": ["calm", "busy"]}, "an unknown key", "names.state")
+case("names-too-few", NAMED, {"names.states": ["calm"]}, "one name for two states", "names.states")
+case("names-number", NAMED, {"names.actions.0": 1}, "a name is a string", "names.actions[0]")
+case("names-digits", NAMED, {"names.actions.1": "10"}, "a name that could be an index", "names.actions[1]")
+case("names-twice", NAMED, {"names.states.1": "calm"}, "two states of one name", "names.states[1]", "names.states")
+case("names-empty", NAMED, {"names.states.1": ""}, "a name without characters", "names.states[1]")
+case("names-line", NAMED, {"names.states.1": "a\nb"}, "a name of two lines", "names.states[1]")
+case("names-unknown", NAMED, {"environment.transitions.0.0": "clam"}, "no state has this name", "environment.transitions[0][0]")
+case("names-of-action", NAMED, {"environment.transitions.0.0": "buy"}, "an action where a state belongs", "environment.transitions[0][0]")
+case("names-in-formula", NAMED, {"environment.definitions.q": "pi[calm,sell]"}, "no action has this name", "environment.definitions.q")
+case("names-unquoted", NAMED, {"environment.definitions.q": "pi[busy day,buy]"}, "a name with a space needs quotation marks", "environment.definitions.q")
 case("grid-initial-length", GRID, {"initial": [1] + [0] * 62}, "63 entries for 64 states", "initial")
 
 

@@ -84,12 +84,34 @@ def in_entries(x):
     return x and all(isinstance(e, list) and all(type(y) in (int, float, str) for y in e) for e in x)
 
 
+def without_names(data):
+    """Names of states and actions, all of them different here, become their numbers wherever they stand."""
+    number = {name: i for names in data.pop("names").values() for i, name in enumerate(names)}
+
+    def plain(x):
+        if isinstance(x, dict):
+            return {key: plain(y) for key, y in x.items()}
+        if isinstance(x, list):
+            return [plain(y) for y in x]
+        if not isinstance(x, str):
+            return x
+        if x in number:
+            return number[x]
+        for name in sorted(number, key=len, reverse=True):
+            x = re.sub(rf"([\[,]\s*)(?:'{re.escape(name)}'|{re.escape(name)})(?=\s*[,\]])", rf"\g<1>{number[name]}", x)
+        return x
+
+    return plain(data)
+
+
 class Check:
     """One problem. `pi`, `log_pi`, `response` are functions of the flat parameter vector; `start` is where we are."""
 
     def __init__(self, text, digits=250):
         getcontext().prec = digits
         data = json.loads(text)
+        if "names" in data:
+            data = without_names(data)
         self.digits, self.kind = digits, data["policy"]["kind"]
         self.environment = data["environment"]
         self.gamma, self.lam = lift(data["gamma"]), lift(data.get("entropy", 0))

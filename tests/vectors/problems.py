@@ -877,3 +877,20 @@ vector("gridworld-4x4-kink", "A 4 x 4 grid symmetric about its diagonal, with a 
 vector("terminal-gridworld-entropy", "Episodes end in the goal, so that its policy's entropy is not paid there: what code that stops in cell 63 computes, and "
        "another value than that of the same problem without `terminal`.", ["gridworld", "terminal", "entropy", "ties"],
        problem(0.9, UNIFORM, gridworld(5, 0.5, 2), None, 0.5) | {"terminal": [63]}, closed=lambda a: near(a["value"], 6.304228658282671, 1e-13))
+
+vector("names-entries", "Names of states and actions, in entries beside their numbers, and of the terminal state.", ["names", "terminal", "rational"],
+       problem("9/10", weights([1, 2], ["1/2", 3], [1, 1]),
+               {"kind": "fixed",
+                "transitions": [["calm", "buy", "a \"bad\" day", 1], ["calm", "wait", "calm", "1/3"], [0, 1, "it's over", "2/3"],
+                                ["a \"bad\" day", 0, "calm", 1], [1, "wait", 2, 1]],
+                "rewards": [[1, 0], [-2, "1/2"], [3, 5]]}, ["1/2", "1/2", 0])
+       | {"names": {"states": ["calm", "a \"bad\" day", "it's over"], "actions": ["buy", "wait"]}, "terminal": ["it's over"]},
+       rational=True)
+vector("names-formulas", "Formulas that speak of states and actions by name, with quotation marks where a name has a space.", ["names"],
+       problem(0.9, softmax([0.3, -0.2], [0.1, 0.4]),
+               {"kind": "formulas", "normalise": True,
+                "definitions": {"load": "pi[calm,buy] + pi['busy day', buy]^2", "more": "exp(theta['busy day','to wait'])*load"},
+                "transitions": [["calm", "buy", "busy day", "load"], ["calm", 0, 0, "1"], ["calm", "to wait", "calm", "more"],
+                                [0, 1, 1, "pi[ 0,'to wait' ]"], ["busy day", "buy", "calm", "1"], [1, 1, "busy day", "1"]],
+                "rewards": [["calm", "buy", "1 - load"], ["busy day", 1, "theta[calm, buy]"]]}, [0.5, 0.5], 0.1)
+       | {"names": {"states": ["calm", "busy day"], "actions": ["buy", "to wait"]}})

@@ -39,6 +39,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import json
+import re
 from decimal import Decimal, getcontext
 from fractions import Fraction
 
@@ -56,6 +57,50 @@ class Literal(str):
 
 def load(text):
     return json.loads(text, parse_int=Literal, parse_float=Literal)
+
+
+AXES = {"transitions": "sat", "rewards": "sa", "next_rewards": "sat", "transition_slopes": "satsa", "reward_slopes": "sasa",
+        "transition_jacobian": "sat", "reward_jacobian": "sa"}
+
+
+def numbered(data):
+    """The problem with numbers in the place of the names of states and actions."""
+    names = data.get("names", {})
+    states, actions = ({name: i for i, name in enumerate(names.get(key, []))} for key in ("states", "actions"))
+    of = {"s": states, "t": states, "a": actions}
+
+    def within(formula):
+        """pi[calm, 'to buy'] as pi[0,1]."""
+        def indices(found):
+            parts = [part.strip() for part in re.findall(r"'[^']*'|[^,\]']+", found[2])]
+            parts = [part for part in parts if part]
+            if len(parts) == 1:
+                return found[0]
+            numbers = [str(table.get(part.strip("'"), part)) for table, part in zip((states, actions), parts)]
+            return f"{found[1]}[{','.join(numbers)}]"
+        return re.sub(r"\b(pi|theta)\s*\[((?:'[^']*'|[^\]'])*)\]", indices, formula)
+
+    def entry(x, axes):
+        return [of[axis].get(y, y) if isinstance(y, str) else y for y, axis in zip(x, axes)] + x[len(axes):]
+
+    environment = data["environment"]
+    for key in AXES.keys() & environment.keys():
+        rows = environment[key]
+        if all(isinstance(x, list) and not any(isinstance(y, list) or y is None for y in x) for x in rows) and (
+                environment["kind"] == "formulas" or key not in ("transitions", "rewards")
+                or key == "transitions" and environment["kind"] == "fixed"):
+            environment[key] = [entry(x, AXES[key]) for x in rows]
+
+    def formulas_in(x):
+        if isinstance(x, dict):
+            return {key: formulas_in(y) for key, y in x.items()}
+        return [formulas_in(y) for y in x] if isinstance(x, list) else within(x) if type(x) is str else x
+
+    if environment["kind"] == "formulas":
+        data["environment"] = formulas_in(environment)
+    if "terminal" in data:
+        data["terminal"] = [states.get(s, s) for s in data["terminal"]]
+    return data
 
 
 def rational_value(x, exact):
@@ -85,6 +130,8 @@ class Problem:
 
     def __init__(self, text, exact=False, digits=None):
         self.data = data = load(text)
+        if "names" in data:
+            self.data = data = numbered(data)
         self.exact = exact
         self.rational = is_rational(data, exact)
         if not self.rational:

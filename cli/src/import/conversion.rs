@@ -87,14 +87,6 @@ pub struct Conversion {
 pub fn convert(sources: Vec<Source>, options: &Options) -> anyhow::Result<Conversion> {
     let mut model = read(sources, options)?;
     let problem = problem(&mut model, options)?;
-    if !model.states.is_empty() {
-        model.notes.push(format!("names of states are dropped; by number they are {}", names(&model.states)));
-    }
-    if !model.actions.is_empty() {
-        model
-            .notes
-            .push(format!("names of actions are dropped; by number they are {}", names(&model.actions)));
-    }
     let notes = model.notes.iter().map(|note| format!("{}: {note}", model.file)).collect();
     Ok(Conversion { problem, notes })
 }
@@ -137,13 +129,4 @@ fn guessed(sources: &[Source]) -> anyhow::Result<Format> {
         Some(first) if formats.iter().all(|format| format == first) => Ok(*first),
         _ => bail!("the files have different formats, expected one, or --format"),
     }
-}
-
-/// Names with their numbers, as many as fit into a line.
-fn names(names: &[String]) -> String {
-    const MOST: usize = 16;
-    let listed =
-        names.iter().take(MOST).enumerate().map(|(i, name)| format!("{i} {}", super::text::excerpt(name)));
-    let more = if names.len() > MOST { ", …" } else { "" };
-    listed.collect::<Vec<_>>().join(", ") + more
 }

@@ -4,7 +4,7 @@
 //! rewards (`rewards`) and spelling (`problem`) are the same for all; `number` and `exact`
 //! have numbers without rounding.
 
-mod archive;
+pub mod archive;
 pub mod command;
 pub mod conversion;
 mod csv;
@@ -13,8 +13,8 @@ mod drn;
 mod drn_header;
 mod exact;
 mod model;
-mod npy;
-mod npz;
+pub mod npy;
+pub mod npz;
 pub mod number;
 mod prism;
 mod problem;

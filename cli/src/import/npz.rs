@@ -12,8 +12,6 @@ use super::text::{check_probability, excerpt};
 const TRANSITIONS: &[&str] = &["P", "transitions", "transition", "T"];
 const REWARDS: &[&str] = &["R", "rewards", "reward", "r"];
 const TERMINAL: &[&str] = &["terminal", "terminals", "done"];
-/// SciPy's sparse matrix.
-const SPARSE: [&str; 4] = ["data", "indices", "indptr", "shape"];
 
 /// Reads arrays.
 ///
@@ -69,24 +67,15 @@ fn transitions(store: &mut Store, options: &Options, model: &mut Model) -> anyho
     if let Some(member) = store.take(TRANSITIONS)? {
         return dense(&member, options, model).with_context(|| member.place.clone());
     }
-    if !store.names().any(|name| name == "indptr") {
+    if !Sparse::is_in(store) {
         bail!("{}: has no array P or transitions, nor SciPy's data, indices, indptr and shape", model.file);
     }
-    if let Some(format) = store.take(&["format"])?.and_then(|member| member.array.text())
-        && format != "csr"
-    {
-        bail!(
-            "{}: is a sparse matrix in the format {}, expected csr: matrix.tocsr()",
-            model.file,
-            excerpt(&format)
-        );
-    }
-    let mut parts = Vec::new();
-    for name in SPARSE {
-        parts.push(store.take(&[name])?.ok_or_else(|| anyhow!("{}: has no array \"{name}\"", model.file))?);
-    }
-    let [data, indices, indptr, shape] = &parts[..] else { bail!("{}: has too few arrays", model.file) };
-    sparse(data, indices, indptr, shape, model)?;
+    let matrix = Sparse::take(store, &model.file)?;
+    (model.n_states, model.n_actions) = (matrix.n_states, matrix.n_actions);
+    matrix.each(&mut |at, probability| {
+        check_probability(&probability)?;
+        push(model, at, probability)
+    })?;
     Ok(None)
 }
 
@@ -153,59 +142,96 @@ fn axes_of(name: &str, shape: [usize; 3], told: Option<Axes>) -> anyhow::Result<
     }
 }
 
-/// Takes the transitions of a sparse matrix `[s A + a, t]`.
-fn sparse(
-    data: &Member,
-    indices: &Member,
-    indptr: &Member,
-    shape: &Member,
-    model: &mut Model,
-) -> anyhow::Result<()> {
-    let natural = |member: &Member, position: usize, below: usize| {
-        member.array.natural(position, below).with_context(|| member.place.clone())
-    };
-    let most = u32::MAX as usize;
-    if shape.array.len() != 2 {
-        bail!("{}: has {} entries, expected 2", shape.place, shape.array.len());
+/// SciPy's sparse matrix `[s A + a, t]` in the format CSR.
+pub struct Sparse {
+    /// How many columns there are.
+    pub n_states: usize,
+    /// How many rows there are for each of them.
+    pub n_actions: usize,
+    data: Member,
+    indices: Member,
+    indptr: Member,
+}
+
+impl Sparse {
+    /// Whether a file has such a matrix.
+    pub fn is_in(store: &Store) -> bool {
+        store.names().any(|name| name == "indptr")
     }
-    let (rows, n) = (natural(shape, 0, most)?, natural(shape, 1, most)?);
-    if n == 0 || rows == 0 || rows % n != 0 {
-        bail!("{}: is {rows} and {n}, expected rows s A + a, a multiple of the columns t", shape.place);
-    }
-    let entries = data.array.len();
-    if indptr.array.len() != rows + 1 || indices.array.len() != entries {
-        let (pointers, found) = (indptr.array.len(), indices.array.len());
-        bail!(
-            "{}: has {pointers} entries, and {found} indices for {entries} data; expected {} and as many",
-            indptr.place,
-            rows + 1
-        );
-    }
-    let width = rows / n;
-    (model.n_states, model.n_actions) = (n, width);
-    let mut start = natural(indptr, 0, 1)?;
-    for row in 0..rows {
-        let end = natural(indptr, row + 1, entries + 1)?;
-        if end < start {
-            bail!("{}: has {end} after {start}, expected no less", indptr.place);
+
+    /// Takes the matrix of a file.
+    ///
+    /// # Errors
+    /// Another format, and arrays that are missing or of another length.
+    pub fn take(store: &mut Store, file: &str) -> anyhow::Result<Self> {
+        if let Some(format) = store.take(&["format"])?.and_then(|member| member.array.text())
+            && format != "csr"
+        {
+            bail!(
+                "{file}: is a sparse matrix in the format {}, expected csr: matrix.tocsr()",
+                excerpt(&format)
+            );
         }
-        for position in start..end {
-            let t = natural(indices, position, n)?;
-            if !data.array.is_zero(position) {
-                let at = [row / width, row % width, t];
-                let place = || format!("{}[{position}]", data.place);
-                let probability =
-                    data.array.number(position).map_err(|error| anyhow!("{} {error}", place()))?;
-                check_probability(&probability).with_context(place)?;
-                push(model, at, probability)?;
+        let mut part =
+            |name: &str| store.take(&[name])?.ok_or_else(|| anyhow!("{file}: has no array \"{name}\""));
+        let (data, indices, indptr, shape) =
+            (part("data")?, part("indices")?, part("indptr")?, part("shape")?);
+        let most = u32::MAX as usize;
+        if shape.array.len() != 2 {
+            bail!("{}: has {} entries, expected 2", shape.place, shape.array.len());
+        }
+        let (rows, n) = (natural(&shape, 0, most)?, natural(&shape, 1, most)?);
+        if n == 0 || rows == 0 || rows % n != 0 {
+            bail!("{}: is {rows} and {n}, expected rows s A + a, a multiple of the columns t", shape.place);
+        }
+        let entries = data.array.len();
+        if indptr.array.len() != rows + 1 || indices.array.len() != entries {
+            let (pointers, found) = (indptr.array.len(), indices.array.len());
+            bail!(
+                "{}: has {pointers} entries, and {found} indices for {entries} data; expected {} and as many",
+                indptr.place,
+                rows + 1
+            );
+        }
+        Ok(Self { n_states: n, n_actions: rows / n, data, indices, indptr })
+    }
+
+    /// Calls `entry` with state, action and next state of what is not 0, and the number.
+    ///
+    /// # Errors
+    /// Pointers and indices that are none, entries that are no numbers, and those of `entry`.
+    pub fn each(
+        &self,
+        entry: &mut dyn FnMut([usize; 3], Number) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Self { n_states, n_actions, data, indices, indptr } = self;
+        let entries = data.array.len();
+        let mut start = natural(indptr, 0, 1)?;
+        for row in 0..n_states * n_actions {
+            let end = natural(indptr, row + 1, entries + 1)?;
+            if end < start {
+                bail!("{}: has {end} after {start}, expected no less", indptr.place);
             }
+            for position in start..end {
+                let t = natural(indices, position, *n_states)?;
+                if !data.array.is_zero(position) {
+                    let place = || format!("{}[{position}]", data.place);
+                    let number =
+                        data.array.number(position).map_err(|error| anyhow!("{} {error}", place()))?;
+                    entry([row / n_actions, row % n_actions, t], number).with_context(place)?;
+                }
+            }
+            start = end;
         }
-        start = end;
+        if start != entries {
+            bail!("{}: ends with {start}, expected the number of data, {entries}", indptr.place);
+        }
+        Ok(())
     }
-    if start != entries {
-        bail!("{}: ends with {start}, expected the number of data, {entries}", indptr.place);
-    }
-    Ok(())
+}
+
+fn natural(member: &Member, position: usize, below: usize) -> anyhow::Result<usize> {
+    member.array.natural(position, below).with_context(|| member.place.clone())
 }
 
 /// Takes the rewards of an array `[s]`, `[s A + a]`, `[s,a]`, or with next states and the axes of transitions.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, anyhow, bail};
+use pemdp::problem::Names;
 
 use super::conversion::Options;
 use super::distribution::{Changes, distribution};
@@ -32,6 +33,16 @@ pub fn problem(model: &mut Model, options: &Options) -> anyhow::Result<String> {
     let policy = policy(model, options, &absent)?;
     let mut text = format!("{{\n  \"format\": \"pemdp-problem/1\",\n  \"gamma\": {},\n", gamma.json());
     text.push_str(&format!("  \"initial\": [{initial}],\n  \"policy\": {policy},\n"));
+    let names = names(model);
+    if !names.is_empty() {
+        let list = |key: &str, names: &[String]| {
+            let names = serde_json::to_string(names)?;
+            Ok((names != "[]").then(|| format!("\"{key}\": {}", names.replace("\",\"", "\", \""))))
+        };
+        let lists = [list("states", &names.states), list("actions", &names.actions)];
+        let lists = lists.into_iter().filter_map(Result::transpose).collect::<anyhow::Result<Vec<_>>>()?;
+        text.push_str(&format!("  \"names\": {{{}}},\n", lists.join(", ")));
+    }
     if !model.terminal.is_empty() {
         let terminal: Vec<String> = model.terminal.iter().map(u32::to_string).collect();
         text.push_str(&format!("  \"terminal\": [{}],\n", terminal.join(", ")));
@@ -42,6 +53,22 @@ pub fn problem(model: &mut Model, options: &Options) -> anyhow::Result<String> {
     rewards_table(model, &rewards, &mut text);
     text.push_str("]\n  }\n}\n");
     Ok(text)
+}
+
+/// The names of states and actions that a problem can have.
+fn names(model: &mut Model) -> Names {
+    let (mut states, actions) = (model.states.clone(), model.actions.clone());
+    if !states.is_empty() && model.has_added_end {
+        states.push("end of the episode".to_owned());
+    }
+    let names = Names { states, actions };
+    match names.check(model.n_states, model.n_actions) {
+        Ok(()) => names,
+        Err(error) => {
+            model.notes.push(format!("names are dropped: {error}"));
+            Names::default()
+        }
+    }
 }
 
 /// The transitions, those of one row on one line.

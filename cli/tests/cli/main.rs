@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tolerances::ILL_CONDITIONED;
 
+mod arrays;
 mod frames;
 mod producers;
 mod readme;

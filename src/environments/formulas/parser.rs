@@ -8,10 +8,15 @@
 //! atom    = number | "(" sum ")" | function "(" sum { "," sum } ")"
 //!         | "pi" "[" state "," action "]" | "theta" "[" index "]" | "theta" "[" state "," action "]"
 //!         | name [ "[" index { "," index } "]" ]
+//! state, action = index | its name, in '...' where it has more than letters, digits, _ and points
 //! ```
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::arithmetic::Rational;
 use crate::problem::Numeral;
+use crate::problem::names::Numbers;
 
 /// Parentheses and signs may be nested so deep.
 const DEPTH: usize = 200;
@@ -86,9 +91,9 @@ pub(super) fn is_name(text: &str) -> bool {
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
-/// The steps of a formula.
-pub(super) fn parse(text: &str, scope: Scope) -> Result<Vec<Step>, SyntaxError> {
-    let mut parser = Parser { text, at: 0, scope, depth: 0, steps: Vec::new() };
+/// The steps of a formula, in which states and actions may have names.
+pub(super) fn parse(text: &str, scope: Scope, numbers: &Numbers) -> Result<Vec<Step>, SyntaxError> {
+    let mut parser = Parser { text, at: 0, scope, numbers, depth: 0, steps: Vec::new(), named: Vec::new() };
     parser.sum()?;
     parser.skip_space();
     if parser.at < text.len() {
@@ -97,13 +102,27 @@ pub(super) fn parse(text: &str, scope: Scope) -> Result<Vec<Step>, SyntaxError> 
     Ok(parser.steps)
 }
 
+/// A formula with the numbers of states and actions in the place of their names.
+pub(super) fn numbered(text: &str, scope: Scope, numbers: &Numbers) -> Result<String, SyntaxError> {
+    let mut parser = Parser { text, at: 0, scope, numbers, depth: 0, steps: Vec::new(), named: Vec::new() };
+    parser.sum()?;
+    let mut numbered = text.to_owned();
+    for (range, index) in parser.named.into_iter().rev() {
+        numbered.replace_range(range, &index.to_string());
+    }
+    Ok(numbered)
+}
+
 struct Parser<'a> {
     text: &'a str,
     /// The byte to read next.
     at: usize,
     scope: Scope,
+    numbers: &'a Numbers,
     depth: usize,
     steps: Vec<Step>,
+    /// Where names of states and actions stand, and their numbers.
+    named: Vec<(Range<usize>, usize)>,
 }
 
 impl<'a> Parser<'a> {
@@ -232,6 +251,10 @@ impl<'a> Parser<'a> {
                     return Err(SyntaxError { column: self.column(start), seen, expected });
                 }
                 let indices = self.indices()?;
+                if let Some((at, _)) = indices.iter().find(|(_, text)| !is_index(text)) {
+                    self.at = *at;
+                    return Err(self.unexpected("an index, an integer from 0"));
+                }
                 if !indices.is_empty() && self.rest().trim_start().starts_with('[') {
                     return Err(self.unexpected("indices in one pair of brackets, such as [0,1]"));
                 }
@@ -281,7 +304,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `[i, j]`, with the byte where each begins; nothing where no bracket follows.
+    /// `[i, j]`, with the byte where each begins, a name with its quotes; nothing where no bracket
+    /// follows.
     fn indices(&mut self) -> Result<Vec<(usize, &'a str)>, SyntaxError> {
         let mut indices = Vec::new();
         if !self.takes("[") {
@@ -289,8 +313,10 @@ impl<'a> Parser<'a> {
         }
         loop {
             self.skip_space();
-            let index = word(self.rest());
-            if !is_index(index) {
+            let rest = self.rest();
+            let quoted = rest.strip_prefix('\'').and_then(|inner| inner.find('\'')).map(|n| &rest[..n + 2]);
+            let index = quoted.unwrap_or_else(|| word(rest));
+            if !is_index(index) && self.numbers.is_empty() || index.is_empty() {
                 return Err(self.unexpected("an index, an integer from 0"));
             }
             indices.push((self.at, index));
@@ -302,12 +328,28 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// An index that was read at a byte, of so many things.
-    fn below(&self, (at, text): (usize, &str), n: usize, what: &str) -> Result<usize, SyntaxError> {
-        text.parse().ok().filter(|index| *index < n).ok_or_else(|| SyntaxError {
+    /// An index that was read at a byte, of so many things with these names.
+    fn below(
+        &mut self,
+        (at, text): (usize, &str),
+        n: usize,
+        (what, names): (&str, Option<&HashMap<String, usize>>),
+    ) -> Result<usize, SyntaxError> {
+        let names = names.filter(|names| !names.is_empty());
+        if is_index(text)
+            && let Some(index) = text.parse().ok().filter(|index| *index < n)
+        {
+            return Ok(index);
+        }
+        if let Some(index) = names.and_then(|names| names.get(text.trim_matches('\''))) {
+            self.named.push((at..at + text.len(), *index));
+            return Ok(*index);
+        }
+        let or_name = if names.is_some() { " or its name" } else { "" };
+        Err(SyntaxError {
             column: self.column(at),
             seen: format!("\"{}\"", crate::problem::excerpt(text)),
-            expected: format!("{what}, an integer from 0 to {}", n.saturating_sub(1)),
+            expected: format!("{what}, an integer from 0 to {}{or_name}", n.saturating_sub(1)),
         })
     }
 
@@ -322,14 +364,15 @@ impl<'a> Parser<'a> {
         };
         let start = self.at - word.len();
         let indices = self.indices()?;
+        let (states, actions) = (Some(&self.numbers.states), Some(&self.numbers.actions));
         match indices[..] {
             [state, action] if word == "pi" || is_table => {
-                let state = self.below(state, n_states, "a state")?;
-                let pair = state * n_actions + self.below(action, n_actions, "an action")?;
+                let state = self.below(state, n_states, ("a state", states))?;
+                let pair = state * n_actions + self.below(action, n_actions, ("an action", actions))?;
                 Ok(if word == "pi" { Step::Probability(pair) } else { Step::Parameter(pair) })
             }
             [index] if word == "theta" => {
-                Ok(Step::Parameter(self.below(index, n_parameters, "a parameter")?))
+                Ok(Step::Parameter(self.below(index, n_parameters, ("a parameter", None))?))
             }
             _ => {
                 let seen = format!("\"{}\"", crate::problem::excerpt(&self.text[start..self.at]));

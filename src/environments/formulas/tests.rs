@@ -2,7 +2,7 @@ use super::*;
 use crate::arithmetic::{Ball, Rational, ratio};
 use crate::criterion::Criterion;
 use crate::policy::{Policy, PolicySpec, Probabilities, Softmax};
-use crate::problem::{ActionSets, Parts, Problem, Reading};
+use crate::problem::{ActionSets, Names, Parts, Problem, Reading};
 use crate::response::Cotangent;
 
 fn texts(transitions: &[([usize; 3], &str)], rewards: &[([usize; 2], &str)]) -> FormulaTexts {
@@ -30,6 +30,7 @@ fn deployed(environment: FormulasSpec, policy: PolicySpec) -> Result<Problem, In
         gamma: 0.5.into(),
         criterion: Criterion::Discounted,
         actions: ActionSets::default(),
+        names: Names::default(),
         initial: Some(vec![1.0.into()]),
         entropy: Numeral::ZERO,
         policy,
