@@ -9,12 +9,12 @@ use std::{env, fs};
 use pemdp::arithmetic::Rational;
 use pemdp::criterion::Criterion;
 use pemdp::environments::{
-    AffineSpec, Base, CoinSpec, DOCUMENTATION, EnvironmentSpec, ExplicitSpec, ExponentialFamilySpec,
-    FixedSpec, Followers, GridworldSpec, LoanForm, LoanSpec, Transitions,
+    AffineSpec, Base, CoinSpec, EnvironmentSpec, ExplicitSpec, ExponentialFamilySpec, FixedSpec, Followers,
+    GridworldSpec, LoanForm, LoanSpec, Transitions,
 };
 use pemdp::oracle::examples::EXAMPLES;
-use pemdp::policy::{LogLinear, Probabilities, Softmax, Weights};
-use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading};
+use pemdp::policy::{LogLinear, PolicySpec, Probabilities, Softmax, Weights};
+use pemdp::problem::{ActionSets, Names, Numeral, Parts, Problem, Reading, Variant};
 
 fn numbers(values: &[f64]) -> Vec<Numeral> {
     values.iter().copied().map(Numeral::from).collect()
@@ -25,17 +25,19 @@ fn root() -> &'static Path {
 }
 
 #[test]
-fn every_environment_is_in_the_table_of_the_documentation() {
+fn every_kind_is_in_the_tables_of_the_documentation() {
     let path = root().join("docs/oracle.md");
     let page = fs::read_to_string(&path).unwrap();
-    let header = "| `kind` | keys | notes |\n|---|---|---|\n";
-    let rows: String = DOCUMENTATION
-        .iter()
-        .map(|[kind, keys, notes]| format!("| `{kind}` | {keys} | {notes} |\n"))
-        .collect();
-    let (before, table) = page.split_once(header).unwrap();
-    let (_, after) = table.split_once("\n\n").unwrap();
-    let expected = format!("{before}{header}{rows}\n{after}");
+    let rows = |variants: &[Variant]| variants.iter().map(Variant::row).collect::<String>();
+    let tables = [
+        ("| `kind` | keys | policy and parameters |\n|---|---|---|\n", rows(PolicySpec::VARIANTS)),
+        ("| `kind` | keys | notes |\n|---|---|---|\n", rows(EnvironmentSpec::VARIANTS)),
+    ];
+    let expected = tables.iter().fold(page.clone(), |page, (header, rows)| {
+        let (before, table) = page.split_once(header).unwrap();
+        let (_, after) = table.split_once("\n\n").unwrap();
+        format!("{before}{header}{rows}\n{after}")
+    });
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &expected).unwrap();
     } else {

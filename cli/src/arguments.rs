@@ -17,9 +17,8 @@ policy-gradient theorem gives (0, 0)
   pemdp eval problem.json
   pemdp example two-state | pemdp eval --exact -
 
-A FILE of - is standard input. Output is JSON on a pipe or with --json and a table on
-a terminal. Exit status: 0 fine, 1 an answer differs or a claim has not
-its verdict, 2 invalid input, 130 interrupted.";
+A FILE of - is standard input. Output is JSON on a pipe or with --json, else a table. Exit status:
+0 fine, 1 an answer differs or a claim has not its verdict, 2 invalid input, 130 interrupted.";
 
 /// Exact reference for performative reinforcement learning.
 ///
@@ -51,6 +50,8 @@ pub enum Command {
     Optimum(OptimumArguments),
     /// Turn a CSV, NPZ, DRN or PRISM file into a problem
     Import(ImportArguments),
+    /// Print the JSON Schema of problems or of answers
+    Schema(SchemaArguments),
     /// Reproduce a named experiment of the literature on the true environment, or list them
     Experiment(ExperimentArguments),
 }
@@ -283,6 +284,23 @@ pub struct ImportArguments {
     /// Divide each row of probabilities by its sum
     #[arg(long)]
     pub normalise: bool,
+}
+
+/// Arguments of `pemdp schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Of which format
+    #[arg(value_enum)]
+    pub of: Schema,
+}
+
+/// A format with a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Schema {
+    /// Problems (pemdp-problem/1)
+    Problem,
+    /// Answers (pemdp-answer/1)
+    Answer,
 }
 
 /// The algorithms, for the help.

@@ -20,6 +20,7 @@ mod numbers;
 mod optimum;
 mod output;
 mod progress;
+mod schema;
 mod solve;
 mod table;
 mod verdict_table;
@@ -85,6 +86,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
         Some(Command::Solve(arguments)) => solve::run(&arguments),
         Some(Command::Optimum(arguments)) => optimum::run(&arguments),
         Some(Command::Import(arguments)) => import::run(&arguments),
+        Some(Command::Schema(arguments)) => schema::run(&arguments),
         Some(Command::Experiment(arguments)) => experiment::run(&arguments),
     }
 }

@@ -18,6 +18,7 @@ use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, Reading, exact_sum, largest, lift, shown_rational};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -183,13 +184,22 @@ const SLOPES: &str = "environment.transition_slopes";
 
 impl Specification for AffineSpec {
     const KIND: &'static str = "affine";
-    const KEYS: &'static [&'static str] = &["transitions", "transition_slopes", "rewards", "reward_slopes"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions`, `rewards` (also `[s][a][t]`); `transition_slopes`: entries `[s, a, t, s2, a2, m]`; `reward_slopes`: entries \
-         `[s, a, s2, a2, n]`",
-        "adds $m \\pi(a_2\\mid s_2)$, $n \\pi(a_2\\mid s_2)$; repeated entries add up; must be a kernel for every \
-         policy, which is checked exactly",
+    const KEYS: &'static [Key] = &[
+        Key::required("transitions", Form::KERNEL, "`transitions[s][a][t]`"),
+        Key::required("rewards", Form::REWARDS, "`rewards[s][a]` or `[s][a][t]`"),
+        Key::required(
+            "transition_slopes",
+            Form::Entries(&["s", "a", "t", "s2", "a2"], &Form::NUMBER),
+            "`transition_slopes`: entries `[s, a, t, s2, a2, m]`",
+        ),
+        Key::required(
+            "reward_slopes",
+            Form::Entries(&["s", "a", "s2", "a2"], &Form::NUMBER),
+            "`reward_slopes`: entries `[s, a, s2, a2, n]`",
+        ),
     ];
+    const NOTES: &'static str = "adds $m \\pi(a_2\\mid s_2)$, $n \\pi(a_2\\mid s_2)$; repeated entries add up; must be a kernel for \
+         every policy, which is checked exactly";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

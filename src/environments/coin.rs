@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, Reading};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -103,8 +104,19 @@ pub struct CoinSpec {
 
 impl Specification for CoinSpec {
     const KIND: &'static str = "coin";
-    const KEYS: &'static [&'static str] = &["mu", "epsilon"];
-    const DOCUMENTATION: [&'static str; 2] = ["`mu`, `epsilon`", "S = 1, A = 2, θ = (π(0)−π(1))/2"];
+    const KEYS: &'static [Key] = &[
+        Key::required(
+            "mu",
+            Form::Number { least: Some(-0.5), most: Some(0.5) },
+            "`mu`, the bias without reaction",
+        ),
+        Key::required(
+            "epsilon",
+            Form::Number { least: Some(-1.0), most: Some(1.0) },
+            "`epsilon`, how strong the reaction is",
+        ),
+    ];
+    const NOTES: &'static str = "S = 1, A = 2, θ = (π(0)−π(1))/2";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

@@ -17,6 +17,7 @@ use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::normalise::Normaliser;
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
@@ -167,14 +168,22 @@ const REWARDS: &str = "environment.reward_jacobian";
 
 impl Specification for ExplicitSpec {
     const KIND: &'static str = "explicit";
-    const KEYS: &'static [&'static str] =
-        &["transitions", "rewards", "transition_jacobian", "reward_jacobian"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions`, `rewards` (also `[s][a][t]`) at the given parameters; `transition_jacobian`: `[s, a, t, k, dP]`; \
-         `reward_jacobian`: `[s, a, k, dr]`",
-        "$k$ the flat parameter index; each dP row sums to 0 over t; a repeated entry is an error; `rewards` \
-         without entropy, which the oracle applies. For checking any implementation at one point",
+    const KEYS: &'static [Key] = &[
+        Key::required("transitions", Form::KERNEL, "`transitions[s][a][t]` at the given parameters"),
+        Key::required("rewards", Form::REWARDS, "`rewards[s][a]` or `[s][a][t]` there"),
+        Key::required(
+            "transition_jacobian",
+            Form::Entries(&["s", "a", "t", "k"], &Form::NUMBER),
+            "`transition_jacobian`: entries `[s, a, t, k, dP]`",
+        ),
+        Key::required(
+            "reward_jacobian",
+            Form::Entries(&["s", "a", "k"], &Form::NUMBER),
+            "`reward_jacobian`: entries `[s, a, k, dr]`",
+        ),
     ];
+    const NOTES: &'static str = "$k$ the flat parameter index; each dP row sums to 0 over t; a repeated entry is an error; `rewards` \
+         without entropy, which the oracle applies. For checking any implementation at one point";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

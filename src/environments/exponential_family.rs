@@ -21,6 +21,7 @@ use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift, shown_rational};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -278,16 +279,41 @@ const LARGE_LOGIT: f64 = 1024.0;
 const LOGITS: &str = "environment.base_logits";
 const WEIGHTS: &str = "environment.base_weights";
 
+/// The keys of `reward`.
+const REWARD: &[Key] = &[
+    Key::required("base", Form::REWARDS, "`base[s][a]` (or `[s][a][t]`, without a clip)"),
+    Key::optional("slope", Form::NUMBER, "slope of the logit (default 0)"),
+    Key::optional(
+        "clip",
+        Form::OrNull(&Form::NOT_NEGATIVE),
+        "largest absolute value, or `null` (default) for none",
+    ),
+];
+
 impl Specification for ExponentialFamilySpec {
     const KIND: &'static str = "exponential-family";
-    const KEYS: &'static [&'static str] = &["psi", "base_logits", "base_weights", "reward"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`psi[t]`; `base_logits[s][a][t]` (default 0, `null` for a transition that cannot happen) **or** \
-         `base_weights[s][a][t]` $\\ge0$, a positive entry in each row; `reward`: `base[s][a]` (or `[s][a][t]`, without a clip), `slope` \
-         (default 0), `clip` (number, or `null`, the default)",
-        "policy `softmax` or `weights`; reward base + slope·θ, clipped to [−clip, clip], derivative 0 where the \
-         clip is active",
+    const KEYS: &'static [Key] = &[
+        Key::required("psi", Form::NUMBERS, "`psi[t]`"),
+        Key::optional(
+            "base_logits",
+            Form::Pairs(&Form::Array(&Form::OrNull(&Form::NUMBER))),
+            "`base_logits[s][a][t]` (default 0, `null` for a transition that cannot happen)",
+        ),
+        Key::optional(
+            "base_weights",
+            Form::Pairs(&Form::Array(&Form::NOT_NEGATIVE)),
+            "**or** `base_weights[s][a][t]` $\\ge0$, a positive entry in each row",
+        )
+        .excluding(&["base_logits"]),
+        Key::required(
+            "reward",
+            Form::Object(REWARD),
+            "`reward`: `base[s][a]` (or `[s][a][t]`, without a clip), `slope` (default 0), `clip` (number, or `null`, \
+             the default)",
+        ),
     ];
+    const NOTES: &'static str = "policy `softmax` or `weights`; reward base + slope·θ, clipped to [−clip, clip], derivative 0 where \
+         the clip is active";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
@@ -307,7 +333,7 @@ impl Specification for ExponentialFamilySpec {
         };
         let reward_node = fields.required("reward")?;
         let reward = reward_node.fields()?;
-        reward.only(&["base", "slope", "clip"])?;
+        reward.only(REWARD)?;
         let (reward_base, next_rewards) = match Rewards::read(&reward.required("base")?, reader)? {
             Rewards::OfPairs(base) => (base, Vec::new()),
             Rewards::OfNextStates(next) => {

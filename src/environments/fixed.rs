@@ -13,6 +13,7 @@ use crate::mdp::{Kernel, ModelError};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::normalise::Normaliser;
 use crate::problem::numeral::{Numeral, largest, lift};
 #[cfg(feature = "json")]
@@ -47,12 +48,20 @@ impl AffineStructure for FixedSpec {
 
 impl Specification for FixedSpec {
     const KIND: &'static str = "fixed";
-    const KEYS: &'static [&'static str] = &["transitions", "rewards", "next_rewards"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions[s][a][t]`, or entries `[s, a, t, p]`; `rewards[s][a]` or `[s][a][t]`; `next_rewards` \
-         (default none): entries `[s, a, t, r]`, added",
-        "no performative effect; each entry once, what is not written is 0",
+    const KEYS: &'static [Key] = &[
+        Key::required(
+            "transitions",
+            Form::AnyOf(&[Form::KERNEL, Form::Entries(&["s", "a", "t"], &Form::NUMBER)]),
+            "`transitions[s][a][t]`, or entries `[s, a, t, p]`",
+        ),
+        Key::required("rewards", Form::REWARDS, "`rewards[s][a]` or `[s][a][t]`").unless("next_rewards"),
+        Key::optional(
+            "next_rewards",
+            Form::Entries(&["s", "a", "t"], &Form::NUMBER),
+            "`next_rewards` (default none): entries `[s, a, t, r]`, added",
+        ),
     ];
+    const NOTES: &'static str = "no performative effect; each entry once, what is not written is 0";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

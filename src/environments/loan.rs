@@ -9,6 +9,7 @@ use crate::mdp::ModelError;
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, Reading};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -110,15 +111,24 @@ impl LoanSpec {
     }
 }
 
+/// Names of the forms in a file.
+const FORMS: &[&str] = &["bandit", "mdp"];
+
 impl Specification for LoanSpec {
     const KIND: &'static str = "loan";
-    const KEYS: &'static [&'static str] = &["form", "q0", "c", "gain", "loss"];
-    const DOCUMENTATION: [&'static str; 2] =
-        ["`form` (`\"bandit\"` or `\"mdp\"`), `q0`, `c`, `gain`, `loss`", "action 0 approve, 1 decline"];
+    const KEYS: &'static [Key] = &[
+        Key::required("form", Form::Word(FORMS), "`form` (`\"bandit\"` or `\"mdp\"`)"),
+        Key::required("q0", Form::PROBABILITY, "`q0`, the probability of repayment when nobody is approved"),
+        Key::required("c", Form::NUMBER, "`c`, how much it falls when everybody is"),
+        Key::required("gain", Form::NUMBER, "`gain` of a repayment"),
+        Key::required("loss", Form::NUMBER, "`loss` of a default"),
+    ];
+    const NOTES: &'static str = "action 0 approve, 1 decline";
+    const HAS_INITIAL: bool = true;
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
-        let form = match fields.required("form")?.choice(&["bandit", "mdp"])? {
+        let form = match fields.required("form")?.choice(FORMS)? {
             "bandit" => LoanForm::Bandit,
             _ => LoanForm::Mdp,
         };

@@ -42,6 +42,7 @@ use crate::problem::action_sets::ActionSets;
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node};
+use crate::problem::keys::{Key, Variant};
 use crate::problem::normalise::Normaliser;
 use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
@@ -81,11 +82,13 @@ pub trait Specification: Clone + Debug + PartialEq + Into<EnvironmentSpec> {
     const KIND: &'static str;
 
     /// The keys in a file, but for `kind`.
-    const KEYS: &'static [&'static str];
+    const KEYS: &'static [Key];
 
-    /// Two cells of the table of environments in `docs/oracle.md`: the keys with their
-    /// shapes, and notes.
-    const DOCUMENTATION: [&'static str; 2];
+    /// The last cell of the table of environments in `docs/oracle.md`.
+    const NOTES: &'static str;
+
+    /// Whether it may have its own distribution of the first state.
+    const HAS_INITIAL: bool = false;
 
     /// Reads the data: keys, types, shapes and indices.
     ///
@@ -199,15 +202,20 @@ macro_rules! environments {
             }
         })+
 
-        /// Kind, keys and notes of every environment, in the order of the list: the rows
-        /// of the table in `docs/oracle.md`.
-        pub const DOCUMENTATION: &[[&str; 3]] = &[$([
-            <$spec>::KIND, <$spec as Specification>::DOCUMENTATION[0], <$spec as Specification>::DOCUMENTATION[1],
-        ],)+];
-
         impl EnvironmentSpec {
             /// Names of the kinds in a file.
             pub const KINDS: &[&str] = &[$(<$spec>::KIND,)+];
+
+            /// The kinds in a file, in the order of the list.
+            pub const VARIANTS: &[Variant] =
+                &[$(Variant { kind: <$spec>::KIND, keys: <$spec>::KEYS, notes: <$spec>::NOTES },)+];
+
+            /// Names of the kinds that may have their own distribution of the first state.
+            #[cfg(feature = "json")]
+            pub(crate) fn kinds_with_initial() -> Vec<&'static str> {
+                let all = [$((<$spec>::KIND, <$spec>::HAS_INITIAL),)+];
+                all.into_iter().filter(|(_, has_initial)| *has_initial).map(|(kind, _)| kind).collect()
+            }
 
             /// The name of the kind in a file.
             pub fn kind(&self) -> &'static str {
@@ -219,7 +227,7 @@ macro_rules! environments {
                 let fields = node.fields()?;
                 let kind = fields.required("kind")?.choice(Self::KINDS)?;
                 $(if kind == <$spec>::KIND {
-                    fields.only(&[&["kind"], <$spec>::KEYS].concat())?;
+                    fields.only_beside_kind(<$spec>::KEYS)?;
                     return Ok(<$spec>::read(&fields, reader)?.into());
                 })+
                 Err(node.unexpected("an environment"))

@@ -30,10 +30,14 @@ pub(super) enum Rewards {
 impl Rewards {
     /// Reads one or the other, by the depth of the arrays.
     pub fn read(node: &Node<'_>, reader: &Reader) -> Checked<Self> {
-        let is_deep = match node.array()?.next() {
-            Some(row) if row.is_array() => row.array()?.next().is_some_and(|entry| entry.is_array()),
-            _ => false,
-        };
+        let mut is_deep = false;
+        for row in node.array()?.filter(Node::is_array) {
+            // What stands for an action that a state does not have says nothing.
+            if let Some(entry) = row.array()?.find(|entry| !entry.is_null()) {
+                is_deep = entry.is_array();
+                break;
+            }
+        }
         Ok(if is_deep {
             Self::OfNextStates(reader.kernel(node)?)
         } else {

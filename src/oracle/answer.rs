@@ -30,7 +30,7 @@ pub enum Covers {
 
 impl Covers {
     /// The word in an answer.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Problem => "problem",
             Self::InducedMdp => "induced-mdp",

@@ -1,8 +1,12 @@
 //! Somebody's answer, as it is read.
 
+use serde_json::json;
+
 use super::answer::{Covers, FORMAT};
 use super::quantity::{Entries, Quantities, Quantity};
 use crate::problem::json::{Fields, Node};
+use crate::problem::keys::{Form, Key};
+use crate::problem::schema::document;
 use crate::problem::{self, InputError, Problem, Reading};
 
 /// Somebody's answer: any of the quantities, and what an answer says of itself.
@@ -23,21 +27,109 @@ pub struct Claimed {
     pub(super) kinks: Option<Vec<String>>,
 }
 
+/// A gradient may have a row for each state.
+const GRADIENT: Form = Form::AnyOf(&[Form::NUMBERS, Form::Array(&Form::NUMBERS)]);
+/// The same with entries that are infinite.
+const OPTIONAL_GRADIENT: Form = Form::AnyOf(&[OPTIONAL_NUMBERS, Form::Array(&OPTIONAL_NUMBERS)]);
+const OPTIONAL_NUMBERS: Form = Form::Array(&Form::OrNull(&Form::NUMBER));
+const ERRORS: Form = Form::Array(&Form::NOT_NEGATIVE);
+
 /// The keys of an answer.
-const KEYS: [&str; 12] = [
-    "format",
-    "value",
-    "state_values",
-    "action_values",
-    "occupancy",
-    "gradient",
-    "gradient_terms",
-    "error_bounds",
-    "smooth",
-    "kink",
-    "standard_errors",
-    "n",
+const KEYS: &[Key] = &[
+    Key::required("format", Form::Word(&[FORMAT]), "the name of the format"),
+    Key::optional(
+        "value",
+        Form::NUMBER,
+        "the regularised value of the policy in the environment that it induces itself",
+    ),
+    Key::optional("state_values", Form::NUMBERS, "`[s]`: $V$"),
+    Key::optional(
+        "action_values",
+        Form::Array(&OPTIONAL_NUMBERS),
+        "`[s][a]`: $Q$, with the step's own $-\\lambda\\log\\pi(a\\mid s)$; null where it is infinite",
+    ),
+    Key::optional(
+        "occupancy",
+        Form::Array(&Form::NUMBERS),
+        "`[s][a]`: $d[s,a]$, discounted, **not** normalised: sums to $1/(1-\\gamma)$",
+    ),
+    Key::optional(
+        "gradient",
+        OPTIONAL_GRADIENT,
+        "`[k]`, or `[s][a]`: $d \\text{value}/d\\theta_k$, the sum of the terms; null where it is infinite",
+    ),
+    Key::optional(
+        "gradient_terms",
+        Form::Object(TERMS),
+        "the terms of the gradient, each as long as `gradient`",
+    ),
+    Key::optional("error_bounds", Form::Object(BOUNDS), "how far the numbers may be off"),
+    Key::optional("smooth", Form::Flag, "whether the response is differentiable at this policy"),
+    Key::optional(
+        "kink",
+        Form::Array(&Form::AnyOf(&[Form::Object(CLIP), Form::Object(CORNER), Form::Object(TIE)])),
+        "only if `smooth` is false: where it is not",
+    ),
+    Key::optional(
+        "standard_errors",
+        Form::Object(STANDARD_ERRORS),
+        "of sampled answers: a standard error for each entry of quantities that are given, 0 for one that is not \
+         sampled",
+    ),
+    Key::optional("n", Form::Integer { least: 2, most: None }, "of sampled answers: the number of samples"),
 ];
+
+const TERMS: &[Key] = &[
+    Key::optional("policy", OPTIONAL_GRADIENT, "null where it is infinite"),
+    Key::optional("transition", GRADIENT, "through the transitions"),
+    Key::optional("reward", GRADIENT, "through the rewards"),
+    Key::optional("entropy", GRADIENT, "through the entropy"),
+];
+
+const BOUNDS: &[Key] = &[
+    Key::optional("value", Form::NOT_NEGATIVE, "of the value"),
+    Key::optional("state_values", Form::NOT_NEGATIVE, "of the largest error of an entry"),
+    Key::optional("action_values", Form::NOT_NEGATIVE, "of the largest error of an entry"),
+    Key::optional("occupancy", Form::NOT_NEGATIVE, "of the 1-norm of the error"),
+    Key::optional("gradient", Form::NOT_NEGATIVE, "of the largest error of an entry, of the terms too"),
+    Key::optional(
+        "covers",
+        Form::Word(&[Covers::Problem.word(), Covers::InducedMdp.word()]),
+        "what they bound the distance to",
+    ),
+];
+
+const STANDARD_ERRORS: &[Key] = &[
+    Key::optional("value", Form::NOT_NEGATIVE, "a standard error"),
+    Key::optional("state_values", ERRORS, "`[s]`"),
+    Key::optional("action_values", Form::Array(&ERRORS), "`[s][a]`"),
+    Key::optional("occupancy", Form::Array(&ERRORS), "`[s][a]`"),
+    Key::optional("gradient", Form::AnyOf(&[ERRORS, Form::Array(&ERRORS)]), "`[k]`, or `[s][a]`"),
+];
+
+const CLIP: &[Key] =
+    &[Key::required("clip", Form::Array(&Form::INDEX), "`[s, a]`, where a reward is at its clip")];
+const CORNER: &[Key] = &[Key::required(
+    "formula",
+    Form::Text,
+    "the path of the formula whose `min`, `max` or `abs` is at its corner",
+)];
+const TIE: &[Key] = &[
+    Key::required("follower", Form::INDEX, "whose best response is tied"),
+    Key::required("state", Form::INDEX, "in this state"),
+    Key::required("actions", Form::Array(&Form::INDEX), "between these actions"),
+    Key::required("gap", Form::NUMBER, "up to this difference"),
+];
+
+/// The JSON Schema (draft 2020-12) of answers, `"format": "pemdp-answer/1"`: those that `eval`
+/// prints, and all that `verify` reads.
+pub fn answer_schema() -> String {
+    let about = "The value of a policy in the environment that it induces itself, its gradient, and what they are made \
+                 of. An answer to be verified has any of value, state_values, action_values, occupancy and gradient. What \
+                 no schema can say is not here: that arrays have the shape of the problem.";
+    let given = Quantity::MAIN.map(|quantity| json!({"required": [quantity.key()]}));
+    document("Answer (pemdp-answer/1)", about, KEYS, vec![json!({"anyOf": given})])
+}
 
 /// The lengths of the axes of a quantity, and what they are called.
 struct Shape {
@@ -125,7 +217,7 @@ impl Claimed {
             root.error(format!("has no key \"format\", expected \"format\": \"{FORMAT}\" in an answer"))
         })?;
         format.format(FORMAT, problem::FORMAT, "this is a problem, where the answer to it belongs")?;
-        fields.only(&KEYS)?;
+        fields.only(KEYS)?;
         let mut claimed = Self::default();
         for quantity in Quantity::MAIN {
             claimed.read(&fields, quantity, problem)?;
@@ -136,7 +228,7 @@ impl Claimed {
         }
         if let Some(node) = fields.optional("gradient_terms") {
             let terms = node.fields()?;
-            terms.only(&Quantity::TERMS.map(Quantity::key))?;
+            terms.only(TERMS)?;
             for quantity in Quantity::TERMS {
                 claimed.read(&terms, quantity, problem)?;
             }
@@ -162,7 +254,7 @@ impl Claimed {
     /// A standard error for each entry of quantities that are given.
     fn read_standard_errors(&mut self, node: &Node<'_>, problem: &Problem) -> Result<(), InputError> {
         let errors = node.fields()?;
-        errors.only(&Quantity::MAIN.map(Quantity::key))?;
+        errors.only(STANDARD_ERRORS)?;
         for quantity in Quantity::MAIN {
             let Some(node) = errors.optional(quantity.key()) else { continue };
             if self.quantities[quantity].is_none() {
@@ -177,8 +269,7 @@ impl Claimed {
 
     fn read_bounds(&mut self, node: &Node<'_>) -> Result<(), InputError> {
         let bounds = node.fields()?;
-        let keys: Vec<&str> = Quantity::MAIN.into_iter().map(Quantity::key).chain(["covers"]).collect();
-        bounds.only(&keys)?;
+        bounds.only(BOUNDS)?;
         for quantity in Quantity::MAIN {
             let Some(node) = bounds.optional(quantity.key()) else { continue };
             let bound = node.numeral(Reading::Doubles)?;
@@ -201,14 +292,14 @@ fn place(node: &Node<'_>) -> Result<String, InputError> {
         node.array()?.map(|entry| entry.count(0..=usize::MAX)).collect()
     };
     if let Some(clip) = fields.optional("clip") {
-        fields.only(&["clip"])?;
+        fields.only(CLIP)?;
         return Ok(format!("clip {:?}", numbers(&clip)?));
     }
     if let Some(formula) = fields.optional("formula") {
-        fields.only(&["formula"])?;
+        fields.only(CORNER)?;
         return Ok(format!("a corner of {}", formula.string()?));
     }
-    fields.only(&["follower", "state", "actions", "gap"])?;
+    fields.only(TIE)?;
     let count = |key| fields.required(key)?.count(0..=usize::MAX);
     let (follower, state) = (count("follower")?, count("state")?);
     fields.required("gap")?.numeral(Reading::Doubles)?;

@@ -26,7 +26,7 @@ mod verify;
 mod visits;
 
 pub use answer::{Answer, AnswerOf, BoundedValue, Bounds, Covers, ExactAnswer, KinkReport, Terms};
-pub use claimed::Claimed;
+pub use claimed::{Claimed, answer_schema};
 pub use comparison::{Difference, Entry, Evidence, Precision, Tolerance};
 pub use diagnosis::{Combination, Diagnosis, Direction, Rearrangement, Standing};
 pub use error::OracleError;

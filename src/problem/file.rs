@@ -8,14 +8,79 @@ use super::action_sets::ActionSets;
 use super::checker::Checked;
 use super::input_error::InputError;
 use super::json::{Fields, Node};
+use super::keys::{Form, Key};
 use super::names::Names;
 use super::normalise::Normalised;
 use super::numeral::{Numeral, Reading};
-use super::parts::{FORMAT, Parts, Problem};
+use super::parts::{FORMAT, LONGEST, Parts, Problem};
 use super::reader::{Axis, Reader, nested, positive_length};
 use crate::criterion::Criterion;
 use crate::environments::EnvironmentSpec;
 use crate::policy::PolicySpec;
+
+/// Criteria that are words.
+const CRITERIA: &[&str] = &["discounted", "total", "average"];
+
+/// The keys of a criterion that is an object.
+const HORIZON: &[Key] =
+    &[Key::required("horizon", Form::Integer { least: 1, most: Some(LONGEST) }, "the number of steps")];
+
+/// The keys of names.
+const NAMES: &[Key] = &[
+    Key::optional("states", Form::Set(&Form::Name), "a name for each state"),
+    Key::optional("actions", Form::Set(&Form::Name), "a name for each action"),
+];
+
+const POLICY: Form = Form::Kinds("policy", PolicySpec::VARIANTS);
+
+/// The keys of a problem.
+pub(super) const KEYS: &[Key] = &[
+    Key::required("format", Form::Word(&[FORMAT]), "the name of the format"),
+    Key::optional(
+        "gamma",
+        Form::PROBABILITY,
+        "in [0, 1); or 1, where every episode ends; 1 by default with a `criterion` that is not discounted",
+    ),
+    Key::optional(
+        "criterion",
+        Form::AnyOf(&[Form::Word(CRITERIA), Form::Object(HORIZON)]),
+        "`\"discounted\"` (the default), `\"total\"`, `{\"horizon\": H}` or `\"average\"`; optional",
+    ),
+    Key::optional(
+        "initial",
+        Form::Filled(&Form::NOT_NEGATIVE),
+        "length S, sums to 1; optional for `gridworld` and `loan`, which have their own",
+    ),
+    Key::optional("entropy", Form::NOT_NEGATIVE, "$\\lambda\\ge0$; optional, default 0"),
+    Key::optional(
+        "terminal",
+        Form::Set(&Form::STATE),
+        "list of states where an episode ends; optional",
+    ),
+    Key::optional(
+        "available",
+        Form::Array(&Form::Array(&Form::AnyOf(&[Form::Flag, Form::Integer { least: 0, most: Some(1) }]))),
+        "`[s][a]`, whether a state has an action, `true`/`false` or 1/0; optional",
+    ),
+    Key::optional(
+        "names",
+        Form::Object(NAMES),
+        "names of states and of actions, `{\"states\": [...], \"actions\": [...]}`; optional",
+    ),
+    Key::required("policy", POLICY, "`kind`, and the parameters").unless("policies"),
+    Key::optional(
+        "policies",
+        Form::Filled(&POLICY),
+        "a list of policies in the place of `policy`: one answer a line for each, the environment is read once \
+         (`eval` alone)",
+    )
+    .excluding(&["policy"]),
+    Key::required(
+        "environment",
+        Form::Kinds("environment", EnvironmentSpec::VARIANTS),
+        "`kind`, and what it is made of",
+    ),
+];
 
 impl Problem {
     /// Reads a problem.
@@ -176,19 +241,7 @@ fn check_format(document: &Node<'_>) -> Checked<()> {
 /// The parts of a document, with one of its policies.
 fn parts(document: &Node<'_>, policy: &Node<'_>, reading: Reading) -> Checked<(Parts, Reader)> {
     let fields = document.fields()?;
-    fields.only(&[
-        "format",
-        "gamma",
-        "criterion",
-        "initial",
-        "entropy",
-        "terminal",
-        "available",
-        "names",
-        "policy",
-        "policies",
-        "environment",
-    ])?;
+    fields.only(KEYS)?;
     let (criterion, is_undiscounted) = criterion(&fields)?;
     let gamma = match fields.optional("gamma") {
         Some(node) => {
@@ -241,14 +294,14 @@ fn criterion(document: &Fields<'_>) -> Checked<(Criterion, bool)> {
     let Some(node) = document.optional("criterion") else { return Ok((Criterion::Discounted, false)) };
     if node.is_object() {
         let fields = node.fields()?;
-        fields.only(&["horizon"])?;
+        fields.only(HORIZON)?;
         let steps = fields.required("horizon")?.count(1..=usize::MAX)?;
         return Ok((Criterion::Horizon(steps), false));
     }
     if !node.is_string() {
         return Err(node.unexpected("\"discounted\", \"total\", \"average\" or {\"horizon\": STEPS}"));
     }
-    Ok(match node.choice(&["discounted", "total", "average"])? {
+    Ok(match node.choice(CRITERIA)? {
         "average" => (Criterion::Average, true),
         "total" => (Criterion::Discounted, true),
         _ => (Criterion::Discounted, false),
@@ -288,7 +341,7 @@ fn names(document: &Fields<'_>) -> Checked<Names> {
     let mut names = Names::default();
     if let Some(node) = document.optional("names") {
         let fields = node.fields()?;
-        fields.only(&["states", "actions"])?;
+        fields.only(NAMES)?;
         for (key, names) in [("states", &mut names.states), ("actions", &mut names.actions)] {
             if let Some(node) = fields.optional(key) {
                 *names = node.array()?.map(|name| Ok(name.string()?.into_owned())).collect::<Checked<_>>()?;

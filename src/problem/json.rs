@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 
 use super::excerpt::{EXCERPT, excerpt, shortened};
 use super::input_error::InputError;
+use super::keys::Key;
 use super::non_number;
 use super::numeral::{self, Numeral, NumeralError, Reading};
 
@@ -335,18 +336,26 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// Refuses keys other than `known`.
+    /// Refuses other keys.
     ///
     /// # Errors
     /// The first unknown key in alphabetical order.
-    pub fn only(&self, known: &[&str]) -> Result<(), InputError> {
-        match self.entries.keys().find(|key| !known.contains(&key.as_ref())) {
-            None => Ok(()),
-            Some(key) => Err(InputError::new(
-                Path::Key(self.path, key).to_string(),
-                format!("unknown key \"{}\", expected only {}", excerpt(key), known.join(", ")),
-            )),
-        }
+    pub fn only(&self, keys: &[Key]) -> Result<(), InputError> {
+        self.only_named(keys.iter().map(|key| key.name).collect())
+    }
+
+    /// Refuses keys other than `kind` and these.
+    ///
+    /// # Errors
+    /// As [`Fields::only`].
+    pub fn only_beside_kind(&self, keys: &[Key]) -> Result<(), InputError> {
+        self.only_named(std::iter::once("kind").chain(keys.iter().map(|key| key.name)).collect())
+    }
+
+    fn only_named(&self, known: Vec<&str>) -> Result<(), InputError> {
+        let Some(key) = self.entries.keys().find(|key| !known.contains(&key.as_ref())) else { return Ok(()) };
+        let problem = format!("unknown key \"{}\", expected only {}", excerpt(key), known.join(", "));
+        Err(InputError::new(Path::Key(self.path, key).to_string(), problem))
     }
 
     /// The keys, in alphabetical order.
@@ -499,17 +508,17 @@ mod tests {
         let a = outer.required("a").unwrap();
         let fields = a.fields().unwrap();
         assert_eq!(
-            message(fields.only(&["x", "z"]).unwrap_err()),
+            message(fields.only_named(vec!["x", "z"]).unwrap_err()),
             "a.yA: unknown key \"yA\", expected only x, z"
         );
-        assert!(fields.only(&["x", "yA"]).is_ok());
+        assert!(fields.only_named(vec!["x", "yA"]).is_ok());
         assert_eq!(message(fields.required("q").unwrap_err()), "a.q: is missing, expected a value");
         assert_eq!(message(outer.required("q").unwrap_err()), "q: is missing, expected a value");
         let twice = Node::parse(r#"{"a": 1, "\u0061": 2}"#).unwrap();
         assert_eq!(message(twice.fields().unwrap_err()), "a: duplicate key \"a\", expected it once");
         let strange = Node::parse(r#"{"a b\n": 1}"#).unwrap();
         assert_eq!(
-            message(strange.fields().unwrap().only(&["x"]).unwrap_err()),
+            message(strange.fields().unwrap().only_named(vec!["x"]).unwrap_err()),
             "[\"a b\\n\"]: unknown key \"a b\\n\", expected only x"
         );
         let half = Node::parse(r#"{"\ud800": 1}"#).unwrap();

@@ -44,7 +44,7 @@ pub struct Parts {
 }
 
 /// The largest number of steps of a horizon.
-const LONGEST: usize = 100_000;
+pub(super) const LONGEST: usize = 100_000;
 
 impl Parts {
     /// Checks that the criterion is one of this problem.

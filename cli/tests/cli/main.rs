@@ -165,6 +165,19 @@ fn usage_errors_have_status_2() {
 }
 
 #[test]
+fn schemas_are_those_of_the_documentation() {
+    let schemas = [
+        ("problem", include_str!("../../../docs/schema/problem.json")),
+        ("answer", include_str!("../../../docs/schema/answer.json")),
+    ];
+    for (name, schema) in schemas {
+        let output = run(&["schema", name]);
+        assert_eq!((status(&output), out(&output)), (0, schema));
+    }
+    assert_eq!(status(&run(&["schema", "nonsense"])), 2);
+}
+
+#[test]
 fn examples_are_listed_and_all_evaluate() {
     let listed = run(&["example"]);
     let names: Vec<&str> = out(&listed).lines().map(|line| line.split(' ').next().unwrap()).collect();

@@ -1,6 +1,8 @@
 //! Transitions and rewards as formulas of the policy.
 
 mod compiler;
+#[cfg(feature = "json")]
+mod file;
 mod graph;
 mod parser;
 mod recognition;
@@ -10,6 +12,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use compiler::{Compiled, Compiler};
+#[cfg(feature = "json")]
+use file::{formula, named};
 use graph::Node;
 use parser::{Scope, numbered};
 use recognition::Recognised;
@@ -22,6 +26,7 @@ use crate::problem::checker::{Checked, Checker, NO_ROW, place};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node as Value};
+use crate::problem::keys::{Form, Key};
 use crate::problem::names::Numbers;
 use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
@@ -121,17 +126,41 @@ impl FormulasSpec {
 /// Exact numbers may take so many bits in all.
 const BITS: u64 = 1 << 24;
 
+/// Arrays of names in each other go so deep.
+const AXES: usize = 4;
+
 impl Specification for FormulasSpec {
     const KIND: &'static str = "formulas";
-    const KEYS: &'static [&'static str] =
-        &["constants", "definitions", "transitions", "rewards", "next_rewards", "normalise"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`transitions`: entries `[s, a, t, formula]`; `rewards` (default none): entries `[s, a, formula]`; \
-         `next_rewards` (default none): entries `[s, a, t, formula]`; `constants`, `definitions` (default none): \
-         names and numbers, names and formulas; `normalise` (default false)",
-        "see [Formulas](#formulas); must be a kernel for the policy at hand, or is made one by `normalise`; not \
-         `theta` with policy `probabilities`",
+    const KEYS: &'static [Key] = &[
+        Key::required(
+            "transitions",
+            Form::Entries(&["s", "a", "t"], &Form::Formula),
+            "`transitions`: entries `[s, a, t, formula]`",
+        ),
+        Key::optional(
+            "rewards",
+            Form::Entries(&["s", "a"], &Form::Formula),
+            "`rewards` (default none): entries `[s, a, formula]`",
+        ),
+        Key::optional(
+            "next_rewards",
+            Form::Entries(&["s", "a", "t"], &Form::Formula),
+            "`next_rewards` (default none): entries `[s, a, t, formula]`",
+        ),
+        Key::optional(
+            "constants",
+            Form::Named(AXES, &Form::NUMBER),
+            "`constants` (default none): names and numbers",
+        ),
+        Key::optional(
+            "definitions",
+            Form::Named(AXES, &Form::Formula),
+            "`definitions` (default none): names and formulas",
+        ),
+        Key::optional("normalise", Form::Flag, "`normalise` (default false)"),
     ];
+    const NOTES: &'static str = "see [Formulas](#formulas); must be a kernel for the policy at hand, or is made one by `normalise`; \
+         not `theta` with policy `probabilities`";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {
@@ -302,58 +331,6 @@ impl Specification for FormulasSpec {
 /// A text without line breaks and tabs.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r', '\t'], " ")
-}
-
-/// A formula, or a number as one.
-#[cfg(feature = "json")]
-fn formula(node: &Value<'_>, reader: &Reader) -> Checked<String> {
-    if node.is_string() {
-        return Ok(one_line(&node.string()?));
-    }
-    if !node.is_number() {
-        return Err(node.unexpected("a formula in a string, or a number"));
-    }
-    let number = node.numeral(reader.reading)?.exact();
-    Ok(number.to_string())
-}
-
-/// Calls `entry` with each name of an object; where one stands for an array, with the name of
-/// each of its elements: `load[0,1]`.
-#[cfg(feature = "json")]
-fn named(node: &Value<'_>, entry: &mut dyn FnMut(String, &Value<'_>) -> Checked<()>) -> Checked<()> {
-    let fields = node.fields()?;
-    for key in fields.keys() {
-        elements(&fields.required(key)?, key, &mut Vec::new(), entry)?;
-    }
-    Ok(())
-}
-
-/// Arrays in each other go so deep.
-#[cfg(feature = "json")]
-const AXES: usize = 4;
-
-#[cfg(feature = "json")]
-fn elements(
-    node: &Value<'_>,
-    name: &str,
-    indices: &mut Vec<String>,
-    entry: &mut dyn FnMut(String, &Value<'_>) -> Checked<()>,
-) -> Checked<()> {
-    if !node.is_array() {
-        return entry(
-            if indices.is_empty() { name.to_owned() } else { parser::indexed(name, indices) },
-            node,
-        );
-    }
-    if indices.len() == AXES {
-        return Err(node.error(format!("is an array, expected at most {AXES} arrays in each other")));
-    }
-    for (i, element) in node.array()?.enumerate() {
-        indices.push(i.to_string());
-        elements(&element, name, indices, entry)?;
-        indices.pop();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

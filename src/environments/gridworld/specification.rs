@@ -12,6 +12,7 @@ use crate::problem::checker::{Checked, Checker, place, unexpected};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::{Fields, Node};
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::{Axis, Reader, positive_length};
@@ -165,15 +166,33 @@ fn within_doubles(path: &str, index: &[usize], x: &Numeral) -> Checked<()> {
     unexpected(path, index, x, "a number within the range of doubles")
 }
 
+/// A number for each cell, row by row.
+const GRID_OF_NUMBERS: Form = Form::Filled(&Form::Filled(&Form::NUMBER));
+
 impl Specification for GridworldSpec {
     const KIND: &'static str = "gridworld";
-    const KEYS: &'static [&'static str] =
-        &["beta", "cells", "eps", "followers", "intervention_cost", "perturbed_grids", "terminal"];
-    const DOCUMENTATION: [&'static str; 2] = [
-        "`eps`, `beta`, `followers`; **or** `perturbed_grids[f][i][j]` in place of `eps` and `followers`; `cells[i][j]` \
-         (default: the benchmark's, 8 x 8), `terminal`: states (default: the last one), `intervention_cost` (default 0.05)",
-        "any N x M grid, state M·i + j, four actions; [gridworld.md](gridworld.md)",
+    const KEYS: &'static [Key] = &[
+        Key::required("eps", Form::PROBABILITY, "`eps`, how likely a cell is perturbed")
+            .unless("perturbed_grids"),
+        Key::required(
+            "followers",
+            Form::Integer { least: 1, most: Some(LARGEST_COUNT) },
+            "`followers`, how many",
+        )
+        .unless("perturbed_grids"),
+        Key::optional(
+            "perturbed_grids",
+            Form::Filled(&GRID_OF_NUMBERS),
+            "**or**, in place of both, `perturbed_grids[f][i][j]`",
+        )
+        .excluding(&["eps", "followers"]),
+        Key::required("beta", Form::Number { least: Some(0.0), most: Some(LARGEST_BETA) }, "`beta`"),
+        Key::optional("cells", GRID_OF_NUMBERS, "`cells[i][j]` (default: the benchmark's, 8 x 8)"),
+        Key::optional("terminal", Form::Set(&Form::INDEX), "`terminal`: states (default: the last one)"),
+        Key::optional("intervention_cost", Form::NOT_NEGATIVE, "`intervention_cost` (default 0.05)"),
     ];
+    const NOTES: &'static str = "any N x M grid, state M·i + j, four actions; [gridworld.md](gridworld.md)";
+    const HAS_INITIAL: bool = true;
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

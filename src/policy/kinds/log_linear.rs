@@ -9,6 +9,7 @@ use crate::problem::checker::{Checked, Checker};
 use crate::problem::input_error::InputError;
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::{Reader, positive_length};
@@ -83,8 +84,11 @@ impl<T: Field> Parametrised<T> for LogLinear<T> {
 
 impl Kind for LogLinear<Numeral> {
     const KIND: &'static str = "log-linear";
-    const TABLE: &'static str = "features";
-    const KEYS: &'static [&'static str] = &["theta"];
+    const KEYS: &'static [Key] = &[
+        Key::required("features", Form::KERNEL, "`features[s][a][k]`"),
+        Key::required("theta", Form::Filled(&Form::NUMBER), "`theta[k]`"),
+    ];
+    const NOTES: &'static str = "$\\pi(a\\mid s)\\propto\\exp(\\text{features}[s][a]\\cdot\\theta)$";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

@@ -20,6 +20,7 @@ use crate::distribution::ModelError;
 use crate::problem::checker::{Checked, Checker, PolicyShape};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Key, Variant};
 use crate::problem::numeral::Numeral;
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -51,11 +52,15 @@ pub(crate) trait Kind: Sized {
     /// The name in a file.
     const KIND: &'static str;
 
-    /// The key of the table with a row for each state and an entry for each action.
-    const TABLE: &'static str;
+    /// The keys in a file, but for `kind`. The first is that of the table with a row for each
+    /// state and an entry for each action.
+    const KEYS: &'static [Key];
 
-    /// The other keys in a file, but for `kind`.
-    const KEYS: &'static [&'static str] = &[];
+    /// The last cell of the table of policies in `docs/oracle.md`.
+    const NOTES: &'static str;
+
+    /// The key of that table.
+    const TABLE: &'static str = Self::KEYS[0].name;
 
     /// Reads the data: keys, types and shapes.
     ///
@@ -233,6 +238,13 @@ macro_rules! kinds {
             /// The names of the kinds in a file.
             pub const KINDS: &'static [&'static str] = &[$(<$kind<Numeral> as Kind>::KIND,)+];
 
+            /// The kinds in a file, in the order of the list.
+            pub const VARIANTS: &'static [Variant] = &[$(Variant {
+                kind: <$kind<Numeral> as Kind>::KIND,
+                keys: <$kind<Numeral> as Kind>::KEYS,
+                notes: <$kind<Numeral> as Kind>::NOTES,
+            },)+];
+
             /// The name of the kind in a file.
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$kind(_) => <$kind<Numeral> as Kind>::KIND,)+ }
@@ -256,7 +268,7 @@ macro_rules! kinds {
             #[cfg(feature = "json")]
             pub(crate) fn check_keys(kind: &str, fields: &Fields<'_>) -> Checked<()> {
                 $(if kind == <$kind<Numeral> as Kind>::KIND {
-                    return fields.only(&[&["kind", <$kind<Numeral> as Kind>::TABLE], <$kind<Numeral> as Kind>::KEYS].concat());
+                    return fields.only_beside_kind(<$kind<Numeral> as Kind>::KEYS);
                 })+
                 Ok(())
             }

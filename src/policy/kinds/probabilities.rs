@@ -7,6 +7,7 @@ use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -92,7 +93,9 @@ impl<T: Field> Parametrised<T> for Probabilities<T> {
 
 impl Kind for Probabilities<Numeral> {
     const KIND: &'static str = "probabilities";
-    const TABLE: &'static str = "values";
+    const KEYS: &'static [Key] =
+        &[Key::required("values", Form::Pairs(&Form::NOT_NEGATIVE), "`values[s][a]`")];
+    const NOTES: &'static str = "$\\theta=\\pi$, unconstrained partial derivatives, no projection";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

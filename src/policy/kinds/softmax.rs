@@ -7,6 +7,7 @@ use crate::policy::{Policy, check_shape, shifted_exponentials};
 use crate::problem::checker::{Checked, Checker};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -86,7 +87,8 @@ impl<T: Field> Parametrised<T> for Softmax<T> {
 
 impl Kind for Softmax<Numeral> {
     const KIND: &'static str = "softmax";
-    const TABLE: &'static str = "logits";
+    const KEYS: &'static [Key] = &[Key::required("logits", Form::TABLE, "`logits[s][a]`")];
+    const NOTES: &'static str = "$\\theta$ = logits";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

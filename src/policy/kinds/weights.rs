@@ -9,6 +9,7 @@ use crate::policy::{Policy, check_shape};
 use crate::problem::checker::{Checked, Checker, unexpected};
 #[cfg(feature = "json")]
 use crate::problem::json::Fields;
+use crate::problem::keys::{Form, Key};
 use crate::problem::numeral::{Numeral, lift};
 #[cfg(feature = "json")]
 use crate::problem::reader::Reader;
@@ -110,7 +111,8 @@ impl<T: Field> Parametrised<T> for Weights<T> {
 
 impl Kind for Weights<Numeral> {
     const KIND: &'static str = "weights";
-    const TABLE: &'static str = "values";
+    const KEYS: &'static [Key] = &[Key::required("values", Form::TABLE, "`values[s][a]` > 0")];
+    const NOTES: &'static str = "$\\pi=w/\\sum_bw$, $\\theta=\\log w$: softmax written rationally";
 
     #[cfg(feature = "json")]
     fn read(fields: &Fields<'_>, reader: &Reader) -> Checked<Self> {

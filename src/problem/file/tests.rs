@@ -488,6 +488,23 @@ fn what_is_not_rational_is_named() {
     }
 }
 
+#[test]
+fn rewards_of_next_states_may_begin_with_null() {
+    let problem = |rewards: &str, more: &str| {
+        let text = format!(
+            r#"{{"format": "pemdp-problem/1", "gamma": 0.5, "initial": [0, 1]{more},
+            "policy": {{"kind": "softmax", "logits": [[0, 0], [0, 0]]}},
+            "environment": {{"kind": "fixed", "transitions": [[[1, 0], [1, 0]], [[1, 0], [0, 1]]],
+                "rewards": {rewards}}}}}"#
+        );
+        read(&text).unwrap()
+    };
+    let masked = problem("[[[0, 0], [3, 4]], [[1, 2], [5, 6]]]", r#", "available": [[0, 1], [1, 1]]"#);
+    assert_eq!(problem("[[null, [3, 4]], [[1, 2], [5, 6]]]", ""), masked);
+    let terminal = problem("[null, [[1, 2], [5, 6]]]", r#", "terminal": [0]"#);
+    assert_eq!(terminal.action_sets().available, [false, false, true, true]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
