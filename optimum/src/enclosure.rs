@@ -1,7 +1,7 @@
 //! Intervals and bounds of means that the upper bounds share.
 
-use pemdp::arithmetic::Interval;
 use pemdp::arithmetic::rounding::{add_up, mul_up};
+use pemdp::arithmetic::{Interval, Transcendental};
 
 /// From `lower` to `upper`; everything where these are out of order or undefined.
 pub(super) fn interval(lower: f64, upper: f64) -> Interval {
@@ -16,6 +16,14 @@ pub(super) fn common(x: Interval, y: Interval) -> Interval {
 /// The smallest interval with both.
 pub(super) fn hull(x: Interval, y: Interval) -> Interval {
     interval(x.lower().min(y.lower()), x.upper().max(y.upper()))
+}
+
+/// `lambda log sum_a exp(q[a]/lambda)`, by the largest `q`: the maximum over policies of
+/// `sum_a pi(a) (q[a] - lambda log pi(a))`.
+pub(super) fn soft_maximum(values: &[Interval], entropy: Interval) -> Interval {
+    let most = Interval::point(values.iter().map(|q| q.upper()).fold(f64::NEG_INFINITY, f64::max));
+    let weight = |q: &Interval| ((*q - most) / entropy).exp();
+    most + entropy * values.iter().fold(Interval::point(0.0), |sum, q| sum + weight(q)).ln()
 }
 
 /// An upper bound of `sum_t p[t] w[t]` over `lower <= p <= upper` with `sum p`

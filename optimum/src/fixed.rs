@@ -2,10 +2,11 @@
 //! a bound (`docs/theory/optima.md`, Theorem 1 and section 13).
 
 use super::build;
+use super::enclosure::soft_maximum;
 use super::outcome::{Found, Halt, OptimumError, OptimumStop, Progress};
 use num_traits::Zero;
 use pemdp::arithmetic::rounding::{add_up, div_up};
-use pemdp::arithmetic::{Field, Interval, Transcendental};
+use pemdp::arithmetic::{Field, Interval};
 use pemdp::environments::Structure;
 use pemdp::linear::{Factorisation, Lu, Resolvent, Rows};
 use pemdp::problem::{Numeral, Problem};
@@ -158,18 +159,15 @@ impl Fixed {
         self.found(self.soft_policy(&values), &values, rise, stop, "soft policy iteration")
     }
 
-    /// `max_pi sum_a pi(a) (q[a] - lambda log pi(a)) = lambda log sum_a exp(q[a]/lambda)`, by the
-    /// largest `q`; that itself in a terminal state.
+    /// `max_pi sum_a pi(a) (q[a] - lambda log pi(a))`; the largest `q` in a terminal state.
     fn soft_maximum(&self, s: usize, w: &[f64]) -> Interval {
         let values = self.of_state(s).map(|a| self.action_value(s * self.n_actions + a, w));
         let values: Vec<Interval> = values.collect();
-        let most = values.iter().map(|q| q.upper()).fold(f64::NEG_INFINITY, f64::max);
         if self.terminal[s] || values.is_empty() {
-            return Interval::point(if values.is_empty() { 0.0 } else { most });
+            let most = values.iter().map(|q| q.upper()).reduce(f64::max);
+            return Interval::point(most.unwrap_or(0.0));
         }
-        let weight = |q: &Interval| ((*q - Interval::point(most)) / self.entropy).exp();
-        let sum = values.iter().fold(Interval::point(0.0), |sum, q| sum + weight(q));
-        Interval::point(most) + self.entropy * sum.ln()
+        soft_maximum(&values, self.entropy)
     }
 
     /// The softmax of `Q/lambda` in doubles; the best action in a terminal state.

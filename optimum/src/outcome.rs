@@ -22,9 +22,10 @@ pub enum OptimumError {
         /// Actions.
         n_actions: usize,
     },
-    /// The bounds are those of the value without entropy.
+    /// The bounds would be those of the value without entropy.
     #[error(
-        "entropy: is not 0, expected 0: where the environment responds the bounds are those of the value without entropy"
+        "entropy: is not 0, expected 0: of environments that respond only exponential families have bounds of the value \
+         with entropy"
     )]
     Entropy,
     /// The environment is a point, or has no bounds here.

@@ -61,8 +61,8 @@ pub struct PerformativeOptimum {
 /// Environments that are affine in the policy (`fixed`, `affine`, `loan`): all
 /// policies, by branch and bound, and by policy iteration where nothing responds (there also with
 /// entropy, by the soft Bellman operator).
-/// Exponential families: all parameters with their limits, or a box of them, by dynamic
-/// programming. The coin: its closed form. The gridworld: the best policy known and a
+/// Exponential families: all parameters with their limits, or a box of them (with entropy always
+/// a box), by dynamic programming. The coin: its closed form. The gridworld: the best policy known and a
 /// bound far apart.
 ///
 /// # Errors
@@ -110,7 +110,8 @@ pub fn performative_optimum_with(
     if let Structure::LocalFamily(_) = problem.structure() {
         check_bound(settings.bound)?;
     }
-    if !problem.entropy().is_zero() && !matches!(problem.structure(), Structure::Fixed(_)) {
+    let soft = matches!(problem.structure(), Structure::Fixed(_) | Structure::LocalFamily(_));
+    if !problem.entropy().is_zero() && !soft {
         return Err(OptimumError::Entropy);
     }
     let covered = matches!(

@@ -3,9 +3,10 @@
 //! The rows of a state depend on the parameters of that state alone, so the best
 //! values satisfy Bellman's equation with the parameters of the state for its
 //! actions, and its maximum falls into one maximum of a function of one number for
-//! each action. Proofs: `docs/theory/optima.md`, sections 7 and 8.
+//! each action. Proofs: `docs/theory/optima.md`, sections 7 and 8, with entropy 14.
 
 mod gain;
+mod soft;
 
 use nalgebra::{DMatrix, DVector};
 use num_traits::{One, Zero};
@@ -13,13 +14,15 @@ use rayon::prelude::*;
 
 use gain::{Gain, Supremum, Tilted, ratio, reciprocal, weight};
 
+use soft::SoftGain;
+
 use super::build;
 use super::enclosure::interval;
 use super::exponential::{exp_down, exp_up};
 use super::outcome::{FOREVER, Found, Halt, OptimumError, OptimumStop, Progress};
 use super::rules::{Rules, Sound};
 use pemdp::arithmetic::rounding::{add_down, add_up, div_up, mul_down};
-use pemdp::arithmetic::{Field, Interval, Rational};
+use pemdp::arithmetic::{Field, Interval, Rational, Transcendental};
 use pemdp::environments::{ExponentialFamilySpec, Structure};
 use pemdp::linear::Size;
 use pemdp::problem::{Numeral, Problem};
@@ -35,11 +38,13 @@ const ITERATING: f64 = 0.5;
 const CELLS: usize = 20_000;
 /// The largest box.
 const MAX_BOUND: f64 = 300.0;
-/// Where rewards grow without bound, parameters lie in this box unless another is
-/// given.
+/// Where rewards grow without bound, or there is entropy, parameters lie in this box unless
+/// another is given.
 pub(super) const DEFAULT_BOUND: f64 = 3.0;
 /// What counts as no improvement, relative to the values.
 const NEGLIGIBLE: f64 = 1e-14;
+/// With entropy, an improvement is enough that is the best up to this share of it.
+const GOOD_ENOUGH: f64 = 0.25;
 
 /// An exponential family over a box of parameters or over all of them.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(super) struct Rectangular {
     indifferent: Vec<bool>,
     /// Parameters lie in `[-bound, bound]`; all of them and their limits if none.
     bound: Option<f64>,
+    /// `lambda`; 0 where there is one action. With entropy there is a bound.
+    entropy: Interval,
     rules: &'static dyn Rules,
 }
 
@@ -124,6 +131,7 @@ impl Rectangular {
             (0..n).map(|s| (s * width..(s + 1) * width).all(|i| !rows[i].responds() && same(i, s * width)));
         // Rewards that grow without bound have no supremum.
         let unbounded = clip.is_none() && !slope.is_zero();
+        let soft = width > 1 && !problem.entropy().is_zero();
         Ok(Self {
             n_states: n,
             n_actions: width,
@@ -132,7 +140,8 @@ impl Rectangular {
             initial: build::initial(problem),
             indifferent: indifferent.collect(),
             rows,
-            bound: bound.or(unbounded.then_some(DEFAULT_BOUND)),
+            bound: bound.or((unbounded || soft).then_some(DEFAULT_BOUND)),
+            entropy: if soft { problem.entropy().lift() } else { Interval::zero() },
             rules: &Sound,
         })
     }
@@ -152,11 +161,12 @@ impl Rectangular {
 
     /// Policy iteration, then a bound of what it ends with.
     pub fn search(&self, gap: f64, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Found {
-        let Policies { choices, values, mut cells, early } = self.iterate(&halt.share(ITERATING), progress);
-        let mut stop = early.unwrap_or(OptimumStop::Gap);
-        let lower = self.lower_bounds(&choices, &values);
         // A half of the gap for what the improvement may still be.
         let share = 0.5 * gap * self.gap.lower();
+        let Policies { choices, values, mut cells, early } =
+            self.iterate(0.5 * share, &halt.share(ITERATING), progress);
+        let mut stop = early.unwrap_or(OptimumStop::Gap);
+        let lower = self.lower_bounds(&choices, &values);
         let rises: Vec<(f64, usize)> =
             (0..self.n_states).into_par_iter().map(|s| self.largest_rise(s, &values, share, halt)).collect();
         cells += rises.iter().map(|rise| rise.1).sum::<usize>();
@@ -165,7 +175,7 @@ impl Rectangular {
         let value = self.mean(&lower).lower();
         let upper = upper.max(value);
         if stop == OptimumStop::Gap && add_up(upper, -value) > gap {
-            stop = OptimumStop::Exhausted;
+            stop = halt.reason().unwrap_or(OptimumStop::Exhausted);
         }
         progress(Progress { value, upper_bound: upper, nodes: cells, open: 0 });
         let parameters: Vec<f64> =
@@ -178,12 +188,16 @@ impl Rectangular {
             upper,
             nodes: cells,
             stop,
-            method: "policy iteration over the parameters of each state",
+            method: if self.entropy.is_zero() {
+                "policy iteration over the parameters of each state"
+            } else {
+                "soft policy iteration over the parameters of each state"
+            },
         }
     }
 
-    /// Policy iteration.
-    fn iterate(&self, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Policies {
+    /// Policy iteration, with entropy until no state gains more than a tolerance.
+    fn iterate(&self, tolerance: f64, halt: &Halt<'_>, progress: &mut dyn FnMut(Progress)) -> Policies {
         let start = Choice { parameters: vec![0.0; self.n_actions], only: None };
         let mut choices = vec![start; self.n_states];
         let mut values = self.values(&choices);
@@ -194,7 +208,7 @@ impl Rectangular {
             }
             let improved: Vec<Improvement> = (0..self.n_states)
                 .into_par_iter()
-                .map(|s| self.improve(s, &choices[s], &values, halt))
+                .map(|s| self.improve(s, &choices[s], &values, tolerance, halt))
                 .collect();
             cells += improved.iter().map(|i| i.cells).sum::<usize>();
             let mut changed = false;
@@ -211,12 +225,13 @@ impl Rectangular {
             let value = self.initial.iter().zip(&values).map(|(p, v)| p.approximate() * v).sum();
             progress(Progress { value, upper_bound: f64::INFINITY, nodes: cells, open: 0 });
         }
-        Policies { choices, values, cells, early: None }
+        // The last improvement may have been cut short.
+        Policies { choices, values, cells, early: halt.reason() }
     }
 
     /// Values near the best ones.
     pub fn best_values(&self) -> Vec<f64> {
-        self.iterate(&FOREVER, &mut |_| {}).values
+        self.iterate(0.0, &FOREVER, &mut |_| {}).values
     }
 
     /// An upper bound of `e^x (q_a(x) - w[s])` over the box for each action; without a
@@ -231,11 +246,12 @@ impl Rectangular {
         (0..self.n_actions).map(gain).collect()
     }
 
-    /// What no value exceeds: the largest reward for ever.
+    /// What no value exceeds: the largest reward and entropy for ever.
     fn largest_value(&self) -> f64 {
         let end = self.bound.unwrap_or(f64::INFINITY);
         let rewards = self.rows.iter().map(|row| row.reward(interval(-end, end)).0.upper());
-        let most = rewards.fold(0.0, Size::larger);
+        let entropy = self.entropy * Interval::point(self.n_actions as f64).ln();
+        let most = add_up(rewards.fold(0.0, Size::larger), entropy.upper());
         self.lifted(&vec![0.0; self.n_states], div_up(most, self.gap.lower()))
     }
 
@@ -260,6 +276,7 @@ impl Rectangular {
         for (s, choice) in choices.iter().enumerate() {
             for (a, pi) in choice.policy().iter().enumerate().filter(|(_, pi)| !pi.is_zero()) {
                 let (row, x) = (&self.rows[s * self.n_actions + a], choice.parameters[a]);
+                rewards[s] += self.bonus(*pi).approximate();
                 let pi = pi.approximate();
                 rewards[s] += pi * row.reward(Interval::point(x)).0.approximate();
                 for (&t, p) in row.support.iter().zip(row.kernel(Interval::point(x))) {
@@ -276,16 +293,26 @@ impl Rectangular {
     fn lower_bounds(&self, choices: &[Choice], w: &[f64]) -> Vec<f64> {
         let mut fall = 0.0;
         for (s, choice) in choices.iter().enumerate() {
-            let policy = choice.policy();
-            let mut change = Interval::zero();
-            for a in (0..self.n_actions).filter(|&a| !policy[a].is_zero()) {
-                let gain = self.gain(s, a, w, w[s], None);
-                change += policy[a] * gain.at(choice.parameters[a]);
-            }
-            fall = Size::larger(fall, -change.lower());
+            fall = Size::larger(fall, -self.change(s, choice, w).lower());
         }
         let fall = self.rules.lift(fall, self.gap);
         w.iter().map(|&w| add_down(w, -fall)).collect()
+    }
+
+    /// `B(w)[s] - w[s]` of a choice.
+    fn change(&self, s: usize, choice: &Choice, w: &[f64]) -> Interval {
+        let policy = choice.policy();
+        let mut change = Interval::zero();
+        for a in (0..self.n_actions).filter(|&a| !policy[a].is_zero()) {
+            let gain = self.gain(s, a, w, w[s], None);
+            change += policy[a] * gain.at(choice.parameters[a]) + self.bonus(policy[a]);
+        }
+        change
+    }
+
+    /// `-lambda pi log pi`
+    fn bonus(&self, pi: Interval) -> Interval {
+        if self.entropy.is_zero() { Interval::zero() } else { -(self.entropy * pi * pi.ln()) }
     }
 
     fn gain<'a>(&'a self, s: usize, a: usize, w: &'a [f64], level: f64, scale: Option<f64>) -> Gain<'a> {
@@ -296,6 +323,7 @@ impl Rectangular {
             w,
             level,
             scale,
+            entropy: None,
             rules: self.rules,
         }
     }
@@ -308,9 +336,13 @@ impl Rectangular {
     }
 
     /// A choice of a state that is better than its value, where there is one.
-    fn improve(&self, s: usize, now: &Choice, w: &[f64], halt: &Halt<'_>) -> Improvement {
+    fn improve(&self, s: usize, now: &Choice, w: &[f64], tolerance: f64, halt: &Halt<'_>) -> Improvement {
         if self.indifferent[s] {
             return Improvement { choice: None, cells: 0 };
+        }
+        if let (Some(bound), false) = (self.bound, self.entropy.is_zero()) {
+            let best = SoftGain { family: self, s, w, bound, halt }.supremum(tolerance, GOOD_ENOUGH);
+            return Improvement { choice: best.choice, cells: best.cells };
         }
         let least = NEGLIGIBLE * w.iter().fold(1.0, |size, w| f64::max(size, w.abs()));
         let suprema = |range: (f64, f64), scale: Option<f64>| -> Vec<Supremum> {
@@ -360,6 +392,10 @@ impl Rectangular {
             }
             return (most, cells);
         };
+        if !self.entropy.is_zero() {
+            let best = SoftGain { family: self, s, w, bound, halt }.supremum(share, 0.0);
+            return (best.upper, best.cells);
+        }
         let mut most = 0.0;
         for band in Self::bands(bound) {
             let least = NEGLIGIBLE * w.iter().fold(1.0, |size, w| f64::max(size, w.abs()));

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use pemdp::arithmetic::Interval;
-use pemdp::arithmetic::rounding::div_up;
+use pemdp::arithmetic::rounding::{add_down, div_up};
 
 /// An inference each. Tests replace one by a wrong one, to see that the error is noticed.
 pub(super) trait Rules: Debug + Sync {
@@ -36,6 +36,11 @@ pub(super) trait Rules: Debug + Sync {
     /// step.
     fn change(&self, slope: Interval, step: Interval) -> Interval {
         slope * step
+    }
+
+    /// At most `d/(e^d - 1)` for a width `d`: by it `y log y` is below a line on `[e^-d, 1]`.
+    fn chord(&self, width: f64) -> f64 {
+        add_down(1.0, -0.5 * width)
     }
 
     /// A term of third order by its factors of first and second order.

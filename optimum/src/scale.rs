@@ -61,6 +61,9 @@ impl Scale {
     /// Where a value lies that is beyond doubles without the scale.
     pub fn about(&self, value: f64, upper: f64) -> String {
         let end = |x: f64| {
+            if !x.is_finite() {
+                return x.to_string();
+            }
             let undone = BigBall::from_f64(x) * BigBall::from_rational(&power_of_two(self.twos));
             undone.beyond_doubles().unwrap_or_else(|| format!("{:e}", undone.midpoint()))
         };
@@ -235,5 +238,6 @@ mod tests {
         assert_eq!(scale.about(-1.0, 2.0), "between -8e0 and 1.6e1");
         let huge = Scale { twos: 2000, horizon: 2.0 };
         assert_eq!(huge.about(1.0, 2.0), "between 1.15e602 and 2.30e602");
+        assert_eq!(scale.about(-1.0, f64::INFINITY), "between -8e0 and inf");
     }
 }

@@ -11,7 +11,8 @@ pub struct OptimumSettings {
     /// `max |r| / (1 - gamma)`.
     pub relative_gap: f64,
     /// Parameters of exponential families lie in `[-bound, bound]`; without a bound
-    /// they are any numbers, limits included.
+    /// they are any numbers, limits included, but with entropy or rewards that grow
+    /// without bound in `[-3, 3]`.
     pub bound: Option<f64>,
     /// Uses this time for a better policy or bound, and stops with the gap reached.
     pub budget: Option<Duration>,

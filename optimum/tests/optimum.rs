@@ -373,7 +373,8 @@ fn what_is_not_bounded_is_refused() {
     };
     let defaults = OptimumSettings::default();
     let json = examples::example("exponential-family").unwrap().to_json();
-    let entropy = read(&json.replace("\"entropy\": 0.0", "\"entropy\": 0.1"));
+    let loan = examples::example("loan").unwrap().to_json();
+    let entropy = read(&loan.replacen("\"gamma\"", "\"entropy\": 0.1, \"gamma\"", 1));
     assert_eq!(performative_optimum(&entropy, &defaults), Err(OptimumError::Entropy));
     assert!(refused(&example("explicit"), &defaults).contains("explicit"));
     let family = read(&json);

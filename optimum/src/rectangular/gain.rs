@@ -104,7 +104,8 @@ pub(super) fn clipped(x: Interval, clip: Interval) -> Interval {
 }
 
 /// `g(x) = q(x) - level` with `q(x) = r(x) + gamma sum_t P_t(x) w[t]`, times
-/// `exp(x - scale)` where there is a scale.
+/// `exp(x - scale)` where there is a scale; with entropy, `q(x) + lambda (reach - x)` for
+/// `q(x)`.
 pub(super) struct Gain<'a> {
     pub(super) row: &'a Tilted,
     pub(super) gamma: Interval,
@@ -112,6 +113,8 @@ pub(super) struct Gain<'a> {
     pub(super) w: &'a [f64],
     pub(super) level: f64,
     pub(super) scale: Option<f64>,
+    /// `lambda` and `reach`, where there is a scale.
+    pub(super) entropy: Option<(Interval, f64)>,
     pub(super) rules: &'static dyn Rules,
 }
 
@@ -166,7 +169,11 @@ impl Gain<'_> {
             largest_mean(lower, upper, Interval::one(), w, &mut best)
         };
         let mean = interval(-mean(&below), mean(&above));
-        self.row.reward(x).0 + self.gamma * mean - self.gap * Interval::point(self.level)
+        let value = self.row.reward(x).0 + self.gamma * mean - self.gap * Interval::point(self.level);
+        match self.entropy {
+            None => value,
+            Some((entropy, reach)) => value + entropy * (Interval::point(reach) - x),
+        }
     }
 
     /// The gain and its derivative over a range: `g' = q' + g` where it is
@@ -189,6 +196,9 @@ impl Gain<'_> {
         let mut slope = self.rules.slope(self.row.reward(x).1, self.gamma, covariance);
         if self.scale.is_some() {
             slope += value;
+        }
+        if let Some((entropy, _)) = self.entropy {
+            slope -= entropy;
         }
         let weight = self.weight(x);
         (value * weight, slope * weight)

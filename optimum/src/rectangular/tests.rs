@@ -14,6 +14,7 @@ use pemdp::policy::Policy;
 use pemdp::problem::Reading;
 
 mod searches;
+mod soft;
 
 /// A family with weights that are integers, of `n` states and `width` actions.
 fn family(rng: &mut ChaCha8Rng, n: usize, width: usize, gamma: &str, psi: i32) -> Problem {
@@ -201,6 +202,7 @@ fn gain_of(row: &Tilted, level: f64, scale: Option<f64>) -> Gain<'_> {
         w: &VALUES,
         level,
         scale,
+        entropy: None,
         rules: &Sound,
     }
 }

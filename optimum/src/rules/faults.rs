@@ -73,3 +73,13 @@ impl Rules for NoRemainder {
         Interval::zero()
     }
 }
+
+/// A tangent where a chord is needed.
+#[derive(Debug)]
+pub(crate) struct TangentForChord;
+
+impl Rules for TangentForChord {
+    fn chord(&self, _width: f64) -> f64 {
+        1.0
+    }
+}

@@ -182,7 +182,7 @@ fn improvements_of_a_state_are_those_of_a_grid() {
         }
         assert!(cells > 0);
         let now = Choice { parameters: vec![0.0; 2], only: None };
-        let improvement = family.improve(s, &now, &w, &FOREVER);
+        let improvement = family.improve(s, &now, &w, 0.0, &FOREVER);
         let better = improvement.choice.unwrap();
         let reached = f(s, better.parameters[0], better.parameters[1]);
         assert!(better.only.is_none() && improvement.cells > 0);
@@ -192,7 +192,7 @@ fn improvements_of_a_state_are_those_of_a_grid() {
         let (rise, cells) = family.largest_rise(s, &[1e6; 2], 0.0, &FOREVER);
         assert_eq!((rise, cells > 0), (NEGLIGIBLE * 1e6, true));
         let high = [20.0, 20.0];
-        assert!(family.improve(s, &now, &high, &FOREVER).choice.is_none());
+        assert!(family.improve(s, &now, &high, 0.0, &FOREVER).choice.is_none());
     }
 }
 
@@ -235,21 +235,21 @@ fn limits_are_preferred_and_kept() {
     // Stay in state 0, or go there: 1/(1 - 3/4), and 3/4 of that.
     let w = [4.0, 3.0];
     let improved = |parameters: [f64; 2], only: Option<usize>| {
-        family.improve(0, &Choice { parameters: parameters.to_vec(), only }, &w, &FOREVER).choice
+        family.improve(0, &Choice { parameters: parameters.to_vec(), only }, &w, 0.0, &FOREVER).choice
     };
     let limit = Choice { parameters: vec![most, least], only: Some(0) };
     assert_eq!(improved([0.0, 0.0], None), Some(limit.clone()));
     assert_eq!(improved([30.0, least], Some(0)), Some(limit.clone()));
     assert_eq!(improved([most, least], Some(0)), None);
     // Better than what is worth less, from anywhere.
-    let better = family.improve(0, &limit, &[3.5, 3.0], &FOREVER).choice;
+    let better = family.improve(0, &limit, &[3.5, 3.0], 0.0, &FOREVER).choice;
     assert_eq!(better, Some(limit.clone()));
     // Where the limit is worth less than the value it is not taken instead.
     let now = Choice { parameters: vec![0.0, least], only: Some(0) };
-    assert_eq!(family.improve(0, &now, &[4.5, 3.0], &FOREVER).choice, None);
+    assert_eq!(family.improve(0, &now, &[4.5, 3.0], 0.0, &FOREVER).choice, None);
     // From a softmax a limit is taken even where it is none better.
     let softmax = Choice { parameters: vec![0.0, 0.0], only: None };
-    let first = family.improve(0, &softmax, &[100.0, 100.0], &FOREVER).choice;
+    let first = family.improve(0, &softmax, &[100.0, 100.0], 0.0, &FOREVER).choice;
     assert!(first.is_some_and(|choice| choice.only.is_some()));
     let found = search(&family);
     assert!(is_near(found.value, 0.25 * 4.0 + 0.75 * 3.0, ILL_CONDITIONED) && !found.attained);
@@ -261,7 +261,7 @@ fn limits_are_preferred_and_kept() {
     let problem = Problem::from_json(single, Reading::Exact).unwrap_or_else(|error| panic!("{error}"));
     let family = Rectangular::new(&problem, None).unwrap();
     let now = Choice { parameters: vec![1.0], only: None };
-    assert_eq!(family.improve(0, &now, &[4.5], &FOREVER).choice, None);
+    assert_eq!(family.improve(0, &now, &[4.5], 0.0, &FOREVER).choice, None);
 }
 
 /// How much a state may rise, to the share that is asked for.
@@ -308,12 +308,12 @@ fn searches_count_their_cells_and_tell_their_values() {
     let problem = Problem::from_json(single, Reading::Exact).unwrap_or_else(|error| panic!("{error}"));
     let family = Rectangular::new(&problem, Some(3.0)).unwrap();
     let now = Choice { parameters: vec![0.0], only: None };
-    let better = family.improve(0, &now, &[2.0], &FOREVER).choice;
+    let better = family.improve(0, &now, &[2.0], 0.0, &FOREVER).choice;
     assert_eq!(better, Some(Choice { parameters: vec![3.0], only: None }));
     let (_, family) = small(MOVING, Some(2.0));
     let mut told = vec![];
     let Policies { choices, values, cells, early } =
-        family.iterate(&FOREVER, &mut |progress| told.push(progress.value));
+        family.iterate(0.0, &FOREVER, &mut |progress| told.push(progress.value));
     assert!(cells > 0 && early.is_none() && told.len() > 1);
     let mean = 0.25 * values[0] + 0.75 * values[1];
     assert!(is_near(*told.last().unwrap(), mean, SOLVED));
