@@ -36,21 +36,26 @@ fn mistakes_that_are_not_defined_are_listed() {
     };
     let rewards = || json!([[1, 2], [3, 5]]);
     let softmax = || json!({"kind": "softmax", "logits": [[0.5, 0], [1, 2]]});
-    // Nothing responds, there are no followers, and no state is never left.
-    let always = [
+    // Nothing responds, there are no followers, no state is never left and none is terminal.
+    let before = [
         "response-values-frozen",
         "response-applied-twice",
         "divided-by-episode-length",
         "terminal-keeps-transitions",
         "terminal-keeps-rewards",
     ];
-    let and = |more: &[&'static str]| [&always[..], more].concat();
-    assert_eq!(on_two_states(softmax(), rewards()), always);
+    let of_ends = ["terminal-goes-on", "entropy-after-the-end", "missing-actions-taken"];
+    let with = |more: &[&'static str], last: &[&'static str]| {
+        [&before[..], more, &of_ends[..], last, &["sweeps-of-followers"]].concat()
+    };
+    let and = |more: &[&'static str]| with(more, &[]);
+    assert_eq!(on_two_states(softmax(), rewards()), and(&[]));
     let probabilities = json!({"kind": "probabilities", "values": [[0.5, 0.5], [0.25, 0.75]]});
     let of_softmax = ["softmax-jacobian-diagonal", "gradient-of-probabilities"];
     assert_eq!(on_two_states(probabilities, rewards()), and(&of_softmax));
     let features = json!({"kind": "log-linear", "features": [[[1], [2]], [[3], [5]]], "theta": [0.5]});
-    assert_eq!(on_two_states(features, rewards()), and(&["gradient-of-probabilities", "action-major-order"]));
+    let of_features = ["gradient-of-probabilities", "action-major-order"];
+    assert_eq!(on_two_states(features, rewards()), with(&of_features, &["response-of-own-state"]));
     // Advantages that are all 0 have no deviation.
     assert_eq!(on_two_states(softmax(), json!([[1, 1], [1, 1]])), and(&["standardised-advantages"]));
     // Action a leads to state a, which is where it is taken: read the other way round, each state

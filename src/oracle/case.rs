@@ -9,107 +9,26 @@ use std::rc::Rc;
 
 use nalgebra::{DMatrix, Dyn, LU};
 
+use super::computation::Prediction;
 use super::error::OracleError;
+use super::induced::{Induced, Models};
 use super::quantity::Entries;
-use super::recipe::{Entropy, Environment, Recipe, Start, Values, Visits};
+use super::recipe::{Entropy, Entry, Environment, Recipe, Start, Values, Visits};
 use super::steps_left::OfStepsLeft;
 use super::visits::{solve, stationary, transient_visits, undiscounted_visits};
 use crate::criterion::{by_action, means};
-use crate::environments::{Structure, gridworld::Terminal};
-use crate::evaluate::{Evaluation, entropy_bonus};
+use crate::environments::Structure;
+use crate::evaluate::Evaluation;
 use crate::linear::Rows;
-use crate::mdp::Mdp;
-use crate::performative::{Deployment, Performance, PerformativeMdp};
+use crate::performative::Performance;
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::response::{Cotangent, Pullback, PulledBack, TransitionCotangent};
 
 /// Sweeps and steps take at most so many products.
 pub(super) const WORK: usize = 100_000_000;
 
-/// The performative MDPs of a problem, and of what is mistaken for it.
-pub(super) struct Models {
-    pub own: PerformativeMdp<f64>,
-    others: Vec<(Environment, PerformativeMdp<f64>)>,
-}
-
-impl Models {
-    /// # Errors
-    /// [`OracleError`] where doubles do not hold the problem.
-    pub fn of(problem: &Problem) -> Result<Self, OracleError> {
-        let mut others = Vec::new();
-        if let Structure::Followers(world) = problem.structure() {
-            for rule in Terminal::MISTAKEN {
-                for followers in [rule, Terminal::Absorbing] {
-                    let world = world.world::<f64>(problem.gamma())?.with_terminal(rule, followers);
-                    let environment = Environment::Terminal(rule, followers);
-                    others.push((environment, problem.around(Box::new(world))));
-                }
-            }
-        }
-        if let Some(twice) = problem.responding_twice() {
-            others.push((Environment::Twice, twice.model::<f64>()?));
-        }
-        Ok(Self { own: problem.model::<f64>()?, others })
-    }
-}
-
-/// What a policy induces, or what is mistaken for it.
-pub(super) struct Induced<'a> {
-    /// `P[s,a,t]`, row `s A + a`; after a mistake rows may have any sum.
-    pub kernel: Rc<Rows<f64>>,
-    /// `r[s,a]` at `s A + a`.
-    pub rewards: Vec<f64>,
-    /// Whether no action that is taken leaves a state.
-    never_left: Vec<bool>,
-    /// Where it is not that of the truth.
-    pullback: Option<Box<dyn Pullback<f64> + 'a>>,
-}
-
-impl<'a> Induced<'a> {
-    /// That of a policy in an MDP.
-    fn new(mdp: &Mdp<f64>, policy: &Policy<f64>, pullback: Option<Box<dyn Pullback<f64> + 'a>>) -> Self {
-        let pairs = (0..mdp.n_states()).flat_map(|s| (0..mdp.n_actions()).map(move |a| (s, a)));
-        let rewards = pairs.map(|(s, a)| *mdp.reward(s, a)).collect();
-        let kernel = Rc::new(mdp.kernel().rows().clone());
-        Self { never_left: never_left(&kernel, policy), kernel, rewards, pullback }
-    }
-
-    /// The same where states that are never left pay nothing.
-    fn ended(&self) -> Self {
-        let mut rewards = self.rewards.clone();
-        let rows = rewards.chunks_mut(self.rewards.len() / self.never_left.len()).zip(&self.never_left);
-        rows.filter(|(_, never_left)| **never_left).for_each(|(row, _)| row.fill(0.0));
-        Self { kernel: Rc::clone(&self.kernel), rewards, never_left: self.never_left.clone(), pullback: None }
-    }
-
-    /// `P[t,a,s]` in place of `P[s,a,t]`.
-    fn transposed(&self, policy: &Policy<f64>) -> Option<Self> {
-        let (n, n_pairs) = (self.kernel.width(), self.kernel.len());
-        let n_actions = n_pairs / n;
-        let mut rows = vec![Vec::new(); n_pairs];
-        for pair in 0..n_pairs {
-            for (s, p) in self.kernel.row(pair) {
-                rows[s * n_actions + pair % n_actions].push((pair / n_actions, *p));
-            }
-        }
-        let kernel = Rc::new(Rows::sparse(n, rows).ok()?);
-        let rewards = self.rewards.clone();
-        Some(Self { never_left: never_left(&kernel, policy), kernel, rewards, pullback: None })
-    }
-}
-
-fn never_left(kernel: &Rows<f64>, policy: &Policy<f64>) -> Vec<bool> {
-    let n_actions = policy.n_actions();
-    let is_never_left = |s: usize| {
-        let stays = |a: usize| {
-            let mut targets = kernel.row(s * n_actions + a).filter(|(_, p)| **p != 0.0);
-            targets.all(|(t, _)| t == s)
-        };
-        (0..n_actions).filter(|&a| *policy.probability(s, a) > 0.0).all(stays)
-    };
-    (0..policy.n_states()).map(is_never_left).collect()
-}
+/// More sweeps are only counted where values are claimed.
+const SWEEPS: usize = 20_000;
 
 /// Values as they are computed.
 pub(super) struct Valued {
@@ -170,6 +89,11 @@ impl System {
         matrix
     }
 
+    /// So many sweeps of a kind that is looked for on every problem.
+    pub fn affordable(&self) -> usize {
+        SWEEPS.min(WORK / 10 / self.chain.n_stored().max(1))
+    }
+
     /// `(I - gamma P)^{-1} right`.
     fn solve(&self, right: &[f64]) -> Option<Vec<f64>> {
         solve(self.lu.get_or_init(|| self.matrix().lu()), right)
@@ -222,19 +146,11 @@ impl<'a> Case<'a> {
     ) -> Result<Self, OracleError> {
         let performance = models.own.perform(policy)?;
         let own = Induced::new(&performance.mdp, policy, None);
-        let mut environments = Vec::new();
-        let deployed = |deployment: Deployment<'a, f64>| {
-            let Deployment { mdp, pullback, .. } = deployment;
-            Induced::new(&mdp, policy, Some(pullback))
-        };
-        for (environment, model) in &models.others {
-            environments.extend(model.deploy(policy).ok().map(|induced| (*environment, deployed(induced))));
-        }
         // At a point nothing is known of other policies.
         let previous = previous.filter(|_| !matches!(problem.structure(), Structure::Point(_)));
-        if let Some(stale) = previous.and_then(|previous| models.own.deploy(previous).ok()) {
-            environments.push((Environment::Previous, deployed(stale)));
-        }
+        let mut environments = models.deployed(policy, previous);
+        environments.extend(own.mixed(&environments));
+        environments.extend(own.going_on(models.own.gamma, policy));
         let mut visits = performance.evaluation.state_occupancy.iter().zip(&own.never_left);
         let has_end = visits.any(|(d, never_left)| *d > 0.0 && !never_left);
         if has_end {
@@ -314,13 +230,44 @@ impl<'a> Case<'a> {
         match start {
             Start::Given => self.initial.into(),
             Start::Uniform => vec![1.0 / self.n_states() as f64; self.n_states()].into(),
+            Start::OneStepLate => {
+                let Some(system) = self.system(Environment::Own) else { return self.initial.into() };
+                let mut later = vec![0.0; self.n_states()];
+                for (s, rho) in self.initial.iter().enumerate() {
+                    system.chain.row(s).for_each(|(t, p)| later[t] += rho * p);
+                }
+                later.into()
+            }
         }
     }
 
-    /// `-lambda log pi(a|s)`, none where it is infinite.
-    pub fn bonus(&self, pair: usize) -> Option<f64> {
+    /// Whether a state has the action of a pair.
+    pub fn is_available(&self, pair: usize) -> bool {
+        self.policy.is_available(pair / self.n_actions(), pair % self.n_actions())
+    }
+
+    /// `-lambda log pi(a|s)` as often as it is paid; none where it is infinite, or the state
+    /// does not have the action.
+    pub fn bonus(&self, environment: Environment, pair: usize) -> Option<f64> {
         let (state, action) = (pair / self.n_actions(), pair % self.n_actions());
-        entropy_bonus(self.performance.mdp.kernel(), self.policy, &self.lambda, state, action)
+        if !self.is_available(pair) {
+            return None;
+        }
+        let times = self.induced(environment)?.bonuses[state];
+        if self.lambda == 0.0 || times == 0.0 {
+            return Some(0.0);
+        }
+        self.policy.logarithm(state, action).map(|log| -times * self.lambda * log)
+    }
+
+    /// How often the entropy bonus is paid in a state when it is visited.
+    pub fn bonuses(&self, environment: Environment) -> Option<&[f64]> {
+        Some(&self.induced(environment)?.bonuses)
+    }
+
+    /// The answer where the states have all actions, if that is another problem.
+    pub fn with_all_actions(&self) -> Option<Prediction> {
+        self.models.with_all_actions.clone()
     }
 
     /// `sum_a pi(a|s) x[s,a]` for each state; what is infinite counts nothing.
@@ -335,7 +282,7 @@ impl<'a> Case<'a> {
             let kernel = &self.induced(environment)?.kernel;
             let chain = kernel.mixtures(self.n_actions(), |s, a| self.policy.probability(s, a));
             let system = System::new(chain, self.gamma);
-            if environment == Environment::Transposed {
+            if matches!(environment, Environment::Transposed | Environment::WithoutEnd) {
                 // A nonnegative matrix M has spectral radius below 1 exactly where
                 // (I - M)^{-1} takes the vector of ones to a positive vector.
                 let positive = system.solve(&vec![1.0; self.n_states()])?;
@@ -363,12 +310,12 @@ impl<'a> Case<'a> {
         let (induced, system) = (self.induced(environment)?, self.system(environment)?);
         let in_values = |pair: usize| match entropy {
             Entropy::Forgotten | Entropy::CurrentStep => Some(0.0),
-            Entropy::Negated => self.bonus(pair).map(|bonus| -bonus),
+            Entropy::Negated => self.bonus(environment, pair).map(|bonus| -bonus),
             Entropy::UntilAbsorbed if self.is_absorbing(environment, pair / n_actions) => Some(0.0),
-            Entropy::Whole | Entropy::LaterSteps | Entropy::UntilAbsorbed => self.bonus(pair),
+            Entropy::Whole | Entropy::LaterSteps | Entropy::UntilAbsorbed => self.bonus(environment, pair),
         };
         let in_step = |pair: usize| match entropy {
-            Entropy::CurrentStep => self.bonus(pair),
+            Entropy::CurrentStep => self.bonus(environment, pair),
             Entropy::LaterSteps => Some(0.0),
             _ => in_values(pair),
         };
@@ -379,8 +326,22 @@ impl<'a> Case<'a> {
             Values::Swept(_) | Values::SweptInPlace(_) => {
                 self.swept(&system.chain, &rewards, (environment, entropy, how))?
             }
+            Values::SweptAsVisits(k) => {
+                let sweeps = self.sweeps_of_visits(environment, k, Entry::Pair)?;
+                self.swept(&system.chain, &rewards, (environment, entropy, Values::Swept(sweeps)))?
+            }
+            Values::SweptTo(k) => {
+                let mut values = vec![0.0; n];
+                let most = system.affordable();
+                let change = 0.1_f64.powi(k.into());
+                (0..most).find(|_| self.sweep(&system.chain, &rewards, &mut values, false) < change)?;
+                values
+            }
         };
         let action_value = |pair: usize| {
+            if !self.is_available(pair) {
+                return None;
+            }
             let after: f64 = induced.kernel.row(pair).map(|(t, p)| p * next[t]).sum();
             Some(induced.rewards[pair] + in_step(pair)? + self.gamma * after)
         };
@@ -440,7 +401,7 @@ impl<'a> Case<'a> {
         mut watch: impl FnMut(usize, f64, &[f64]) -> bool,
     ) -> Option<()> {
         let (system, induced) = (self.system(Environment::Own)?, self.induced(Environment::Own)?);
-        let rewards = self.means(|pair| Some(induced.rewards[pair] + self.bonus(pair)?));
+        let rewards = self.means(|pair| Some(induced.rewards[pair] + self.bonus(Environment::Own, pair)?));
         let mut values = vec![0.0; rewards.len()];
         for sweeps in 1..=WORK / 10 / system.chain.n_stored().max(1) {
             let change = self.sweep(&system.chain, &rewards, &mut values, in_place);
@@ -497,9 +458,37 @@ impl<'a> Case<'a> {
                 }
                 Visits::EachOnce => Some(vec![1.0; self.n_states()]),
                 Visits::Alike => Some(vec![1.0 / self.n_states() as f64; self.n_states()]),
+                Visits::AfterTheFirst => {
+                    let all = system.solve_transposed(&initial)?;
+                    Some(all.iter().zip(&*initial).map(|(d, rho)| d - rho).collect())
+                }
+                Visits::SweptTo(k, entry) => {
+                    let sweeps = self.sweeps_of_visits(environment, k, entry)?;
+                    self.truncated_visits(&system.chain, initial.to_vec(), sweeps)
+                }
                 Visits::Truncated(steps) => self.truncated_visits(&system.chain, initial.to_vec(), steps),
             }
         })
+    }
+
+    /// How many sweeps `d <- rho + gamma P^T d` from 0 come to a change below `10^-k`.
+    fn sweeps_of_visits(&self, environment: Environment, k: u8, entry: Entry) -> Option<usize> {
+        let (system, induced) = (self.system(environment)?, self.induced(environment)?);
+        let largest = |s: usize| match entry {
+            Entry::State => 1.0,
+            Entry::Pair if induced.never_left[s] => 0.0,
+            Entry::Pair => (0..self.n_actions()).map(|a| *self.policy.probability(s, a)).fold(0.0, f64::max),
+        };
+        let largest: Vec<f64> = (0..self.n_states()).map(largest).collect();
+        let mut weights = self.initial.to_vec();
+        for sweeps in 1..=system.affordable() {
+            let change = weights.iter().zip(&largest).map(|(d, most)| d * most).fold(0.0, f64::max);
+            if change < 0.1_f64.powi(k.into()) {
+                return Some(sweeps);
+            }
+            weights = self.stepped(&system.chain, &weights);
+        }
+        None
     }
 
     /// `sum_{k < steps} gamma^k rho P^k`.
@@ -525,13 +514,6 @@ impl<'a> Case<'a> {
         self.steps_left.of((environment, start, steps), |_| self.with_steps_left(environment, start, steps))
     }
 
-    /// What the cotangent of the transitions gives.
-    pub fn pull_stored(&self, environment: Environment, rows: &Rows<f64>) -> Option<PulledBack<f64>> {
-        let pullback = self.induced(environment)?.pullback.as_ref().unwrap_or(&self.performance.pullback);
-        let reward = vec![0.0; rows.len()];
-        Some(pullback.pull(&Cotangent { transition: TransitionCotangent::Stored(rows), reward: &reward }))
-    }
-
     /// `gamma x P`.
     pub fn stepped(&self, chain: &Rows<f64>, weights: &[f64]) -> Vec<f64> {
         let mut later = vec![0.0; chain.len()];
@@ -551,42 +533,5 @@ impl<'a> Case<'a> {
         let (low, high) = q.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), q| (l.min(*q), h.max(*q)));
         let (transitions, rewards) = self.responds(state);
         transitions || rewards || high - low > 1e-12 * scale
-    }
-
-    /// The cotangents of the policy from `visits[s,a] next[t]` of `P[s,a,t]` and
-    /// `weights[s,a]` of `r[s,a]`; none where followers' values are to be held fixed and
-    /// there are no followers.
-    pub fn pull(
-        &self,
-        environment: Environment,
-        frozen: bool,
-        (visits, next): (&[f64], &[f64]),
-        weights: &[f64],
-    ) -> Option<PulledBack<f64>> {
-        let induced = self.induced(environment)?;
-        let (mut visits, mut weights) = (visits.to_vec(), weights.to_vec());
-        if environment == Environment::Ended {
-            for pair in
-                (0..weights.len()).filter(|pair| self.is_absorbing(environment, pair / self.n_actions()))
-            {
-                (visits[pair], weights[pair]) = (0.0, 0.0);
-            }
-        }
-        let visits = &visits;
-        let pullback = induced.pullback.as_ref().unwrap_or(&self.performance.pullback);
-        let n_states = self.n_states();
-        let transposed: (Vec<f64>, Vec<f64>);
-        let transition = if environment == Environment::Transposed {
-            // `visits[t,a] next[s]` of `P[s,a,t]`.
-            let n_actions = self.n_actions();
-            let of_action = |a: usize| visits.iter().skip(a).step_by(n_actions).copied();
-            let of_states = next.iter().flat_map(|x| std::iter::repeat_n(*x, n_actions)).collect();
-            transposed = (of_states, (0..n_actions).flat_map(of_action).collect());
-            TransitionCotangent::ByAction { visits: &transposed.0, values: &transposed.1, n_states }
-        } else {
-            TransitionCotangent::Product { visits, values: next }
-        };
-        let cotangent = Cotangent { transition, reward: &weights };
-        if frozen { pullback.pull_with_frozen_values(&cotangent) } else { Some(pullback.pull(&cotangent)) }
     }
 }

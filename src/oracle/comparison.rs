@@ -113,8 +113,8 @@ pub enum Entry {
     Text(String),
 }
 
-/// The evaluation in doubles of what no mistakes are looked for in.
-fn in_doubles(problem: &Problem) -> Option<Prediction> {
+/// The evaluation of a problem in doubles.
+pub(super) fn in_doubles(problem: &Problem) -> Option<Prediction> {
     let (model, policy) = (problem.model::<f64>().ok()?, problem.deployed_policy::<f64>().ok()?);
     let answer = Answer::taken_for_exact(&model.perform(&policy).ok()?, |x| *x, &0.0);
     Some(Quantities::from_fn(|quantity| answer.entries(quantity)))
@@ -404,9 +404,11 @@ impl<'a> Comparison<'a> {
             if !as_predicted && touches.contains(&quantity) {
                 how = Explains::InPart;
             }
-            // What is sampled is near to much: the truth has to be farther off by far.
+            // What is sampled is near to much, a single number most of all: the truth has to be
+            // farther off by far.
+            let farther = if got.len() == 1 { 20.0 } else { 2.0 };
             let is_nearer = !self.is_sampled(quantity)
-                || 2.0 * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth);
+                || farther * self.distance(quantity, got, predicted) <= self.distance(quantity, got, truth);
             told_apart |= as_predicted && !is_right && is_mistaken && is_nearer;
         }
         let is_allowed = |term: Quantity| self.allows(term, &prediction[term], claimed);
@@ -558,7 +560,7 @@ impl<'a> Comparison<'a> {
     /// How well a prediction fits, of a mistake in these quantities only, if there are any.
     pub(super) fn evidence(
         &self,
-        (recipe, prediction): (&Recipe, &Prediction),
+        (recipe, prediction): (Option<&Recipe>, &Prediction),
         only: &[Quantity],
         claimed: &Claimed,
     ) -> Evidence {
@@ -572,7 +574,7 @@ impl<'a> Comparison<'a> {
             error = error.max(of_truth);
         }
         let only = only.iter().map(|quantity| quantity.name()).collect();
-        Evidence { residual, error, only, count: recipe.count(), rounded: None }
+        Evidence { residual, error, only, count: recipe.and_then(Recipe::count), rounded: None }
     }
 }
 

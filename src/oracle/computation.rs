@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::case::{Case, Term};
+use super::case::{Case, Term, Valued};
 use super::quantity::{Entries, Quantities, Quantity, defined};
 use super::recipe::{
-    Entropy, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights, Start, Values,
-    Visits, Weights,
+    Bootstrap, Entropy, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights, Start,
+    Values, Visits, Weights,
 };
 use crate::gradient::{entropy_term, policy_term};
 use crate::response::PolicyCotangent;
@@ -43,13 +43,14 @@ impl Recipe {
             }
         }
 
+        let action_values = self.action_values(case, &values)?;
         let scale = self.all_values.number(case)?;
         let scaled = |entries: &[f64]| -> Entries { entries.iter().map(|x| Some(scale * x)).collect() };
         let of_occupancy = self.occupancy.number(case)?;
         let mut answer = Quantities::from_fn(|quantity| match quantity {
             Quantity::Value => scaled(&[value]),
             Quantity::StateValues => scaled(&values.state_values),
-            Quantity::ActionValues => values.action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
+            Quantity::ActionValues => action_values.iter().map(|q| q.map(|q| scale * q)).collect(),
             Quantity::Occupancy => occupancy.iter().map(|d| Some(of_occupancy * d)).collect(),
             _ => Entries::new(),
         });
@@ -87,13 +88,16 @@ impl Recipe {
             jacobian: self.jacobian,
             steps_left: self.steps_left,
             frozen: self.frozen,
+            own_state: self.own_state,
             ..Self::default()
         };
         let valued = || Self { entropy: self.entropy, values: self.values, ..common() };
-        let policy = Self { weights: self.weights, frozen: false, ..valued() };
+        let (weights, bootstrap) = (self.weights, self.bootstrap);
+        let policy = Self { weights, bootstrap, frozen: false, own_state: false, ..valued() };
         let transition = Self { transition_visits: self.transition_visits, next: self.next, ..valued() };
         let reward = Self { reward_weights: self.reward_weights, steps_left: false, ..common() };
-        let entropy = Self { entropy: self.entropy, frozen: false, steps_left: false, ..common() };
+        let entropy =
+            Self { entropy: self.entropy, frozen: false, own_state: false, steps_left: false, ..common() };
         Some([
             case.term(Term::Policy, policy, |recipe| recipe.policy_term(case))?,
             case.term(Term::Transition, transition, |recipe| recipe.transition_term(case))?,
@@ -113,9 +117,10 @@ impl Recipe {
         }
         let values = case.values(self.environment, self.entropy, self.values)?;
         let visits = self.visits(case)?;
-        let advantages = || advantages(case, &values.action_values);
+        let action_values = self.action_values(case, &values)?;
+        let advantages = || advantages(case, &action_values);
         let weights: Entries = match self.weights {
-            Weights::ActionValues => values.action_values.clone(),
+            Weights::ActionValues => action_values.clone(),
             Weights::Advantages => defined(&advantages()),
             Weights::Standardised => {
                 let by_action = case.by_action(&visits);
@@ -127,6 +132,25 @@ impl Recipe {
         self.through_policy(case, &visits, &weights)
     }
 
+    /// `Q[s,a]` with what it has of the next state.
+    fn action_values(&self, case: &Case<'_>, values: &Valued) -> Option<Entries> {
+        if self.bootstrap == Bootstrap::Next {
+            return Some(values.action_values.clone());
+        }
+        let induced = case.induced(self.environment)?;
+        let changed = |(pair, q): (usize, &Option<f64>)| {
+            let after: f64 = induced.kernel.row(pair).map(|(t, p)| p * values.next[t]).sum();
+            let in_place = match self.bootstrap {
+                Bootstrap::Next => case.gamma * after,
+                Bootstrap::Undiscounted => after,
+                Bootstrap::OwnState => case.gamma * values.next[pair / case.n_actions()],
+                Bootstrap::Nothing => 0.0,
+            };
+            q.map(|q| q - case.gamma * after + in_place)
+        };
+        Some(values.action_values.iter().enumerate().map(changed).collect())
+    }
+
     /// The number of steps where each has the values of those that are left, if it is one
     /// number, and nothing else is changed that would change these values.
     fn steps_left(&self) -> Option<Option<usize>> {
@@ -136,7 +160,8 @@ impl Recipe {
         let plain = (self.entropy, self.weights) == (Entropy::Whole, Weights::ActionValues)
             && (self.next, self.transition_visits) == (Next::Discounted, None)
             && !self.frozen
-            && !matches!(self.environment, Environment::Transposed | Environment::Ended);
+            && !self.own_state
+            && self.environment == Environment::Own;
         match (self.values, self.visits) {
             (Values::Swept(n), Visits::Truncated(steps)) if plain && n == steps => Some(Some(steps)),
             _ => None,
@@ -171,7 +196,12 @@ impl Recipe {
                 (0..n).map(|s| case.gamma * mean(s)).collect()
             }
         };
-        let pulled = case.pull(self.environment, self.frozen, (&visits, &next), &vec![0.0; visits.len()])?;
+        let pulled = case.pull(
+            self.environment,
+            (self.frozen, self.own_state),
+            (&visits, &next),
+            &vec![0.0; visits.len()],
+        )?;
         self.to_parameters(case, pulled.transition)
     }
 
@@ -184,12 +214,15 @@ impl Recipe {
             }
         };
         let nothing = (vec![0.0; weights.len()], vec![0.0; case.n_states()]);
-        let pulled = case.pull(self.environment, self.frozen, (&nothing.0, &nothing.1), &weights)?;
+        let pulled =
+            case.pull(self.environment, (self.frozen, self.own_state), (&nothing.0, &nothing.1), &weights)?;
         self.to_parameters(case, pulled.reward)
     }
 
     fn entropy_term(&self, case: &Case<'_>) -> Option<Entries> {
         let visits = self.visits(case)?;
+        let bonuses = case.bonuses(self.environment)?;
+        let visits: Vec<f64> = visits.iter().zip(bonuses).map(|(d, times)| d * times).collect();
         let lambda = match self.entropy {
             Entropy::Negated => -case.lambda,
             Entropy::Forgotten => 0.0,
@@ -197,7 +230,11 @@ impl Recipe {
         };
         Some(match self.jacobian {
             Jacobian::Probabilities => {
-                visits.iter().flat_map(|d| std::iter::repeat_n(Some(-lambda * d), case.n_actions())).collect()
+                let entry = |pair: usize| match case.is_available(pair) {
+                    true => Some(-lambda * visits[pair / case.n_actions()]),
+                    false => Some(0.0),
+                };
+                (0..visits.len() * case.n_actions()).map(entry).collect()
             }
             _ => defined(&entropy_term(case.policy, &visits, &lambda)),
         })
@@ -208,7 +245,10 @@ impl Recipe {
         let (policy, n_actions) = (case.policy, case.n_actions());
         let is_softmax = policy.is_normalised_by_construction();
         let times = |factor: &dyn Fn(usize) -> f64| -> Option<Vec<f64>> {
-            let weighted = |(i, w): (usize, &Option<f64>)| Some(factor(i) * visits[i / n_actions] * (*w)?);
+            let weighted = |(i, w): (usize, &Option<f64>)| match case.is_available(i) {
+                true => Some(factor(i) * visits[i / n_actions] * (*w)?),
+                false => Some(0.0),
+            };
             weights.iter().enumerate().map(weighted).collect()
         };
         let pi = |i: usize| *policy.probability(i / n_actions, i % n_actions);
@@ -286,6 +326,13 @@ impl Factor {
             Self::OverSteps => {
                 let visits = case.visits(Environment::Own, Visits::BeforeAbsorption, Start::Given)?;
                 1.0 / visits.iter().sum::<f64>()
+            }
+            Self::OverVisits => {
+                let bonuses = case.bonuses(Environment::Own)?;
+                if !bonuses.contains(&0.0) {
+                    return None;
+                }
+                1.0 / case.visits(Environment::Own, Visits::Undiscounted, Start::Given)?.iter().sum::<f64>()
             }
         };
         number.is_finite().then_some(number)

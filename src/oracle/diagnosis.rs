@@ -1,12 +1,13 @@
 //! What can be said of a wrong answer that no known mistake explains: facts, not guesses.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, RowDVector};
 use serde::Serialize;
 
+use super::case::WORK;
 use super::claimed::Claimed;
-use super::comparison::Comparison;
+use super::comparison::{Comparison, largest};
 use super::quantity::{Entries, Quantity};
-use crate::problem::Problem;
+use crate::problem::{Numeral, Problem};
 
 /// Where a wrong answer goes wrong, and what its numbers are made of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -274,7 +275,12 @@ fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> O
     let cosine = unit(&got)?.dot(&unit(&truth)?).clamp(-1.0, 1.0);
     let combination = Quantity::TERMS
         .into_iter()
-        .map(|term| numbers(comparison.truth(term)))
+        .map(|term| {
+            let numbers = numbers(comparison.truth(term))?;
+            // Where each state's mean does not matter, nothing but rounding may be left.
+            let is_rounding = numbers.amax() <= ROUNDING * largest(comparison.exact(term));
+            Some(if is_rounding { DVector::zeros(numbers.len()) } else { numbers })
+        })
         .collect::<Option<Vec<_>>>()
         // Within their errors estimates are many combinations.
         .filter(|_| !comparison.is_sampled(Quantity::Gradient) && got.amax() >= f64::MIN_POSITIVE)
@@ -288,12 +294,17 @@ fn direction(problem: &Problem, comparison: &Comparison<'_>, got: &Entries) -> O
     Some(Direction { cosine, degrees: cosine.acos().to_degrees(), combination })
 }
 
+/// What is left of a term where its entries cancel, relative to the largest of them.
+const ROUNDING: f64 = 1e-12;
+
 /// Places that tell all others of gradients as the terms have them: all but the last action's
-/// in states whose entries add up to 0 in every term.
+/// in states whose entries add up to 0 in every term; of features, as many parameters as are
+/// independent.
 fn coordinates(problem: &Problem, terms: &[DVector<f64>]) -> Vec<usize> {
     let (n_actions, entries) = (problem.n_actions(), problem.n_parameters());
-    if problem.policy().features().is_some() {
-        return (0..entries).collect();
+    if let Some(features) = problem.policy().features() {
+        let policy = problem.probabilities().unwrap_or_default();
+        return independent(features, &policy, n_actions, entries);
     }
     let adds_up =
         |row: &[f64]| row.iter().sum::<f64>().abs() <= 1e-9 * row.iter().map(|x| x.abs()).sum::<f64>();
@@ -301,6 +312,32 @@ fn coordinates(problem: &Problem, terms: &[DVector<f64>]) -> Vec<usize> {
         |s: usize| terms.iter().all(|term| adds_up(&term.as_slice()[s * n_actions..][..n_actions]));
     let is_told = |i: &usize| i % n_actions < n_actions - 1 || !is_dependent(i / n_actions);
     (0..entries).filter(is_told).collect()
+}
+
+/// Parameters whose features, less their means under the policy, are those of all others in
+/// combinations.
+fn independent(features: &[Numeral], policy: &[f64], n_actions: usize, entries: usize) -> Vec<usize> {
+    let n_pairs = features.len() / entries;
+    let is_given = policy.len() == n_pairs;
+    if !is_given || n_pairs.saturating_mul(entries * entries) > WORK {
+        return (0..entries).collect();
+    }
+    let given = DMatrix::from_row_iterator(n_pairs, entries, features.iter().map(Numeral::approximate));
+    let centred = DMatrix::from_fn(n_pairs, entries, |pair, k| {
+        let of_state = pair / n_actions * n_actions..(pair / n_actions + 1) * n_actions;
+        let mean: f64 = of_state.map(|other| policy[other] * given[(other, k)]).sum();
+        // What is never taken moves nothing.
+        if policy[pair] > 0.0 { given[(pair, k)] - mean } else { 0.0 }
+    });
+    let decomposition = centred.col_piv_qr();
+    let mut order = RowDVector::from_iterator(entries, 0..entries);
+    decomposition.p().permute_columns(&mut order);
+    let diagonal = decomposition.r().diagonal();
+    let least = ROUNDING * diagonal.amax();
+    let mut told: Vec<usize> =
+        order.iter().zip(diagonal.iter()).filter(|(_, r)| r.abs() > least).map(|(k, _)| *k).collect();
+    told.sort_unstable();
+    told
 }
 
 fn combination(

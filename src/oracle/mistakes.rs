@@ -2,13 +2,14 @@
 //!
 //! Formulas and where they were seen: `docs/mistakes.md`.
 
-use super::case::{Case, Models};
+use super::case::Case;
 use super::computation::Prediction;
 use super::error::OracleError;
+use super::induced::Models;
 use super::quantity::Quantity;
 use super::recipe::{
-    Entropy, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights, Start, Values,
-    Visits, Weights,
+    Bootstrap, Entropy, Entry, Environment, Factor, Jacobian, Next, Order, Printed, Recipe, RewardWeights,
+    Start, Values, Visits, Weights,
 };
 use crate::environments::gridworld::Terminal;
 use crate::mdp::ModelError;
@@ -31,14 +32,18 @@ pub struct Mistake {
 enum Readings {
     /// The same on every problem.
     All(&'static [fn(&mut Recipe)]),
-    /// So many sweeps or steps as fit what is claimed.
-    Counted(&'static [fn(&mut Recipe, usize)]),
+    /// So many sweeps or steps as fit what is claimed; and some that are the same on every problem.
+    Counted(&'static [fn(&mut Recipe, usize)], &'static [fn(&mut Recipe)]),
+    /// The answer of another problem.
+    Elsewhere,
 }
 
 const GRADIENT: &[Quantity] = &[Quantity::Gradient];
 const OCCUPANCY: &[Quantity] = &[Quantity::Occupancy];
 const VALUE: &[Quantity] = &[Quantity::Value];
 const GRADIENT_AND_OCCUPANCY: &[Quantity] = &[Quantity::Gradient, Quantity::Occupancy];
+const GRADIENT_AND_ACTION_VALUES: &[Quantity] = &[Quantity::Gradient, Quantity::ActionValues];
+const ALL: &[Quantity] = &[Quantity::Value, Quantity::Occupancy, Quantity::Gradient];
 const VALUE_AND_GRADIENT: &[Quantity] = &[Quantity::Value, Quantity::Gradient];
 
 /// The places of the terms in [`Recipe::factors`].
@@ -46,6 +51,15 @@ const POLICY: usize = 0;
 const TRANSITION: usize = 1;
 const REWARD: usize = 2;
 const ENTROPY: usize = 3;
+
+/// Followers' values and the occupancy by sweeps, the values by as many.
+fn all_swept(recipe: &mut Recipe, k: u8) {
+    recipe.environment = Environment::FollowersSwept(k);
+    (recipe.values, recipe.visits) = (Values::SweptAsVisits(k), Visits::SweptTo(k, Entry::Pair));
+}
+
+/// The mistake whose answer is that of a problem whose states have all actions.
+pub(super) const MISSING_ACTIONS_TAKEN: &str = "missing-actions-taken";
 
 /// Every known mistake.
 pub const KNOWN_MISTAKES: &[Mistake] = &[
@@ -186,7 +200,7 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         id: "divided-by-episode-length",
         about: "the gradient over the expected number of steps before the last state",
         touches: GRADIENT,
-        readings: Readings::All(&[|r| r.gradient = Factor::OverSteps]),
+        readings: Readings::All(&[|r| r.gradient = Factor::OverSteps, |r| r.gradient = Factor::OverVisits]),
     },
     Mistake {
         id: "discount-one-step-late",
@@ -212,21 +226,33 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
         id: "sweeps-stopped-early",
         about: "sweeps of the Bellman operator from 0 that stop at a change below 1e-k, or after so many",
         touches: VALUE,
-        readings: Readings::Counted(&[
-            |r, n| r.values = Values::Swept(n),
-            |r, n| r.values = Values::SweptInPlace(n),
-        ]),
+        readings: Readings::Counted(
+            &[|r, n| r.values = Values::Swept(n), |r, n| r.values = Values::SweptInPlace(n)],
+            // Of the visits too.
+            &[
+                |r| (r.values, r.visits) = (Values::SweptTo(2), Visits::SweptTo(2, Entry::State)),
+                |r| (r.values, r.visits) = (Values::SweptTo(3), Visits::SweptTo(3, Entry::State)),
+                |r| (r.values, r.visits) = (Values::SweptTo(4), Visits::SweptTo(4, Entry::State)),
+                |r| (r.values, r.visits) = (Values::SweptTo(5), Visits::SweptTo(5, Entry::State)),
+                |r| (r.values, r.visits) = (Values::SweptTo(6), Visits::SweptTo(6, Entry::State)),
+            ],
+        ),
     },
     Mistake {
         id: "truncated-at-horizon",
         about: "a return cut after H steps, as if episodes ended there",
         touches: VALUE_AND_GRADIENT,
-        readings: Readings::Counted(&[
-            |r, n| (r.values, r.visits) = (Values::Swept(n), Visits::Truncated(n)),
-            |r, n| (r.values, r.visits, r.printed) = (Values::Swept(n), Visits::Truncated(n), Printed::Exact),
-            |r, n| (r.values, r.visits, r.steps_left) = (Values::Swept(n), Visits::Truncated(n), true),
-            |r, n| r.visits = Visits::Truncated(n),
-        ]),
+        readings: Readings::Counted(
+            &[
+                |r, n| (r.values, r.visits) = (Values::Swept(n), Visits::Truncated(n)),
+                |r, n| {
+                    (r.values, r.visits, r.printed) = (Values::Swept(n), Visits::Truncated(n), Printed::Exact)
+                },
+                |r, n| (r.values, r.visits, r.steps_left) = (Values::Swept(n), Visits::Truncated(n), true),
+                |r, n| r.visits = Visits::Truncated(n),
+            ],
+            &[],
+        ),
     },
     Mistake {
         id: "entropy-in-reward-not-bootstrap",
@@ -302,6 +328,16 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
                 (r.factors[TRANSITION], r.factors[REWARD]) = (Factor::Zero, Factor::Zero);
             },
             |r| r.environment = Environment::Previous,
+            |r| {
+                r.environment = Environment::PreviousRewards;
+                (r.factors[TRANSITION], r.factors[REWARD]) = (Factor::Zero, Factor::Zero);
+            },
+            |r| r.environment = Environment::PreviousRewards,
+            |r| {
+                r.environment = Environment::PreviousTransitions;
+                (r.factors[TRANSITION], r.factors[REWARD]) = (Factor::Zero, Factor::Zero);
+            },
+            |r| r.environment = Environment::PreviousTransitions,
         ]),
     },
     Mistake {
@@ -366,13 +402,88 @@ pub const KNOWN_MISTAKES: &[Mistake] = &[
             |r| (r.values, r.visits) = (Values::Transposed, Visits::Transposed),
         ]),
     },
+    Mistake {
+        id: "bootstrap-undiscounted",
+        about: "action values with V of the next state without gamma",
+        touches: GRADIENT_AND_ACTION_VALUES,
+        readings: Readings::All(&[|r| r.bootstrap = Bootstrap::Undiscounted]),
+    },
+    Mistake {
+        id: "no-bootstrap",
+        about: "action values without V of the next state, or with that of the state itself",
+        touches: GRADIENT_AND_ACTION_VALUES,
+        readings: Readings::All(&[
+            |r| r.bootstrap = Bootstrap::Nothing,
+            |r| r.bootstrap = Bootstrap::OwnState,
+        ]),
+    },
+    Mistake {
+        id: "terminal-goes-on",
+        about: "terminal states taken for others, or for absorbing ones that go on paying",
+        touches: ALL,
+        readings: Readings::All(&[
+            |r| r.environment = Environment::WithoutEnd,
+            |r| r.environment = Environment::EndPaysForEver,
+            |r| r.environment = Environment::EndPaysRewardForEver,
+        ]),
+    },
+    Mistake {
+        id: "entropy-after-the-end",
+        about: "entropy in terminal states, once or for ever",
+        touches: VALUE_AND_GRADIENT,
+        readings: Readings::All(&[
+            |r| r.environment = Environment::EndPaysEntropy,
+            |r| r.environment = Environment::EndPaysEntropyForEver,
+            |r| r.environment = Environment::EndPaysOnlyEntropy,
+        ]),
+    },
+    Mistake {
+        id: MISSING_ACTIONS_TAKEN,
+        about: "the policy is over all actions, those that a state does not have among them",
+        touches: ALL,
+        readings: Readings::Elsewhere,
+    },
+    Mistake {
+        id: "start-one-step-late",
+        about: "the first state left out: one step of the chain from the start distribution on",
+        touches: ALL,
+        readings: Readings::All(&[|r| r.start = Start::OneStepLate, |r| r.visits = Visits::AfterTheFirst]),
+    },
+    Mistake {
+        id: "response-of-own-state",
+        about: "the response of each row to the policy in its own state only",
+        touches: GRADIENT,
+        readings: Readings::All(&[|r| r.own_state = true]),
+    },
+    Mistake {
+        id: "sweeps-of-followers",
+        about: "followers' values, or all, by sweeps from 0 that stop at a change below 1e-k",
+        touches: VALUE,
+        readings: Readings::All(&[
+            |r| r.environment = Environment::FollowersSwept(2),
+            |r| (r.environment, r.values) = (Environment::FollowersSwept(2), Values::SweptTo(2)),
+            |r| all_swept(r, 2),
+            |r| r.environment = Environment::FollowersSwept(3),
+            |r| (r.environment, r.values) = (Environment::FollowersSwept(3), Values::SweptTo(3)),
+            |r| all_swept(r, 3),
+            |r| r.environment = Environment::FollowersSwept(4),
+            |r| (r.environment, r.values) = (Environment::FollowersSwept(4), Values::SweptTo(4)),
+            |r| all_swept(r, 4),
+            |r| r.environment = Environment::FollowersSwept(5),
+            |r| (r.environment, r.values) = (Environment::FollowersSwept(5), Values::SweptTo(5)),
+            |r| all_swept(r, 5),
+            |r| r.environment = Environment::FollowersSwept(6),
+            |r| (r.environment, r.values) = (Environment::FollowersSwept(6), Values::SweptTo(6)),
+            |r| all_swept(r, 6),
+        ]),
+    },
 ];
 
 /// What an implementation answers that makes a mistake in one of its readings.
 pub(super) struct Reading {
     pub mistake: &'static Mistake,
-    /// How the answer is computed.
-    pub recipe: Recipe,
+    /// How the answer is computed; none where it is that of another problem.
+    pub recipe: Option<Recipe>,
     /// The answer.
     pub answer: Prediction,
 }
@@ -387,24 +498,30 @@ impl Mistake {
         };
         match self.readings {
             Readings::All(changes) => changes.iter().map(|change| changed(change)).collect(),
-            Readings::Counted(changes) => {
+            Readings::Counted(changes, others) => {
                 let pairs = changes.iter().flat_map(|change| counts.iter().map(move |&n| (change, n)));
-                pairs.map(|(change, n)| changed(&|recipe| change(recipe, n))).collect()
+                let counted = pairs.map(|(change, n)| changed(&|recipe| change(recipe, n)));
+                counted.chain(others.iter().map(|change| changed(change))).collect()
             }
+            Readings::Elsewhere => Vec::new(),
         }
     }
 
     /// Whether its readings do not depend on what is claimed.
     pub(super) fn is_the_same_everywhere(&self) -> bool {
-        matches!(self.readings, Readings::All(_))
+        !matches!(self.readings, Readings::Counted(..))
     }
 
     /// What an implementation with this mistake would answer, in every reading; none
     /// where the mistake is not defined.
     pub(super) fn answers(&'static self, case: &Case<'_>, counts: &[usize]) -> Vec<Reading> {
+        if self.id == MISSING_ACTIONS_TAKEN {
+            let reading = |answer| Reading { mistake: self, recipe: None, answer };
+            return case.with_all_actions().map(reading).into_iter().collect();
+        }
         let answered = |recipe: Recipe| {
             let answer = recipe.answer(case)?;
-            Some(Reading { mistake: self, recipe, answer })
+            Some(Reading { mistake: self, recipe: Some(recipe), answer })
         };
         self.recipes(counts).into_iter().filter_map(answered).collect()
     }

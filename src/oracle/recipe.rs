@@ -12,6 +12,8 @@ pub(super) struct Recipe {
     pub entropy: Entropy,
     /// How values are solved for.
     pub values: Values,
+    /// What `Q[s,a]` has of the next state.
+    pub bootstrap: Bootstrap,
     /// Where the first step is taken.
     pub start: Start,
     /// What stands for `d[s]`.
@@ -26,6 +28,8 @@ pub(super) struct Recipe {
     pub steps_left: bool,
     /// Whether followers' values stay fixed when their response is differentiated.
     pub frozen: bool,
+    /// Whether rows respond to the policy in their own state only.
+    pub own_state: bool,
     /// What multiplies the slopes of `pi(a|s)` after the visits.
     pub weights: Weights,
     /// The derivative of the policy.
@@ -48,6 +52,24 @@ pub(super) enum Environment {
     Own,
     /// The one that the policy deployed before induced.
     Previous,
+    /// The rewards that it induced.
+    PreviousRewards,
+    /// The transitions that it induced.
+    PreviousTransitions,
+    /// Terminal states are not terminal.
+    WithoutEnd,
+    /// A terminal state is never left and pays at every step.
+    EndPaysForEver,
+    /// The same without entropy.
+    EndPaysRewardForEver,
+    /// The entropy bonus is paid in a terminal state, too.
+    EndPaysEntropy,
+    /// It is paid there at every step for ever, the reward once.
+    EndPaysEntropyForEver,
+    /// A terminal state is never left and pays the bonus at every step, and no reward.
+    EndPaysOnlyEntropy,
+    /// Followers' values by sweeps that stop at a change below `10^-k`.
+    FollowersSwept(u8),
     /// With other rules for the gridworld's terminal state, for the learner and for followers.
     Terminal(Terminal, Terminal),
     /// With a response of twice the strength.
@@ -83,8 +105,25 @@ pub(super) enum Values {
     Swept(usize),
     /// The same with each state's new value in use at once, in order.
     SweptInPlace(usize),
+    /// Sweeps until the largest change is below `10^-k`.
+    SweptTo(u8),
+    /// As many sweeps as those of the occupancy until its largest change is below `10^-k`.
+    SweptAsVisits(u8),
     /// `(I - gamma P^T)^{-1} r`.
     Transposed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) enum Bootstrap {
+    /// `gamma sum_t P[s,a,t] V[t]`.
+    #[default]
+    Next,
+    /// `sum_t P[s,a,t] V[t]`.
+    Undiscounted,
+    /// `gamma V[s]`.
+    OwnState,
+    /// Nothing.
+    Nothing,
 }
 
 impl Values {
@@ -93,7 +132,7 @@ impl Values {
         match self {
             Self::Swept(sweeps) => Some((sweeps, false)),
             Self::SweptInPlace(sweeps) => Some((sweeps, true)),
-            Self::Solved | Self::Transposed => None,
+            _ => None,
         }
     }
 }
@@ -103,6 +142,8 @@ pub(super) enum Start {
     #[default]
     Given,
     Uniform,
+    /// `rho P_pi`.
+    OneStepLate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -120,12 +161,25 @@ pub(super) enum Visits {
     BeforeAbsorption,
     /// Of the first steps, so many.
     Truncated(usize),
+    /// Sweeps `d <- rho + gamma P^T d` from 0 until the largest change of an entry is below `10^-k`.
+    SweptTo(u8, Entry),
+    /// Of all steps but the first.
+    AfterTheFirst,
     /// `(I - gamma P)^{-1} rho`.
     Transposed,
     /// 1 for each state.
     EachOnce,
     /// `1/S` for each state.
     Alike,
+}
+
+/// What is looked at of an occupancy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Entry {
+    /// `d[s]`.
+    State,
+    /// `d[s,a]` in states that are left at some time.
+    Pair,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -229,6 +283,8 @@ pub(super) enum Factor {
     OverPairs,
     /// One over the expected number of steps before a state that is never left.
     OverSteps,
+    /// The same with the visit of a terminal state.
+    OverVisits,
 }
 
 impl Recipe {
@@ -250,6 +306,7 @@ impl Recipe {
             environment,
             entropy,
             values,
+            bootstrap,
             start,
             visits,
             transition_visits,
@@ -257,6 +314,7 @@ impl Recipe {
             reward_weights,
             steps_left,
             frozen,
+            own_state,
             weights,
             jacobian,
             gradient,
@@ -265,6 +323,11 @@ impl Recipe {
             printed,
             order
         ))
+    }
+
+    /// Whether sweeps go on to a change of their own.
+    pub fn is_swept(&self) -> bool {
+        matches!(self.values, Values::SweptTo(_) | Values::SweptAsVisits(_))
     }
 
     /// How many sweeps or steps it takes, where that is a choice.

@@ -46,7 +46,7 @@ pub(super) fn of_probabilities(problem: &Problem, case: &Case<'_>) -> Vec<f64> {
     let largest_value = evaluation.state_values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
     let next: Vec<f64> = evaluation.state_values.iter().map(|v| case.gamma * v).collect();
     let occupancy = &evaluation.occupancy;
-    let pulled = case.pull(Environment::Own, false, (occupancy, &next), occupancy);
+    let pulled = case.pull(Environment::Own, (false, false), (occupancy, &next), occupancy);
     let of_response = |cotangent: &PolicyCotangent<f64>, i: usize| match cotangent {
         PolicyCotangent::Probabilities(entries) | PolicyCotangent::Both { probabilities: entries, .. } => {
             entries[i]

@@ -1,18 +1,20 @@
 //! Settings that make a wrong answer a right one: another discount factor, another weight of
-//! the entropy.
+//! the entropy, another horizon, another worth of the end.
 
 use std::f64::consts::{LN_2, LN_10};
 
 use super::case::{Case, WORK};
 use super::claimed::Claimed;
-use super::comparison::Comparison;
+use super::comparison::{Comparison, in_doubles};
 use super::computation::Prediction;
 use super::quantity::{Entries, Quantities, Quantity, defined};
 use super::recipe::Environment;
+use crate::criterion::Criterion;
 use crate::evaluate::evaluate;
 use crate::gradient::performative_gradient;
 use crate::mdp::Mdp;
 use crate::policy::Policy;
+use crate::problem::{Parts, Problem, Reading};
 use crate::response::Pullback;
 
 /// So many digits, beside those of one entry, tell that a setting is one.
@@ -28,7 +30,24 @@ pub(super) fn other_settings(
     claimed: &Claimed,
 ) -> Option<String> {
     let search = Search::new(comparison, case, claimed)?;
-    search.other_gamma().or_else(|| search.other_entropy())
+    search.other_gamma().or_else(|| search.other_entropy()).or_else(|| search.other_end())
+}
+
+/// The criterion with which the answer is right, where its own is a horizon, in a sentence.
+pub(super) fn other_criterion(comparison: &Comparison<'_>, claimed: &Claimed) -> Option<String> {
+    let Criterion::Horizon(steps) = comparison.problem.criterion() else { return None };
+    let fits = |criterion: Criterion| {
+        let parts = Parts { criterion, ..comparison.problem.parts().clone() };
+        let answer = Problem::new(parts, Reading::Doubles).ok().and_then(|other| in_doubles(&other));
+        let allows = |answer: &Prediction, quantity| comparison.allows(quantity, &answer[quantity], claimed);
+        answer.is_some_and(|answer| Quantity::MAIN.into_iter().all(|quantity| allows(&answer, quantity)))
+    };
+    if fits(Criterion::Discounted) {
+        return Some("Right without the horizon: these are sums over all steps.".to_owned());
+    }
+    let other =
+        [steps - 1, steps + 1].into_iter().find(|&other| other > 0 && fits(Criterion::Horizon(other)));
+    other.map(|other| format!("Right with a horizon of {other} steps in place of {steps}."))
 }
 
 /// A wrong answer, and what is computed with other settings.
@@ -58,7 +77,9 @@ impl<'a, 'c> Search<'a, 'c> {
         for &quantity in &wrong {
             let got = comparison.normal_form(quantity, claimed.quantities[quantity].as_ref()?).into_owned();
             for (i, (got, truth)) in got.iter().zip(comparison.truth(quantity)).enumerate() {
-                let error = ((*got)? - truth?).abs();
+                // What an action that a state does not have is worth is not compared.
+                let (Some(got), Some(truth)) = (got, truth) else { continue };
+                let error = (got - truth).abs();
                 errors.push((error / comparison.tolerance(quantity, i), error, quantity, i));
             }
         }
@@ -98,6 +119,16 @@ impl<'a, 'c> Search<'a, 'c> {
                 own = Mdp::new(performance.mdp.kernel().clone(), rewards, initial, gamma).ok()?;
                 (&own, &*performance.pullback)
             };
+        self.evaluated(mdp, pullback, lambda, with_gradient)
+    }
+
+    fn evaluated(
+        &self,
+        mdp: &Mdp<f64>,
+        pullback: &dyn Pullback<f64>,
+        lambda: f64,
+        with_gradient: bool,
+    ) -> Option<Prediction> {
         let evaluation = evaluate(mdp, &self.policy, &lambda).ok()?;
         let gradient = with_gradient
             .then(|| performative_gradient(mdp, &self.policy, &evaluation, pullback, &lambda))
@@ -113,9 +144,21 @@ impl<'a, 'c> Search<'a, 'c> {
         }))
     }
 
+    /// The answer with other rewards.
+    fn answer_of(&self, rewards: Vec<f64>) -> Option<Prediction> {
+        let performance = &self.case.performance;
+        let initial = performance.mdp.initial().to_vec();
+        let mdp = Mdp::new(performance.mdp.kernel().clone(), rewards, initial, self.case.gamma).ok()?;
+        self.evaluated(&mdp, &*performance.pullback, self.case.lambda, true)
+    }
+
     /// Whether each quantity given is right, or as it is with these settings.
     fn fits(&self, gamma: f64, lambda: f64) -> bool {
-        let Some(answer) = self.answer(gamma, lambda, true) else { return false };
+        self.answer(gamma, lambda, true).is_some_and(|answer| self.allows(&answer))
+    }
+
+    /// Whether each quantity given is right, or as in this answer.
+    fn allows(&self, answer: &Prediction) -> bool {
         let allows = |quantity: Quantity| self.comparison.allows(quantity, &answer[quantity], self.claimed);
         Quantity::MAIN.into_iter().all(allows)
     }
@@ -173,7 +216,8 @@ impl<'a, 'c> Search<'a, 'c> {
             if let Some(gamma) = scales.iter().map(round).find_map(found) {
                 return Some(said(gamma, ""));
             }
-            if let Some(gamma) = found(root).filter(|_| self.tells) {
+            // Without discounting another one that is not round is none.
+            if let Some(gamma) = found(root).filter(|_| self.tells && own < 1.0) {
                 return Some(said(gamma, ""));
             }
         }
@@ -198,24 +242,51 @@ impl<'a, 'c> Search<'a, 'c> {
         if below.abs() <= above.abs() { a } else { b }
     }
 
-    /// Answers are affine in the weight of the entropy: least squares, in tolerances.
-    fn other_entropy(&self) -> Option<String> {
-        let (own, gamma) = (self.case.lambda, self.case.gamma);
-        let unit = if own > 0.0 { own } else { 1.0 };
-        let (without, with) = (self.answer(gamma, 0.0, true)?, self.answer(gamma, unit, true)?);
+    /// How many times the step from one answer to another leads to what is given, by least
+    /// squares in tolerances.
+    fn steps(&self, from: &Prediction, to: &Prediction) -> Option<f64> {
         let (mut slopes, mut products) = (0.0, 0.0);
         for quantity in self.comparison.wrong_quantities(self.claimed) {
             let got = self.claimed.quantities[quantity].as_ref()?;
             let form = |entries: &Entries| self.comparison.normal_form(quantity, entries).into_owned();
-            let (got, without, with) = (form(got), form(&without[quantity]), form(&with[quantity]));
+            let (got, from, to) = (form(got), form(&from[quantity]), form(&to[quantity]));
             for i in 0..got.len() {
+                let (Some(from), Some(to), Some(got)) = (from[i], to[i], got[i]) else { continue };
                 let tolerance = self.comparison.tolerance(quantity, i);
-                let slope = (with[i]? - without[i]?) / tolerance;
+                let slope = (to - from) / tolerance;
                 slopes += slope * slope;
-                products += slope * (got[i]? - without[i]?) / tolerance;
+                products += slope * (got - from) / tolerance;
             }
         }
-        let lambda = unit * products / slopes;
+        let steps = products / slopes;
+        steps.is_finite().then_some(steps)
+    }
+
+    /// What is paid more in terminal states: answers are affine in it.
+    fn other_end(&self) -> Option<String> {
+        let kernel = self.case.performance.mdp.kernel();
+        let n_actions = self.case.n_actions();
+        if !(0..self.case.n_states()).any(|s| kernel.is_terminal(s)) {
+            return None;
+        }
+        let paying = |more: f64| -> Option<Prediction> {
+            let mut rewards = self.case.induced(Environment::Own)?.rewards.clone();
+            let ends = |pair: usize| kernel.is_terminal(pair / n_actions);
+            rewards.iter_mut().enumerate().filter(|(pair, _)| ends(*pair)).for_each(|(_, r)| *r += more);
+            self.answer_of(rewards)
+        };
+        let more = self.steps(&paying(0.0)?, &paying(1.0)?)?;
+        let fits = |more: &f64| *more != 0.0 && paying(*more).is_some_and(|answer| self.allows(&answer));
+        let round = (more * 1e3).round() / 1e3;
+        let found = Some(round).filter(fits).or_else(|| Some(more).filter(|more| self.tells && fits(more)));
+        found.map(|more| format!("Right if a terminal state is worth {more} more than it pays."))
+    }
+
+    /// Answers are affine in the weight of the entropy.
+    fn other_entropy(&self) -> Option<String> {
+        let (own, gamma) = (self.case.lambda, self.case.gamma);
+        let unit = if own > 0.0 { own } else { 1.0 };
+        let lambda = unit * self.steps(&self.answer(gamma, 0.0, true)?, &self.answer(gamma, unit, true)?)?;
         if !(lambda.is_finite() && lambda > 0.0) {
             return None;
         }

@@ -29,7 +29,10 @@ impl Case<'_> {
         if steps > STEPS || steps.saturating_mul(2 * n * n + n) > WORK {
             return None;
         }
-        let step_reward = |pair: usize| Some(induced.rewards[pair] + self.bonus(pair)?);
+        let step_reward = |pair: usize| match self.is_available(pair) {
+            true => Some(induced.rewards[pair] + self.bonus(environment, pair)?),
+            false => Some(0.0),
+        };
         let rewards = self.means(step_reward);
         // `V` of so many steps, from 0 steps on.
         let mut values = vec![vec![0.0; n]];

@@ -3,18 +3,20 @@
 use serde::Serialize;
 
 use super::answer::KinkReport;
-use super::case::{Case, Models};
+use super::case::Case;
 use super::claimed::Claimed;
 use super::comparison::{Comparison, Difference, Evidence, Explains, Tolerance};
 use super::computation::Prediction;
 use super::counts::counts;
 use super::diagnosis::Diagnosis;
 use super::error::OracleError;
+use super::induced::Models;
 use super::mistakes::{KNOWN_MISTAKES, Reading, uniform};
 use super::quantity::{Entries, Quantity};
+use super::recipe::Recipe;
 use super::remarks::{coarse, remarks};
 use super::sampling::Sampling;
-use super::settings::other_settings;
+use super::settings::{other_criterion, other_settings};
 use super::undecided::{Doubt, Undecided};
 use crate::criterion::Criterion;
 use crate::policy::Policy;
@@ -103,7 +105,10 @@ pub fn verify(
     };
     let Some(case) = &case else {
         verdict.not_applicable = KNOWN_MISTAKES.iter().map(|mistake| mistake.id).collect();
-        let remarks = remarks(&comparison, None, claimed, &verdict.differences);
+        let mut remarks = remarks(&comparison, None, claimed, &verdict.differences);
+        if remarks.is_empty() && !is_right {
+            remarks.extend(other_criterion(&comparison, claimed));
+        }
         verdict.diagnosis = (!is_right).then(|| Diagnosis::new(problem, &comparison, claimed, remarks));
         return Ok(verdict);
     };
@@ -112,12 +117,16 @@ pub fn verify(
     let are_values_right =
         ![Quantity::Value, Quantity::StateValues].iter().any(|value| wrong.contains(value));
     let counts = if is_right { Vec::new() } else { counts(case, claimed, are_values_right) };
+    let is_sampled = wrong.iter().any(|&quantity| comparison.is_sampled(quantity));
     let mut readings = Vec::new();
     for mistake in KNOWN_MISTAKES {
-        let answers = mistake.answers(case, &counts);
+        let mut answers = mistake.answers(case, &counts);
         if answers.is_empty() && mistake.is_the_same_everywhere() {
             verdict.not_applicable.push(mistake.id);
         }
+        // Estimates are near to what some tolerance of sweeps gives.
+        let is_swept = |reading: &Reading| reading.recipe.as_ref().is_some_and(Recipe::is_swept);
+        answers.retain(|reading| !(is_sampled && is_swept(reading)));
         readings.extend(answers);
     }
     let lost = verdict.undecided.iter().filter(|entry| entry.why == Doubt::Sampling).count();
@@ -185,7 +194,7 @@ fn named(
     let mut groups: Vec<(&Prediction, Vec<&'static str>)> = Vec::new();
     let mut evidence = Vec::new();
     for (reading, _) in readings.iter().zip(&explained).filter(|(_, explains)| **explains == Some(how)) {
-        let fit = comparison.evidence((&reading.recipe, &reading.answer), only, claimed);
+        let fit = comparison.evidence((reading.recipe.as_ref(), &reading.answer), only, claimed);
         if may_be_chance && is_chance(&fit) {
             continue;
         }
@@ -239,9 +248,8 @@ fn explain_by_pairs(
     for (i, first) in candidates.iter().enumerate() {
         for second in &candidates[i + 1..] {
             let pair = [first.mistake.id, second.mistake.id];
-            let Some(recipe) = first.recipe.and(&second.recipe).filter(|_| pair[0] != pair[1]) else {
-                continue;
-            };
+            let both = first.recipe.as_ref().zip(second.recipe.as_ref()).filter(|_| pair[0] != pair[1]);
+            let Some(recipe) = both.and_then(|(first, second)| first.and(second)) else { continue };
             let is_possible =
                 |quantity: Quantity, predicted: &Entries| comparison.allows(quantity, predicted, claimed);
             let Some(answer) = recipe.answer_if(case, is_possible) else { continue };
@@ -249,7 +257,7 @@ fn explain_by_pairs(
             if comparison.explains(&touches, &answer, claimed) != Some(Explains::Wholly) {
                 continue;
             }
-            let fit = comparison.evidence((&recipe, &answer), &[], claimed);
+            let fit = comparison.evidence((Some(&recipe), &answer), &[], claimed);
             if may_be_chance && is_chance(&fit) {
                 continue;
             }

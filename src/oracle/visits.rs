@@ -59,7 +59,8 @@ pub(super) fn transient_visits(
         return (!(0..n).any(|s| reached[s] && matters(s))).then(|| vec![0.0; n]);
     }
     let reach: Vec<Vec<bool>> = (0..n).map(|s| reachable(vec![s], &successors)).collect();
-    let is_recurrent = |s: usize| (0..n).all(|t| !reach[s][t] || reach[t][s]);
+    // A state after which nothing comes is visited once.
+    let is_recurrent = |s: usize| !successors[s].is_empty() && (0..n).all(|t| !reach[s][t] || reach[t][s]);
     if (0..n).any(|s| reached[s] && matters(s) && is_recurrent(s)) {
         return None;
     }
@@ -93,12 +94,15 @@ fn successors(chain: &Rows<f64>) -> Vec<Vec<usize>> {
     (0..chain.len()).map(of_state).collect()
 }
 
-/// Whether a state is of the class that is not left, where there is one only: then some
+/// Whether a state is of the class that is not left, where there is one only and nothing ends: then some
 /// state is reached from all, and the class is what it reaches. Of the searches backwards
 /// from states that earlier ones did not find, the last begins at such a state if there is
 /// one: the search that finds it finds all that are left.
 fn last_class(chain: &Rows<f64>) -> Option<Vec<bool>> {
     let successors = successors(chain);
+    if successors.iter().any(Vec::is_empty) {
+        return None;
+    }
     let predecessors = reversed(&successors);
     let (mut seen, mut last) = (vec![false; chain.len()], 0);
     for s in 0..chain.len() {

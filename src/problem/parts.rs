@@ -391,6 +391,15 @@ impl Problem {
         Some(Self { parts: Parts { environment, ..self.parts.clone() } })
     }
 
+    /// The same problem where states have other actions, or other states are terminal; none where
+    /// that is the same, or no problem.
+    pub(crate) fn having(&self, actions: ActionSets) -> Option<Self> {
+        let is_same = actions.unused(self.n_states(), self.n_actions())
+            == self.action_sets().unused(self.n_states(), self.n_actions());
+        let parts = || Parts { actions, ..self.parts.clone() };
+        (!is_same).then(|| Self::new(parts(), Reading::Doubles).ok())?
+    }
+
     /// The same problem with another discount factor, unchecked.
     pub(crate) fn discounted(&self, gamma: f64) -> Self {
         Self { parts: Parts { gamma: Numeral::from(gamma), ..self.parts.clone() } }

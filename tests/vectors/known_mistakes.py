@@ -6,7 +6,7 @@ is the true one. READINGS says how each one-line definition was read.
 """
 from decimal import Decimal, getcontext
 
-from reference import Evaluation, Fixed, Gridworld, Problem, dot, inverse
+from reference import Around, Evaluation, Fixed, Gridworld, Problem, dot, inverse
 
 READINGS = {
     "no-transition-term": "policy + reward (+ entropy) terms.",
@@ -50,14 +50,17 @@ def all_tangents(e):
 
 def assembled(e, tangents, policy=None, transition=None, reward=None, entropy=True):
     """A gradient from cotangents: policy[s][a] for dpi, transition[s][a][t] for dP (a function), reward[s][a] for dr."""
-    lam, result = e.problem.entropy, []
+    result = []
     for dpi, dP, dr in tangents:
         total = e.problem.gamma * 0
+        if policy and any(policy[s][a] is None for s, a in dpi):
+            result.append(None)
+            continue
         for (s, a), x in dpi.items():
             if policy:
                 total += x * policy[s][a]
             if entropy:
-                total -= lam * e.d[s] * x
+                total -= e.lam(s) * e.d[s] * x
         if transition:
             for (s, a), row in dP.items():
                 total += sum(x * transition(s, a, t) for t, x in row.items())
@@ -67,8 +70,13 @@ def assembled(e, tangents, policy=None, transition=None, reward=None, entropy=Tr
     return result
 
 
+def times(c, x):
+    """c times every number in nested lists, None as it is."""
+    return [times(c, y) for y in x] if isinstance(x, list) else x if x is None else c * x
+
+
 def weighted(d, rows):
-    return [[w * x for x in row] for w, row in zip(d, rows)]
+    return [times(w, row) for w, row in zip(d, rows)]
 
 
 def truth(e):
@@ -77,8 +85,8 @@ def truth(e):
     return weighted(e.d, e.Q), lambda s, a, t: gamma * e.occupancy[s][a] * e.V[t], e.occupancy
 
 
-def visits(e, needed):
-    """Undiscounted visits of the states `needed`, or stationary/(1-gamma), or None."""
+def chain_and_reach(e):
+    """P_pi, and what each state leads to, itself included."""
     n = e.S
     chain = [[sum(e.pi[s][a] * e.P[s][a].get(t, 0) for a in range(e.A)) for t in range(n)] for s in range(n)]
     reach = [{s} for s in range(n)]
@@ -89,8 +97,15 @@ def visits(e, needed):
                 if p and t not in reach[s]:
                     reach[s].add(t)
                     todo.append(t)
-    transient = [s for s in range(n) if any(s not in reach[t] for t in reach[s])]
-    one = e.problem.gamma * 0 + 1
+    return chain, reach
+
+
+def visits(e, needed):
+    """Undiscounted visits of the states `needed`, or stationary/(1-gamma), or None. A state is transient, too, where episodes end
+    or from where they may come to an end."""
+    n, one = e.S, e.problem.gamma * 0 + 1
+    chain, reach = chain_and_reach(e)
+    transient = [s for s in range(n) if any(s not in reach[t] or not any(chain[t]) for t in reach[s])]
     if set(needed) <= set(transient):
         if not transient:
             return [one * 0] * n
@@ -99,11 +114,18 @@ def visits(e, needed):
         for j, t in enumerate(transient):
             result[t] = sum(e.problem.initial[s] * N[i][j] for i, s in enumerate(transient))
         return result
-    if all(len(x) == n for x in reach):
-        # stationary: replace one balance equation by the sum
-        matrix = [[chain[t][s] - (s == t) for t in range(n)] for s in range(n - 1)] + [[one] * n]
-        return [row[n - 1] / (1 - e.problem.gamma) for row in inverse(matrix)]
-    return None
+    return stationary_visits(e)
+
+
+def stationary_visits(e):
+    """stationary/(1-gamma) where the chain is irreducible, or None."""
+    n, one = e.S, e.problem.gamma * 0 + 1
+    chain, reach = chain_and_reach(e)
+    if not all(len(x) == n for x in reach) or not all(map(any, chain)):
+        return None
+    # replace one balance equation by the sum
+    matrix = [[chain[t][s] - (s == t) for t in range(n)] for s in range(n - 1)] + [[one] * n]
+    return [row[n - 1] / (1 - e.problem.gamma) for row in inverse(matrix)]
 
 
 class Stub(Fixed):
@@ -114,6 +136,20 @@ class Stub(Fixed):
 
     def tangent(self, policy, k, dpi):
         return self.tangents(k)
+
+
+def inner(environment):
+    """The environment that others only end, or pay for the next state."""
+    return inner(environment.environment) if isinstance(environment, Around) else environment
+
+
+def around(environment, core):
+    """The same with another inner environment."""
+    if not isinstance(environment, Around):
+        return core
+    other = object.__new__(type(environment))
+    other.__dict__.update(environment.__dict__, environment=around(environment.environment, core))
+    return other
 
 
 def with_environment(e, environment, entropy=None):
@@ -146,7 +182,7 @@ def advantage_weighted_transition_score(e, tangents, previous):
 
 def transition_score_one_step_late(e, tangents, previous):
     q, _, w = truth(e)
-    mean = [sum(e.pi[t][b] * (e.Q[t][b] - e.V[t]) for b in range(e.A)) for t in range(e.S)]
+    mean = [sum(e.pi[t][b] * (e.Q[t][b] - e.V[t]) for b in range(e.A) if e.Q[t][b] is not None) for t in range(e.S)]
     return only_gradient(e, assembled(e, tangents, q, lambda s, a, t: e.problem.gamma * e.occupancy[s][a] * mean[t], w))
 
 
@@ -160,7 +196,7 @@ def no_performative_terms(e, tangents, previous):
 
 
 def response_values_frozen(e, tangents, previous):
-    environment = e.problem.environment
+    environment = inner(e.problem.environment)
     if not isinstance(environment, Gridworld):
         return None
     environment.frozen = True
@@ -184,8 +220,7 @@ def transition_term_no_gamma(e, tangents, previous):
 
 def normalised_occupancy(e, tangents, previous):
     g = 1 - e.problem.gamma
-    return {"value": e.value, "gradient": [g * x for x in assembled(e, tangents, *truth(e))],
-            "occupancy": [[g * x for x in row] for row in e.occupancy]}
+    return {"value": e.value, "gradient": times(g, assembled(e, tangents, *truth(e))), "occupancy": times(g, e.occupancy)}
 
 
 def undiscounted_visits(e, tangents):
@@ -214,14 +249,16 @@ def undiscounted_occupancy(e, tangents, previous):
 def entropy_in_reward_not_bootstrap(e, tangents, previous):
     gamma = e.problem.gamma
     plain = [dot(row, [dot(e.pi[s], e.r[s]) for s in range(e.S)]) for row in e.N]
-    q = [[e.soft[s][a] + gamma * sum(p * plain[t] for t, p in e.P[s][a].items()) for a in range(e.A)] for s in range(e.S)]
-    return {"value": sum(rho * dot(e.pi[s], q[s]) for s, rho in enumerate(e.problem.initial)),
+    q = [[None if e.soft[s][a] is None else e.soft[s][a] + gamma * sum(p * plain[t] for t, p in e.P[s][a].items())
+          for a in range(e.A)] for s in range(e.S)]
+    mean = [sum(p * x for p, x in zip(*rows) if x is not None) for rows in zip(e.pi, q)]
+    return {"value": dot(e.problem.initial, mean),
             "gradient": assembled(e, tangents, weighted(e.d, q), lambda s, a, t: gamma * e.occupancy[s][a] * plain[t], e.occupancy)}
 
 
 def entropy_in_bootstrap_not_reward(e, tangents, previous):
     _, v, w = truth(e)
-    q = [[e.r[s][a] + e.problem.gamma * e.PV[s][a] for a in range(e.A)] for s in range(e.S)]
+    q = [[e.r[s][a] + e.problem.gamma * e.PV[s][a] if e.problem.available[s][a] else None for a in range(e.A)] for s in range(e.S)]
     return only_gradient(e, assembled(e, tangents, weighted(e.d, q), v, w))
 
 
@@ -237,27 +274,30 @@ def reward_weighted_by_state(e, tangents, previous):
 class MovingTerminal(Gridworld):
     def induced(self, response):
         p, r = super().induced(response)
-        for a in range(4):
-            p[63][a] = {}
-            for b in range(5):
-                t = self.next(63, a if b == 4 else b)
-                p[63][a][t] = p[63][a].get(t, 0) + response[63][b]
+        for s in self.ends:
+            for a in range(4):
+                p[s][a] = {}
+                for b in range(5):
+                    t = self.next(s, a if b == 4 else b)
+                    p[s][a][t] = p[s][a].get(t, 0) + response[s][b]
         return p, r
 
 
 class PayingTerminal(Gridworld):
     def induced(self, response):
         p, r = super().induced(response)
-        r[63] = [self.cells[63]] * 4
+        for s in self.ends:
+            r[s] = [self.cells[s]] * 4
         return p, r
 
 
 def on_another_grid(e, kind):
-    if not isinstance(e.problem.environment, Gridworld):
+    own = inner(e.problem.environment)
+    if not isinstance(own, Gridworld):
         return None
     other = object.__new__(kind)
-    other.__dict__.update(e.problem.environment.__dict__, solved=None)
-    return evaluated(with_environment(e, other))
+    other.__dict__.update(own.__dict__, solved=None)
+    return evaluated(with_environment(e, around(e.problem.environment, other)))
 
 
 def terminal_keeps_transitions(e, tangents, previous):
@@ -269,21 +309,22 @@ def terminal_keeps_rewards(e, tangents, previous):
 
 
 def uniform(policy):
-    """The uniform policy of the same kind."""
+    """The uniform policy of the same kind, over the actions that a state has."""
     name, one = type(policy).__name__, None
     if name == "Softmax":
-        return policy.changed(logits=[[x * 0 for x in row] for row in policy.logits])
+        return policy.changed(logits=[[x if x is None else x * 0 for x in row] for row in policy.logits])
     if name == "LogLinear":
         other = policy.changed(weights=[x * 0 for x in policy.weights])
         other.set_logits()
         return other
     if name == "Weights":
-        return policy.changed(values=[[x * 0 + 1 for x in row] for row in policy.values])
-    return policy.changed(values=[[(x * 0 + 1) / len(row) for x in row] for row in policy.values])
+        return policy.changed(values=[[x if x is None else x * 0 + 1 for x in row] for row in policy.values])
+    return policy.changed(values=[[(x * 0 + has) / max(sum(own), 1) for x, has in zip(row, own)]
+                                  for row, own in zip(policy.values, policy.available)])
 
 
 def stale_environment(e, tangents, previous):
-    if type(e.problem.environment).__name__ == "Explicit":
+    if type(inner(e.problem.environment)).__name__ == "Explicit":
         return None
     deployed = previous.policy if previous else uniform(e.policy)
     P, r = (previous or e.problem).environment.response(deployed)
@@ -291,7 +332,7 @@ def stale_environment(e, tangents, previous):
 
 
 def descent(e, tangents, previous):
-    return only_gradient(e, [-x for x in assembled(e, tangents, *truth(e))])
+    return only_gradient(e, times(-1, assembled(e, tangents, *truth(e))))
 
 
 def transposed_transitions(e, tangents, previous):

@@ -34,6 +34,11 @@ def shown():
             [[["1/4", "1/2", "1/4"], [0, "1/3", "2/3"]], [[0, "1/2", "1/2"], [0, "1/4", "3/4"]], [[0, 1, 0], [0, "1/5", "4/5"]]],
             [[1, 0], [2, -1], ["1/2", 3]]), ["1/2", "1/4", "1/4"]),
         "ends": ends, "ends-entropy": ends | {"entropy": 0.3},
+        "masked-affine": named["affine-softmax-entropy"] | {"available": [[1, 1], [1, 0], [0, 1]]},
+        "masked-family": named["family-softmax"] | {"available": [[True, True], [False, True], [True, True]]},
+        "masked-log-linear": named["fixed-log-linear"] | {"available": [[True, False], [True, True], [True, True]]},
+        "total-goes-on": made(1, problems.softmax([0.2, -0.3], [0.5, 0.1], [0, 1]), problems.fixed(
+            problems.PATH, [[-1, -2], [3, 1], [0, 0]]), [0.75, 0.25, 0]) | {"terminal": [1]},
         "family-ends-entropy": named["family-unreachable-absorbing"] | {"entropy": 0.2},
     }
 
@@ -73,6 +78,7 @@ def mistake_problems():
     plan += [("no-performative-terms", "affine", affine, None), ("reward-weighted-by-state", "explicit", explicit, None),
              ("transition-term-no-gamma", "affine", affine, None), ("normalised-occupancy", "gridworld", grid, None),
              ("descent", "coin", coin, None), ("transposed-transitions", "loan", t2b, None)]
+    plan += [("undiscounted-occupancy", "terminal", named["terminal-affine-rational"], None)]
     return plan
 
 
@@ -211,6 +217,70 @@ transposed-transitions       affine-solves                 solves-only        vg
 gradient-of-probabilities    family-without-entropy-term   without-entropy-term g   family-softmax-entropy
 gradient-of-probabilities    fixed-without-entropy-term    without-entropy-term vg  fixed-softmax-entropy
 stationary-distribution      one-class                     one-class          vdg   one-class
+bootstrap-undiscounted       family                        all                vQg   family-softmax-entropy
+bootstrap-undiscounted       affine                        all                g     affine-softmax
+bootstrap-undiscounted       six-states                    all                vVQdg fixed-six-states
+bootstrap-undiscounted       gridworld                     all                g     grid
+bootstrap-undiscounted       terminal                      all                vQ    terminal-fixed-entropy
+no-bootstrap                 family                        reward             vQg   family-softmax
+no-bootstrap                 gridworld                     reward             vg    grid
+no-bootstrap                 log-linear                    reward             g     fixed-log-linear
+no-bootstrap                 missing                       reward             vQ    missing-ragged-entropy
+no-bootstrap                 affine-own-state              own-state          vQ    affine-softmax-entropy
+no-bootstrap                 six-states-own-state          own-state          vVQdg fixed-six-states
+no-bootstrap                 probabilities-own-state       own-state          g     affine-probabilities
+terminal-goes-on             explicit                      rows               vVQdg terminal-explicit
+terminal-goes-on             probabilities                 rows               vg    terminal-affine-probabilities
+terminal-goes-on             loan                          rows               dg    terminal-loan
+terminal-goes-on             gridworld                     rows               vg    terminal-gridworld-entropy
+terminal-goes-on             total                         rows               vVdg  total-goes-on
+terminal-goes-on             family-loop                   loop               vg    terminal-family-entropy
+terminal-goes-on             formulas-loop                 loop               vVQdg terminal-formulas-entropy
+terminal-goes-on             affine-loop                   loop               g     terminal-affine-rational
+terminal-goes-on             fixed-loop                    loop-without-entropy vVQ terminal-fixed-entropy
+terminal-goes-on             gridworld-loop                loop-without-entropy d   terminal-gridworld-entropy
+terminal-goes-on             family-loop-without-entropy   loop-without-entropy vg  terminal-family-entropy
+entropy-after-the-end        fixed                         once               vVQg  terminal-fixed-entropy
+entropy-after-the-end        family                        once               vg    terminal-family-entropy
+entropy-after-the-end        probabilities                 once               g     terminal-affine-probabilities
+entropy-after-the-end        total                         once               vVdg  total-formulas-entropy
+entropy-after-the-end        gridworld-for-ever            for-ever           vg    terminal-gridworld-entropy
+entropy-after-the-end        formulas-for-ever             for-ever           vVQdg terminal-formulas-entropy
+entropy-after-the-end        explicit-for-ever             for-ever           g     terminal-explicit
+entropy-after-the-end        probabilities-for-ever        for-ever           dg    terminal-affine-probabilities
+missing-actions-taken        weights                       all                vVQdg missing-available-rational
+missing-actions-taken        affine                        all                vg    masked-affine
+missing-actions-taken        log-linear                    all                vdg   masked-log-linear
+missing-actions-taken        family                        all                g     masked-family
+stale-environment            affine-rewards                rewards            vdg   affine-softmax               affine-other -
+stale-environment            family-rewards                rewards-performative vg  family-softmax               full-other   -
+stale-environment            gridworld-rewards             rewards            g     grid                         grid-other   -
+stale-environment            affine-transitions            transitions        vVg   affine-softmax               affine-other -
+stale-environment            family-transitions            transitions-performative vdg family-softmax           full-other   -
+stale-environment            gridworld-transitions         transitions-performative vg grid                      grid-other   -
+stale-environment            entropy-transitions           transitions-performative g affine-softmax-entropy
+start-one-step-late          family                        moved              vdg   family-softmax-entropy
+start-one-step-late          gridworld                     moved              vg    grid
+start-one-step-late          terminal                      moved              vVdg  terminal-affine-rational
+start-one-step-late          family-left-out               first-left-out     dg    family-softmax
+start-one-step-late          log-linear-left-out           first-left-out     vdg   fixed-log-linear
+start-one-step-late          gridworld-left-out            first-left-out     g     grid
+response-of-own-state        affine                        all                vg    affine-softmax
+response-of-own-state        affine-entropy                all                vdg   affine-softmax-entropy
+response-of-own-state        explicit                      all                g     explicit-softmax
+response-of-own-state        gridworld                     all                vg    grid
+response-of-own-state        probabilities                 all                g     affine-probabilities
+sweeps-of-followers          uniform                       followers-3        vV    gridworld-uniform
+sweeps-of-followers          entropy-everybody             everybody-3        vVQ   gridworld-random-entropy
+sweeps-of-followers          given-grids                   followers-2        vVQ   grid-given
+sweeps-of-followers          given-grids-everybody         everybody-3        v     grid-given
+sweeps-of-followers          4x4-everybody                 everybody-3        vVd   gridworld-4x4-followers
+sweeps-of-followers          3x5-everybody                 everybody-2        v     gridworld-3x5
+sweeps-of-followers          uniform-visits                visits-5           v     gridworld-uniform
+undiscounted-occupancy       terminal-printed              printed            dg    terminal-fixed-entropy
+softmax-jacobian-diagonal    missing                       all                vg    missing-affine-softmax
+softmax-jacobian-diagonal    missing-entropy               all                g     missing-ragged-entropy
+gradient-of-probabilities    terminal                      all                g     terminal-fixed-entropy
 """
 
 

@@ -1,5 +1,5 @@
 """Mistakes of more_mistakes.py in one of the quantities that they touch, beside others that are right: further readings there."""
-from more_mistakes import answer, entropy_forgotten, gradient, reading, valued, zero
+from more_mistakes import answer, entropy_forgotten, gradient, own_rewards, reading, valued, zero
 
 
 @reading("normalised-occupancy", "occupancy-only", "the occupancy times 1 - gamma; everything else right.")
@@ -26,4 +26,4 @@ def entropy_forgotten_in_gradient(e, tangents, previous):
 @reading("entropy-in-bootstrap-not-reward", "action-values-only", "Q[s,a] = r[s,a] + gamma sum_t P[s,a,t] V[t], without the step's own "
          "-lambda log pi(a|s), as in soft actor-critic; everything else right.")
 def action_values_without_own_entropy(e, tangents, previous):
-    return answer(e, gradient(e, tangents), action_values=valued(e, e.V, e.r).Q)
+    return answer(e, gradient(e, tangents), action_values=valued(e, e.V, own_rewards(e)).Q)

@@ -129,7 +129,8 @@ class Problem:
     """A problem, its numbers lifted into the arithmetic that it needs: Fraction or Decimal."""
 
     def __init__(self, text, exact=False, digits=None):
-        self.data = data = load(text)
+        self.text, self.data = text, load(text)
+        data = self.data
         if "names" in data:
             self.data = data = numbered(data)
         self.exact = exact
@@ -150,6 +151,10 @@ class Problem:
         self.initial = self.numbers(data["initial"]) if "initial" in data else self.environment.initial()
         if self.gamma == 1 and environment["kind"] == "fixed":
             self.terminal |= self.resting()
+
+    def entropy_in(self, s):
+        """lambda, which a terminal state does not pay."""
+        return 0 if s in self.terminal else self.entropy
 
     def resting(self):
         """The states in which every action stays for certain and pays nothing, entropy included: nothing comes after them."""
@@ -836,9 +841,9 @@ class Evaluation:
         log_pi = self.policy.log_probabilities() if lam else None
         # r - lambda log pi; None where pi = 0 (and lambda > 0): there it is infinite, and pi log pi counts as 0;
         # and where an action is missing. A terminal state pays no entropy.
-        self.lam = lambda s: 0 if s in problem.terminal else lam
+        self.lam = problem.entropy_in
         self.soft = [[None if not problem.available[s][a] else self.r[s][a] if not self.lam(s) else
-                      None if log_pi[s][a] is None else self.r[s][a] - lam * log_pi[s][a]
+                      None if log_pi[s][a] is None else self.r[s][a] - self.lam(s) * log_pi[s][a]
                       for a in range(self.A)] for s in range(self.S)]
         matrix = [[zero + (s == t) for t in range(self.S)] for s in range(self.S)]
         for s in range(self.S):

@@ -104,7 +104,15 @@ fn told_apart(id: &'static str, effort: &Effort) -> Option<Caught> {
         let mut family = Family::random(&mut rng, 2);
         family.amplitudes.fill(Rational::zero());
         family.entropy = ratio(rng.random_range(0..4), 2);
-        let json = family.to_json();
+        let mut json = family.to_json();
+        if i % 2 == 1 {
+            // An episode ends in the first state, and the last one does not have the first action.
+            let last = family.n_states() - 1;
+            let has = |s: usize, a: usize| s < last || a > 0;
+            let row = |s: usize| (0..family.n_actions).map(|a| has(s, a)).collect::<Vec<bool>>();
+            json["available"] = json!((0..family.n_states()).map(row).collect::<Vec<_>>());
+            json["terminal"] = json!([0]);
+        }
         let problem = Problem::from_json(&json.to_string(), Reading::Doubles).ok()?;
         caught(format!("random {i}"), &problem, json)
     })

@@ -148,6 +148,29 @@ impl<T: Transcendental> Follower<T> {
         Err(ResponseError::BestResponse { follower: index, iterations: ITERATIONS })
     }
 
+    /// The follower with values by sweeps of the Bellman operator from 0, which stop at a change
+    /// below a tolerance.
+    pub(super) fn swept(self, model: &DecisionProblem<'_, T>, tolerance: f64) -> Self {
+        let largest = |q: &[T]| {
+            let larger = |most: &T, q: &T| q.approximate() > most.approximate();
+            q.iter().fold(q[0].clone(), |most, q| if larger(&most, q) { q.clone() } else { most })
+        };
+        let mut values = vec![T::zero(); self.values.len()];
+        loop {
+            let action_values = model.action_values(&model.move_values(&values));
+            let next: Vec<T> = action_values.chunks(N_RESPONSES).map(largest).collect();
+            let change = next.iter().zip(&values).map(|(x, y)| (x.clone() - y).approximate().abs());
+            let is_last = change.fold(0.0, Size::larger) < tolerance;
+            values = next;
+            if is_last {
+                break;
+            }
+        }
+        let move_values = model.move_values(&values);
+        let action_values = model.action_values(&move_values);
+        Self { values, action_values, move_values, ..self }
+    }
+
     /// `g(next(s,a)) + gamma U(next(s,a))`: what a move is worth.
     pub(super) fn move_value(&self, state: usize, action: usize) -> &T {
         &self.move_values[state * N_ACTIONS + action]

@@ -93,6 +93,8 @@ pub struct Gridworld<T> {
     choices: Option<Choices>,
     learner_terminal: Terminal,
     follower_terminal: Terminal,
+    /// Where sweeps of followers stop; none where their values are exact.
+    sweeps: Option<f64>,
 }
 
 impl<T: Transcendental> Gridworld<T> {
@@ -140,6 +142,7 @@ impl<T: Transcendental> Gridworld<T> {
             choices: None,
             learner_terminal: Terminal::Absorbing,
             follower_terminal: Terminal::Absorbing,
+            sweeps: None,
         })
     }
 
@@ -153,6 +156,12 @@ impl<T: Transcendental> Gridworld<T> {
     /// for its followers: a mistake to recognise.
     pub(crate) fn with_terminal(self, learner: Terminal, followers: Terminal) -> Self {
         Self { learner_terminal: learner, follower_terminal: followers, ..self }
+    }
+
+    /// The same with followers' values by sweeps from 0 that stop at a change below a tolerance:
+    /// a mistake to recognise.
+    pub(crate) fn with_sweeps(self, tolerance: f64) -> Self {
+        Self { sweeps: Some(tolerance), ..self }
     }
 
     /// The shape of the grid and its terminal cells.
@@ -199,6 +208,10 @@ impl<T: Transcendental> Gridworld<T> {
             };
             let follower = Follower::solve(index, &model, &start)?;
             start = follower.values.iter().map(T::approximate).collect();
+            if let Some(tolerance) = self.sweeps {
+                solved.push(follower.swept(&model, tolerance));
+                continue;
+            }
             let choices = self.choices.as_ref().and_then(|choices| choices.get(index));
             solved.push(match (&self.temperature, choices) {
                 (Some(temperature), _) => follower.softened(index, &model, temperature)?,

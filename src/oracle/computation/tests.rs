@@ -1,4 +1,4 @@
-use super::super::case::Models;
+use super::super::induced::Models;
 use super::*;
 use crate::problem::{Problem, Reading};
 

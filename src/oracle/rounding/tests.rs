@@ -1,8 +1,8 @@
 use super::super::answer::Answer;
-use super::super::case::Models;
 use super::super::claimed::Claimed;
 use super::super::comparison::Tolerance;
 use super::super::computation::Prediction;
+use super::super::induced::Models;
 use super::super::quantity::Quantities;
 use super::*;
 use crate::problem::{Problem, Reading};
