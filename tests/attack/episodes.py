@@ -3,6 +3,8 @@
 A problem file is read into `over`, the states where the episode ends, and `absent`, the pairs that there are not; and its tables are
 made whole, so that environments read a number wherever they look. What was filled in is taken out again by `Ended`.
 """
+import re
+
 from numerals import Malformed, Numeral, index, rational
 
 NO, YES = ("0", "False", "false"), ("1", "True", "true")
@@ -28,6 +30,24 @@ class Cells:
     def __call__(self, s, a):
         row = self.rows[s] or []
         return row[a] if a < len(row) else None
+
+
+def by_number(data):
+    """A problem with indices in the place of the names of states and actions, which are all different in what is evaluated here."""
+    number = {name: str(i) for names in data["names"].values() for i, name in enumerate(names)}
+    spelled = sorted((re.escape(form) for name in number for form in (name, f"'{name}'")), key=len, reverse=True)
+    inside = re.compile(rf"(?<=[\[,])\s*({'|'.join(spelled)})\s*(?=[,\]])")
+
+    def plain(x):
+        if isinstance(x, dict):
+            return {key: plain(y) for key, y in x.items()}
+        if isinstance(x, list):
+            return [plain(y) for y in x]
+        if type(x) is not str:
+            return x
+        return Numeral(number[x]) if x in number else inside.sub(lambda found: number[found[1].strip("'")], x)
+
+    return plain({key: x for key, x in data.items() if key != "names"})
 
 
 class Shape:

@@ -566,7 +566,8 @@ class Problem:
     """A problem file, its numbers read exactly. A valid file is assumed; what has no meaning raises `Malformed`."""
 
     def __init__(self, text, exact=False):
-        self.data = data = load(text) if isinstance(text, str) else text
+        data = load(text) if isinstance(text, str) else text
+        self.data = data = episodes.by_number(data) if "names" in data else data
         self.exact = exact
         try:
             self.gamma, self.entropy = self.number(data["gamma"]), self.number(data.get("entropy", "0"))
